@@ -1,0 +1,216 @@
+"""What a complete, valid configuration is. Frozen data; `config.load` makes it, everyone else reads it.
+
+Durations are seconds, sizes are bytes, shares are fractions between 0 and 1. Paths are relative to
+`Config.root` and use `/`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from mmcicd_jenkins.release.rules import Rule
+
+Problem = Literal["binary", "multiclass", "multilabel", "regression"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSource:
+    """One data source. `url` is a path relative to the root, or an fsspec URL (https, s3, gs, ...)."""
+
+    name: str
+    url: str
+    label: str = ""
+    test_size: float = 0.0
+    group_by: str = ""
+    role: Literal["train", "test"] = "train"
+    schema: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    command: str
+    requirements: str = ""  # "" = run in the environment that is there
+    image: str = ""
+    params: Mapping[str, object] = field(default_factory=dict)
+    seed: int = 0
+    gpus: int = 0
+    timeout_seconds: float = 24 * 3600.0
+    inputs: tuple[str, ...] = ()  # globs relative to the model's path; () = everything but the defaults left out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Built in for `problem`, or the team's own `command` that writes metrics.json."""
+
+    problem: Problem | None = None
+    command: str = ""
+    signature: str = "serving_default"
+    output: str = ""  # "" = the only output of the signature
+    threshold: float = 0.5
+    slices: tuple[str, ...] = ()
+    batch_size: int = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serving:
+    cpu: float = 1.0
+    memory_bytes: int = 2 * 2**30
+    gpus: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    name: str
+    path: str = "."
+    data: tuple[DataSource, ...]
+    test: str = ""  # "" = no unit tests
+    train: Training
+    evaluate: Evaluation
+    gates: tuple[Rule, ...] = ()
+    min_samples: int = 100
+    serving: Serving = field(default_factory=Serving)
+
+    @property
+    def columns_to_slice(self) -> tuple[str, ...]:
+        """Every column by which a gate or the report slices, in order, once."""
+        named = [*self.evaluate.slices, *(column for rule in self.gates for column in rule.columns)]
+        return tuple(dict.fromkeys(named))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approval:
+    by: tuple[str, ...] = ()
+    four_eyes: bool = False
+    expires_seconds: float = 3 * 86400.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackPolicy:
+    by: tuple[str, ...] = ()
+    automatic: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class BurnWindow:
+    """Act when the error budget burns `rate` times too fast over both windows (SRE workbook, chapter 5)."""
+
+    rate: float
+    long_seconds: float
+    short_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Monitor:
+    every_seconds: float = 300.0
+    watch_seconds: float = 86400.0
+    prometheus: str = ""
+    availability: float = 0.999
+    latency_p99_seconds: float = 0.0  # 0 = no latency objective
+    windows: tuple[BurnWindow, ...] = (
+        BurnWindow(rate=14.4, long_seconds=3600.0, short_seconds=300.0),
+        BurnWindow(rate=6.0, long_seconds=6 * 3600.0, short_seconds=1800.0),
+    )
+    min_requests: int = 1000
+    min_errors: int = 10
+    bad_windows: int = 3
+    good_windows: int = 6
+    drift_min_predictions: int = 500
+    cooldown_seconds: float = 6 * 3600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CanaryStep:
+    share: float
+    hold_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strategy:
+    kind: Literal["rolling", "canary", "blue-green"] = "rolling"
+    steps: tuple[CanaryStep, ...] = ()
+    checks: tuple[Rule, ...] = ()
+    min_requests: int = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """A named place to serve. `rest_port`, `grpc_port` and `host` belong to kind `local`."""
+
+    name: str
+    kind: Literal["local", "kubernetes"] = "local"
+    host: str = "127.0.0.1"
+    rest_port: int = 8501
+    grpc_port: int = 8500
+    cluster: str = ""
+    namespace: str = ""
+    replicas: int = 1
+    autoscale_max: int = 0
+    autoscale_cpu: float = 0.0
+    strategy: Strategy = field(default_factory=Strategy)
+    approval: Approval = field(default_factory=Approval)
+    rollback: RollbackPolicy = field(default_factory=RollbackPolicy)
+    monitor: Monitor = field(default_factory=Monitor)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreSettings:
+    """An OCI registry (`registry`), or an OCI image layout directory (`path`)."""
+
+    registry: str = ""
+    path: str = ".mmcicd/store"
+    compression: Literal["none", "gzip", "zstd"] = "gzip"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerSettings:
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSettings:
+    base: str = ""  # "" = no base: model and version layers only
+
+
+@dataclass(frozen=True, kw_only=True)
+class JenkinsSettings:
+    url: str = ""
+    folder: str = ""
+    source: Mapping[str, str] = field(default_factory=dict)
+    agents: Mapping[str, str] = field(default_factory=dict)
+    pull_requests: Mapping[str, str] = field(default_factory=dict)
+    credentials: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    cli: str = ""  # requirement, wheel path or git address from which mmcicdw installs; "" = this version
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All of it. `environments` keep the order of the file: all but the last are deployed to without a
+    person, the last is promoted to."""
+
+    root: Path
+    file: str
+    models: Mapping[str, Model]
+    environments: Mapping[str, Environment]
+    store: StoreSettings
+    ledger: LedgerSettings
+    image: ImageSettings
+    jenkins: JenkinsSettings | None
+    hooks: Mapping[str, str] = field(default_factory=dict)
+    marks: Mapping[str, str] = field(default_factory=dict)  # dotted key -> file:line:column
+
+    @property
+    def production(self) -> Environment:
+        return list(self.environments.values())[-1]
+
+    @property
+    def before_production(self) -> tuple[Environment, ...]:
+        return tuple(self.environments.values())[:-1]
+
+    def mark(self, key: str) -> str:
+        """`file:line:column` of a dotted key, or of its nearest parent that stands in the file."""
+        while key:
+            if key in self.marks:
+                return self.marks[key]
+            key = key.rpartition(".")[0]
+        return self.file

@@ -1,0 +1,4 @@
+"""The model image as frozen values: layers, manifests, references, digests. Pure but for reading model files.
+
+No network. Sources and sinks (OCI layout, registry) are adapters.
+"""
