@@ -1,0 +1,325 @@
+"""The whole outside world on one page. Stages see these protocols; `wiring` decides what stands behind them.
+
+A method raises only the errors of `mmcicd_jenkins.errors`. A port has few methods, none that some
+adapter would leave empty; what can be derived from them is a function elsewhere.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from mmcicd_jenkins.image.descriptor import Artifact, Descriptor, ModelLayers
+from mmcicd_jenkins.release.ledger import Change, Event, Snapshot
+from mmcicd_jenkins.release.measures import Measures
+from mmcicd_jenkins.release.records import Release
+
+
+class Clock(Protocol):
+    """Time as decisions see it: UTC with a zone, seconds."""
+
+    def now(self) -> datetime: ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+class Progress(Protocol):
+    """What a person sees meanwhile: a bar on a terminal, plain lines in a log. Goes to stderr."""
+
+    def line(self, text: str) -> None: ...
+
+    def update(self, text: str, done: float | None = None) -> None:
+        """The state of the current step; `done` is a fraction between 0 and 1 when it is known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commit:
+    """Where the checkout stands. `branch` is "" on a detached HEAD; `time` is the commit's own, in seconds."""
+
+    sha: str
+    branch: str
+    time: int
+    author: str
+
+
+class Checkout(Protocol):
+    """The git working tree that holds `mmcicd.yaml`. Never changed by a stage."""
+
+    def commit(self) -> Commit: ...
+
+    def files(self, path: str) -> Mapping[str, str]:
+        """Tracked files under `path` at HEAD: path relative to the root -> git blob id and mode."""
+
+    def changed(self) -> tuple[str, ...]:
+        """Paths that differ from HEAD, untracked ones (not ignored) included."""
+
+
+class Ledger(Protocol):
+    """The append-only history of each model. A write is one compare-and-swap, decided anew on each head."""
+
+    def snapshot(self, model: str) -> Snapshot: ...
+
+    def release(self, model: str, version: int) -> Release | None: ...
+
+    def version_of_run(self, model: str, run_id: str) -> int | None: ...
+
+    def events(self, model: str, limit: int | None = None) -> Iterator[Event]:
+        """Newest first."""
+
+    def commit(self, model: str, decide: Callable[[Snapshot], Change | None]) -> Snapshot:
+        """Write what `decide` answers for the newest head, calling it again whenever the head moved.
+
+        None from `decide` means nothing to write. Returns the snapshot that stands afterwards.
+
+        Raises:
+            Superseded: `decide` raised it, because a newer decision stands.
+            OutsideFailed: no answer within the budget; nothing was written, or it says what was.
+        """
+
+
+class Store(Protocol):
+    """Content-addressed bytes: an OCI registry or an OCI image layout. Digests are checked on every read."""
+
+    def put_model(self, directory: Path, progress: Callable[[int, int], None] | None = None) -> ModelLayers:
+        """Store the files of `directory` as reproducible layers in one pass; `progress(done, total)` in bytes."""
+
+    def put_artifact(
+        self,
+        tag: str,
+        kind: str,
+        document: Mapping[str, object],
+        *,
+        layers: Sequence[Descriptor] = (),
+        files: Mapping[str, Path | bytes] | None = None,
+    ) -> Artifact:
+        """Store a manifest under `tag`. Create-only: when the tag exists, what it names is returned instead."""
+
+    def put_image(self, tag: str, config: bytes, manifest: bytes, blobs: Sequence[bytes] = ()) -> str:
+        """Store an image's small documents (its layers are stored already); returns the manifest digest."""
+
+    def find(self, tag: str) -> Artifact | None:
+        """The artifact a tag (or `sha256:` digest) names."""
+
+    def read(self, blob: Descriptor) -> bytes: ...
+
+    def extract(self, layers: Sequence[Descriptor], directory: Path) -> None:
+        """Unpack model layers into `directory` (absent or empty), safely; nothing is left of a failed try."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A command that ended: `status` as in `subprocess`, negative for a signal; the end of its output."""
+
+    status: int
+    last_lines: tuple[str, ...]
+    seconds: float
+    timed_out: bool = False
+
+
+class Commands(Protocol):
+    """Runs the team's own commands."""
+
+    def run(
+        self,
+        command: str,
+        *,
+        directory: Path,
+        variables: Mapping[str, str],
+        log: Path,
+        timeout_seconds: float,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Finished:
+        """Run `command` by `/bin/sh -c` in its own process group, its output to `log` and `on_line`.
+
+        SIGTERM and SIGINT are forwarded to the group; then `Terminated` or `Interrupted` is raised.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class PythonEnvironment:
+    """Where a model's commands run. `variables` (PATH, VIRTUAL_ENV) are added to theirs; `digest` is part of
+    the run id; `packages` are `name==version`, sorted."""
+
+    digest: str
+    python: str
+    variables: Mapping[str, str]
+    packages: tuple[str, ...] = ()
+    made: bool = False
+
+
+class Environments(Protocol):
+    """Python environments made from requirements, once per digest and machine."""
+
+    def digest(self, requirements: Path | None) -> str: ...
+
+    def ensure(self, requirements: Path | None, on_line: Callable[[str], None]) -> PythonEnvironment: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of a table. `kind` is `integer`, `number` or `text`; ranges only for numbers."""
+
+    name: str
+    kind: str
+    missing: int = 0
+    low: float | None = None
+    high: float | None = None
+    values: tuple[str, ...] = ()  # the distinct values of a text column, when they are few
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceFacts:
+    """What a data source holds: the digest of its bytes and, for a table, its columns and row count."""
+
+    digest: str
+    size: int
+    files: int
+    rows: int | None = None
+    columns: tuple[Column, ...] = ()
+    version: str = ""  # the object version, where the storage has versions
+    label_counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """A source divided: what training may see (under the data directory) and what it never sees."""
+
+    train: Path
+    test: Path | None
+    train_rows: int
+    test_rows: int
+
+
+class DataSources(Protocol):
+    """Local paths, https, s3, gs and every other fsspec URL."""
+
+    def look(self, url: str, label: str = "") -> SourceFacts:
+        """Read the source where it is and describe it."""
+
+    def fetch(self, url: str, digest: str, progress: Callable[[int, int], None]) -> Path:
+        """The bytes with exactly `digest`, from the cache or the source.
+
+        Raises:
+            IntegrityFailed: the source holds other bytes and the old ones are nowhere.
+        """
+
+    def split(self, source: Path, directory: Path, *, test_size: float, group_by: str, salt: str) -> Split: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreRequest:
+    """Score a model on a test table. `columns` is the lock's order, the label left out."""
+
+    model: Path
+    table: Path
+    columns: tuple[str, ...]
+    label: str
+    slices: tuple[str, ...]
+    problem: str
+    signature: str
+    output: str
+    threshold: float
+    batch_size: int
+    classes: tuple[str, ...]  # of the lock's label, in order; () for regression
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What scoring gave: measures, the documents for the report, golden requests, a reference for drift."""
+
+    measures: Measures
+    report: Mapping[str, object]
+    golden: Mapping[str, object]
+    reference: Mapping[str, object]
+
+
+class Evaluator(Protocol):
+    def score(self, request: ScoreRequest, environment: PythonEnvironment, directory: Path) -> Scored:
+        """Stream the test table through the model's signature; predictions land in `directory`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """Where a model answers. `rest` is `http://host:port`, `grpc` is `host:port`."""
+
+    rest: str
+    grpc: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoldenResult:
+    """Golden requests asked: how many matched by each protocol, seconds of each REST answer, what differed."""
+
+    asked: int
+    matched_rest: int
+    matched_grpc: int
+    seconds: tuple[float, ...]
+    differences: tuple[str, ...] = ()
+
+
+class ModelClient(Protocol):
+    """A client of TF Serving's surface."""
+
+    def ask_golden(self, endpoint: Endpoint, model: str, golden: Mapping[str, object]) -> GoldenResult: ...
+
+    def metrics(self, endpoint: Endpoint) -> str:
+        """The Prometheus text of the server."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """What an environment says of one model: the version that answers (None: none), its state, its fence."""
+
+    version: int | None
+    state: str
+    epoch: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switch:
+    """An order to a target: serve this and only this version, unless a newer epoch stands."""
+
+    model: str
+    version: int
+    epoch: int
+    op_id: str
+    layers: tuple[Descriptor, ...]
+    reference: Mapping[str, object] = field(default_factory=dict)
+
+
+class Target(Protocol):
+    """An environment that serves models."""
+
+    def observe(self, model: str) -> Observed: ...
+
+    def switch(self, order: Switch) -> None:
+        """Load the version, and only when it answers drop the old one; returns when it serves alone.
+
+        Raises:
+            Superseded: the target carries a newer epoch.
+            OutsideFailed: the version did not become available; the old one serves on.
+        """
+
+    def withdraw(self, model: str, epoch: int) -> None:
+        """Serve nothing for this model (a first release taken back)."""
+
+    def endpoint(self) -> Endpoint: ...
+
+    def stop(self) -> bool:
+        """Stop what was started here; False when nothing ran."""
+
+
+class Signer(Protocol):
+    """Signs and checks ledger events and releases (DSSE with Ed25519)."""
+
+    def sign(self, payload_type: str, payload: bytes) -> Mapping[str, str] | None:
+        """A signature as `{keyid, sig}`; None when this machine has no key."""
+
+    def check(self, payload_type: str, payload: bytes, signature: Mapping[str, str]) -> str:
+        """The zone of the key that signed.
+
+        Raises:
+            IntegrityFailed: unknown key or wrong signature.
+        """

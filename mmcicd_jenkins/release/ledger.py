@@ -1,0 +1,123 @@
+"""What the ledger of one model holds, as values: head, environment pointers, events, and a change to write.
+
+Layout of a model's branch: `head.json`, `environments/<name>.json`, `releases/<thousands>/<version>.json`,
+`runs/<2 hex>/<run id>.json`, `events/<thousands>/<seq>.json`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+GENESIS = "sha256:" + "0" * 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """`seq` and `last` are number and digest of the newest event; `versions` the highest number ever reserved.
+
+    `revoked` maps a version (as text) to why it was taken back; `model` guards against a misplaced branch.
+    """
+
+    model: str
+    seq: int = 0
+    last: str = GENESIS
+    versions: int = 0
+    revoked: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """A change of an environment. `phase` is prepared, done or failed; `source` is what served before."""
+
+    op_id: str
+    action: str
+    source: int | None
+    target: int | None
+    phase: str
+    epoch: int
+    started: str
+    ended: str
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """A stretch in which a version served. `until` is "" while it does."""
+
+    version: int
+    since: str
+    until: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pointer:
+    """What an environment serves. `epoch` rises with every decision; `frozen` says why automation stopped."""
+
+    environment: str
+    epoch: int = 0
+    serving: int | None = None
+    operation: Operation | None = None
+    served: tuple[Served, ...] = ()
+    frozen: str = ""
+    automatic_rollback: str = ""  # when the last automatic rollback was decided
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """The ledger of one model at one head. `commit` is git's name of that head, "" before the first."""
+
+    head: Head
+    pointers: Mapping[str, Pointer]
+    commit: str = ""
+
+    def pointer(self, environment: str) -> Pointer:
+        return self.pointers.get(environment, Pointer(environment=environment))
+
+    def is_revoked(self, version: int) -> bool:
+        return str(version) in self.head.revoked
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One line of history. `prev` is the digest of the event before; `writes` maps each file of the same
+    commit to the sha256 of its bytes; `id` is random so that two writers never make the same commit."""
+
+    seq: int
+    prev: str
+    id: str
+    kind: str
+    at: str
+    actor: str
+    detail: Mapping[str, object]
+    writes: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What one commit writes: an event of `kind`, the new head (without seq and last, which the adapter
+    sets), and files by path."""
+
+    kind: str
+    at: str
+    actor: str
+    detail: Mapping[str, object]
+    head: Head
+    files: Mapping[str, Mapping[str, object]]
+
+
+def release_path(version: int) -> str:
+    return f"releases/{version // 1000:03d}/{version}.json"
+
+
+def run_path(run_id: str) -> str:
+    """`run_id` is a `sha256:` digest."""
+    hexadecimal = run_id.removeprefix("sha256:")
+    return f"runs/{hexadecimal[:2]}/{hexadecimal}.json"
+
+
+def pointer_path(environment: str) -> str:
+    return f"environments/{environment}.json"
+
+
+def event_path(seq: int) -> str:
+    return f"events/{seq // 1000:03d}/{seq}.json"
