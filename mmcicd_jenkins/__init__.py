@@ -1,0 +1,1 @@
+"""From git push to a TensorFlow model in production."""

@@ -1,0 +1,1 @@
+"""Implementations of `mmcicd_jenkins.ports`: one file per outside library or program. Foreign errors stop here."""

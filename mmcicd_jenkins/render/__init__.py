@@ -1,0 +1,1 @@
+"""From a configuration to text: Jenkinsfiles, manifests, the scaffold. Pure but for reading templates."""

@@ -1,0 +1,1 @@
+"""Metrics, plots and the documents people read: HTML, Markdown, JUnit XML."""

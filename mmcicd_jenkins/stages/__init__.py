@@ -1,0 +1,1 @@
+"""One file per stage: gather facts, plan (pure), apply (through ports)."""

@@ -1,0 +1,1 @@
+"""Templates shipped in the wheel: Jenkinsfiles, Kubernetes manifests, the scaffold of a repository."""
