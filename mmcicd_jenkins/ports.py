@@ -139,7 +139,8 @@ class Commands(Protocol):
 @dataclass(frozen=True, kw_only=True)
 class PythonEnvironment:
     """Where a model's commands run. `variables` (PATH, VIRTUAL_ENV) are added to theirs; `digest` is part of
-    the run id; `packages` are `name==version`, sorted."""
+    the run id; `packages` are `name==version`, sorted.
+    """
 
     digest: str
     python: str
@@ -204,7 +205,9 @@ class DataSources(Protocol):
             IntegrityFailed: the source holds other bytes and the old ones are nowhere.
         """
 
-    def split(self, source: Path, directory: Path, *, test_size: float, group_by: str, salt: str) -> Split: ...
+    def split(
+        self, source: Path, directory: Path, *, test_size: float, group_by: str, salt: str
+    ) -> Split: ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,4 +28,6 @@ def digest_of(document: object) -> str:
 
 def readable(document: Mapping[str, object]) -> bytes:
     """The form of files that people read: sorted, indented, one final newline; still one form per document."""
-    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return (
+        json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    )

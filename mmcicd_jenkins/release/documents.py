@@ -44,7 +44,10 @@ def from_document(kind: type[T], document: object, where: str) -> T:
 
 def _fail(where: str, path: str, why: str) -> IntegrityFailed:
     return IntegrityFailed(
-        f"{where} is not what was written there", where=f"{where} {path}".strip(), why=why, fix="mmcicd-jenkins ledger verify"
+        f"{where} is not what was written there",
+        where=f"{where} {path}".strip(),
+        why=why,
+        fix="mmcicd-jenkins ledger verify",
     )
 
 

@@ -80,7 +80,8 @@ class Snapshot:
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """One line of history. `prev` is the digest of the event before; `writes` maps each file of the same
-    commit to the sha256 of its bytes; `id` is random so that two writers never make the same commit."""
+    commit to the sha256 of its bytes; `id` is random so that two writers never make the same commit.
+    """
 
     seq: int
     prev: str
@@ -95,7 +96,8 @@ class Event:
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """What one commit writes: an event of `kind`, the new head (without seq and last, which the adapter
-    sets), and files by path."""
+    sets), and files by path.
+    """
 
     kind: str
     at: str

@@ -95,10 +95,16 @@ class _Reader:
         self._skip()
         if self.at < len(self.text):
             raise self._error(
-                f"unexpected {self._word()!r}", "end after the limit, 'in each COLUMN' or 'where COLUMN = VALUE'"
+                f"unexpected {self._word()!r}",
+                "end after the limit, 'in each COLUMN' or 'where COLUMN = VALUE'",
             )
         return Rule(
-            text=" ".join(self.text.split()), metric=metric, relation=relation, limit=limit, each=each, where=where
+            text=" ".join(self.text.split()),
+            metric=metric,
+            relation=relation,
+            limit=limit,
+            each=each,
+            where=where,
         )
 
     def _skip(self) -> None:
@@ -136,7 +142,9 @@ class _Reader:
         relation = self._take(">=", "<=")
         if not relation:
             self._skip()
-            raise self._error("expected >= or <=" + self._instead(), "write METRIC >= LIMIT or METRIC <= LIMIT")
+            raise self._error(
+                "expected >= or <=" + self._instead(), "write METRIC >= LIMIT or METRIC <= LIMIT"
+            )
         return relation
 
     def _number(self) -> float:

@@ -1,0 +1,103 @@
+"""From argv to an exit code: the lazy command group, signals, and the one place where errors end."""
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from mmcicd_jenkins.cli import report
+from mmcicd_jenkins.errors import Interrupted, MmcicdError, Terminated
+
+PROGRAM = "mmcicd-jenkins"
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are run, not when help is printed."""
+
+    def __init__(self, table: Mapping[str, tuple[str, str]]) -> None:
+        super().__init__(
+            name=PROGRAM,
+            help="From git push to a TensorFlow model in production, on the Jenkins you already run.",
+            epilog="Start: mmcicd-jenkins demo (a tour), or mmcicd-jenkins generate (in your own repository).",
+            context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+            no_args_is_help=True,
+            params=[
+                click.Option(
+                    ["--version"],
+                    is_flag=True,
+                    expose_value=False,
+                    is_eager=True,
+                    callback=_print_version,
+                    help="Print the version.",
+                )
+            ],
+        )
+        self.table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in self.table:
+            return None
+        module = importlib.import_module(f"mmcicd_jenkins.cli.{self.table[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in self.table.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in self.table:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], self.table, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else f" See {PROGRAM} --help."
+            raise click.UsageError(f"There is no command {args[0]!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        click.echo(f"{PROGRAM} {version(PROGRAM)}")
+        ctx.exit()
+
+
+def run_command_line(table: Mapping[str, tuple[str, str]]) -> NoReturn:
+    """Run the command of `sys.argv` and exit with the code that `errors` gives its outcome."""
+    as_json = "--json" in sys.argv
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = LazyGroup(table).main(standalone_mode=False, prog_name=PROGRAM)
+        code = code if isinstance(code, int) else 0
+    except MmcicdError as e:
+        code = report.failed(e, as_json=as_json)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        code = report.failed(
+            Interrupted("interrupted; nothing is lost", fix="run the same command again"), as_json=as_json
+        )
+    except click.ClickException as e:
+        e.show()
+        code = 2
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); that is not a failure of the command.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 0
+    except Exception as e:  # noqa: BLE001  the last line of defence: a bug of ours is told as one
+        code = report.bug(e, as_json=as_json)
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated("terminated; nothing is lost", fix="run the same command again")

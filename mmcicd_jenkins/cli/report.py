@@ -1,0 +1,98 @@
+"""The only printer. stdout carries data (text or one JSON object), stderr everything a person reads meanwhile."""
+
+import json
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from mmcicd_jenkins.errors import CommandFailed, ConfigInvalid, MmcicdError, Problem
+
+
+def say(text: str = "") -> None:
+    """One line for people, on stderr."""
+    click.echo(text, err=True)
+
+
+def out(text: str) -> None:
+    """One line of data, on stdout."""
+    click.echo(text)
+
+
+def emit(document: Mapping[str, object]) -> None:
+    """The result of a command with `--json`: one object on stdout."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True))
+
+
+def failed(error: MmcicdError, *, as_json: bool) -> int:
+    """Tell an error and give its exit code."""
+    if as_json:
+        emit(error.to_json())
+        return error.exit_code
+    if isinstance(error, ConfigInvalid):
+        for problem in error.problems:
+            say(problem_text(problem))
+        return error.exit_code
+    say(f"{click.style('error', fg='red', bold=True)}: {error.what}")
+    for label in ("where", "why", "fix"):
+        text = getattr(error, label)
+        if text:
+            say(f"  {label:<6} " + text.replace("\n", "\n         "))
+    if isinstance(error, CommandFailed) and error.last_lines:
+        say("  output")
+        for line in error.last_lines:
+            say(f"    {line}")
+    return error.exit_code
+
+
+def problem_text(problem: Problem) -> str:
+    """A mistake with its line, a caret below it and the fix."""
+    number = str(problem.line)
+    margin = " " * (len(number) + 2)
+    caret = " " * (problem.column - 1) + "^" * max(1, problem.width)
+    lines = [f"{problem.where}: {problem.what}"]
+    if problem.excerpt:
+        lines += [f"  {number} | {problem.excerpt}", f"{margin} | {caret}"]
+    if problem.fix:
+        lines.append(f"  fix: {problem.fix}")
+    return "\n".join(lines)
+
+
+def bug(error: Exception, *, as_json: bool) -> int:
+    """Tell an error that is ours: one sentence, and the traceback in a file to send."""
+    with tempfile.NamedTemporaryFile("w", prefix="mmcicd-bug-", suffix=".txt", delete=False) as file:
+        traceback.print_exception(error, file=file)
+    told = MmcicdError(
+        f"this is a bug of mmcicd-jenkins: {type(error).__name__}: {error}",
+        where=file.name,
+        fix="send us that file; what was written before is safe",
+    )
+    return failed(told, as_json=as_json)
+
+
+def table(rows: Sequence[Sequence[str]], *, head: Sequence[str] = ()) -> str:
+    """Columns aligned by their widest cell, the last one free to run on."""
+    everything = [list(head), *map(list, rows)] if head else [list(row) for row in rows]
+    if not everything:
+        return ""
+    widths = [max(len(row[i]) for row in everything) for i in range(len(everything[0]))]
+    lines = []
+    for row in everything:
+        cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
+        lines.append("  ".join([*cells, row[-1]]).rstrip())
+    return "\n".join(lines)
+
+
+def stderr_is_terminal() -> bool:
+    return sys.stderr.isatty()
+
+
+def relative(path: Path) -> str:
+    """A path as a person in the current folder would type it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
