@@ -1,0 +1,243 @@
+"""Decide about environments: reserve, begin, finish, fail, propose, decline, freeze. Each decision is a change to write, with its reason.
+
+A decision looks at one snapshot of the ledger. The adapter asks again on a newer head, so a decision never
+writes over one that it has not seen. `epoch` rises with every decision about an environment; whoever finishes
+an operation must still find its own epoch there.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mmcicd_jenkins.errors import GateRefused, Superseded
+from mmcicd_jenkins.release.canonical import digest_of
+from mmcicd_jenkins.release.documents import to_document
+from mmcicd_jenkins.release.ledger import (
+    Change,
+    Head,
+    Operation,
+    Pointer,
+    Served,
+    Snapshot,
+    pointer_path,
+    release_path,
+    run_path,
+)
+from mmcicd_jenkins.release.records import Release
+
+SERVED_KEPT = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Who:
+    """Who decides, when (ISO 8601, UTC) and why."""
+
+    actor: str
+    at: str
+    reason: str = ""
+
+
+def operation_id(model: str, environment: str, action: str, target: int | None, base_epoch: int) -> str:
+    """The same decision on the same epoch is the same operation, whichever build makes it."""
+    return digest_of(
+        {"model": model, "environment": environment, "action": action, "target": target, "epoch": base_epoch}
+    )
+
+
+def _change(
+    kind: str, who: Who, head: Head, detail: Mapping[str, object], files: Mapping[str, Mapping[str, object]]
+) -> Change:
+    if who.reason:
+        detail = {**detail, "reason": who.reason}
+    return Change(kind=kind, at=who.at, actor=who.actor, detail=detail, head=head, files=files)
+
+
+def reserve(snapshot: Snapshot, run_id: str, who: Who) -> tuple[Change, int]:
+    """Give the next version to a run that has none. Versions are never used twice."""
+    version = snapshot.head.versions + 1
+    head = dataclasses.replace(snapshot.head, versions=version)
+    files = {run_path(run_id): {"run_id": run_id, "version": version}}
+    return _change("reserved", who, head, {"run_id": run_id, "version": version}, files), version
+
+
+def resumable(snapshot: Snapshot, environment: str, action: str, target: int | None) -> Operation | None:
+    """The operation that a killed command left prepared, when this command wants the same."""
+    operation = snapshot.pointer(environment).operation
+    if (
+        operation
+        and operation.phase == "prepared"
+        and (operation.action, operation.target) == (action, target)
+    ):
+        return operation
+    return None
+
+
+def begin(
+    snapshot: Snapshot,
+    environment: str,
+    action: str,
+    target: int,
+    who: Who,
+    *,
+    release: Release | None = None,
+    decided_on: int | None = None,
+    leaves: int | None = None,
+    automatic: bool = False,
+) -> Change | None:
+    """Write down what is about to happen. None: the same operation is prepared already.
+
+    Args:
+        release: recorded in the same change when the ledger does not have it yet.
+        decided_on: the epoch on which a person or an earlier stage decided.
+        leaves: the version that a rollback takes back; what serves when left out.
+        automatic: no person decided. A person's decision ends a freeze, an automatic one dates the cool-down.
+
+    Raises:
+        Superseded: the environment has moved on since `decided_on`.
+        GateRefused: the version was revoked.
+    """
+    if resumable(snapshot, environment, action, target):
+        return None
+    pointer = snapshot.pointer(environment)
+    if decided_on is not None and pointer.epoch != decided_on:
+        raise Superseded(
+            f"{environment} has a newer decision; nothing was changed",
+            where=f"epoch {pointer.epoch}, decided on {decided_on}",
+            why=_last_words(pointer),
+            fix="mmcicd-jenkins status",
+        )
+    if action != "rollback" and snapshot.is_revoked(target):
+        raise GateRefused(
+            f"version {target} was taken back and cannot be deployed again",
+            why=snapshot.head.revoked[str(target)],
+            fix="train again: a new version has a new number",
+        )
+    operation = Operation(
+        op_id=operation_id(snapshot.head.model, environment, action, target, pointer.epoch),
+        action=action,
+        source=leaves if leaves is not None else pointer.serving,
+        target=target,
+        phase="prepared",
+        epoch=pointer.epoch + 1,
+        started=who.at,
+        ended="",
+        actor=who.actor,
+        reason=who.reason,
+    )
+    after = dataclasses.replace(pointer, epoch=operation.epoch, operation=operation)
+    if automatic:
+        after = dataclasses.replace(after, automatic_rollback=who.at)
+    elif action in {"promote", "rollback"}:
+        after = dataclasses.replace(after, frozen="")
+    files: dict[str, Mapping[str, object]] = {pointer_path(environment): to_document(after)}
+    if release is not None:
+        files[release_path(release.version)] = to_document(release)
+    detail = {
+        "environment": environment,
+        "action": action,
+        "from": operation.source,
+        "to": target,
+        "epoch": operation.epoch,
+        "op_id": operation.op_id,
+    }
+    kind = "released" if release is not None else "prepared"
+    return _change(kind, who, snapshot.head, detail, files)
+
+
+def _own(snapshot: Snapshot, environment: str, epoch: int) -> tuple[Pointer, Operation]:
+    pointer = snapshot.pointer(environment)
+    if pointer.operation is None or pointer.epoch != epoch:
+        raise Superseded(
+            f"another decision about {environment} was made meanwhile; this one ends without a trace",
+            where=f"epoch {pointer.epoch}, ours was {epoch}",
+            why=_last_words(pointer),
+            fix="mmcicd-jenkins status",
+        )
+    return pointer, pointer.operation
+
+
+def finish(snapshot: Snapshot, environment: str, epoch: int, who: Who) -> Change | None:
+    """The environment serves the operation's target. None: that is written already.
+
+    Raises:
+        Superseded: another epoch stands.
+    """
+    pointer, operation = _own(snapshot, environment, epoch)
+    if operation.phase == "done":
+        return None
+    done = dataclasses.replace(operation, phase="done", ended=who.at)
+    after = dataclasses.replace(
+        pointer, serving=done.target, operation=done, served=_served(pointer, done.target, who.at)
+    )
+    head = snapshot.head
+    left = operation.source if operation.action == "rollback" else None
+    if left is not None and left != done.target:
+        why = operation.reason or "rolled back"
+        head = dataclasses.replace(
+            head, revoked={**head.revoked, str(left): f"{why} ({environment}, {who.at})"}
+        )
+    detail = {
+        "environment": environment,
+        "action": done.action,
+        "from": done.source,
+        "to": done.target,
+        "epoch": epoch,
+        "op_id": done.op_id,
+    }
+    return _change("done", who, head, detail, {pointer_path(environment): to_document(after)})
+
+
+def _served(pointer: Pointer, version: int | None, at: str) -> tuple[Served, ...]:
+    if pointer.served and not pointer.served[-1].until and pointer.served[-1].version == version:
+        return pointer.served
+    closed = [s if s.until else dataclasses.replace(s, until=at) for s in pointer.served]
+    if version is not None:
+        closed.append(Served(version=version, since=at))
+    return tuple(closed[-SERVED_KEPT:])
+
+
+def fail(snapshot: Snapshot, environment: str, epoch: int, who: Who) -> Change | None:
+    """The operation did not come about; what served before serves on. `who.reason` says why."""
+    pointer, operation = _own(snapshot, environment, epoch)
+    if operation.phase != "prepared":
+        return None
+    failed = dataclasses.replace(operation, phase="failed", ended=who.at, reason=who.reason)
+    after = dataclasses.replace(pointer, operation=failed)
+    detail = {
+        "environment": environment,
+        "action": failed.action,
+        "from": failed.source,
+        "to": failed.target,
+        "epoch": epoch,
+        "op_id": failed.op_id,
+    }
+    return _change("failed", who, snapshot.head, detail, {pointer_path(environment): to_document(after)})
+
+
+def propose(snapshot: Snapshot, environment: str, version: int, who: Who) -> Change:
+    """Say that a version waits for a person."""
+    detail = {"environment": environment, "version": version, "epoch": snapshot.pointer(environment).epoch}
+    return _change("proposed", who, snapshot.head, detail, {})
+
+
+def decline(snapshot: Snapshot, environment: str, version: int | None, who: Who) -> Change:
+    """A person keeps what serves and says why."""
+    detail = {"environment": environment, "version": version, "kept": snapshot.pointer(environment).serving}
+    return _change("declined", who, snapshot.head, detail, {})
+
+
+def freeze(snapshot: Snapshot, environment: str, who: Who) -> Change | None:
+    """Automation stops deciding about this environment until a person promotes or rolls back."""
+    pointer = snapshot.pointer(environment)
+    if pointer.frozen:
+        return None
+    after = dataclasses.replace(pointer, frozen=f"{who.reason} ({who.at})")
+    detail = {"environment": environment, "epoch": pointer.epoch}
+    return _change("frozen", who, snapshot.head, detail, {pointer_path(environment): to_document(after)})
+
+
+def _last_words(pointer: Pointer) -> str:
+    operation = pointer.operation
+    if operation is None:
+        return ""
+    return f"{operation.action} to {operation.target} by {operation.actor} at {operation.started}, {operation.phase}"

@@ -1,0 +1,86 @@
+"""Decide where a rollback goes. Pure; `release.history` writes the decision down."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from mmcicd_jenkins.errors import Inconclusive, InputError
+from mmcicd_jenkins.release.ledger import Operation, Pointer, Snapshot
+
+# A second press of the button within this time does nothing: it is the same person, nervous.
+SECOND_PRESS = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackChoice:
+    """Where a rollback goes and what it takes back. `target` None: there is nothing to do, and `reason` says why."""
+
+    target: int | None
+    leaves: int | None
+    reason: str
+
+
+def choose_rollback(
+    snapshot: Snapshot, environment: str, version: int | None, now: datetime
+) -> RollbackChoice:
+    """The release to put back.
+
+    Without `version`: the last one that served before what serves now and was not revoked; during a
+    promotion, what serves (that ends the promotion). A second press within ten minutes does nothing.
+
+    Raises:
+        InputError: `version` never served here or was revoked.
+        Inconclusive: nothing healthy to go back to; a person must decide.
+    """
+    pointer = snapshot.pointer(environment)
+    operation = pointer.operation
+    if operation and operation.action == "rollback":
+        again = _second_press(pointer, operation, version, now)
+        if again:
+            return again
+    if version is not None:
+        return _named(snapshot, pointer, version)
+    if operation and operation.phase == "prepared" and pointer.serving is not None:
+        reason = f"ends the {operation.action} of {operation.target}"
+        return RollbackChoice(target=pointer.serving, leaves=operation.target, reason=reason)
+    for served in reversed(pointer.served):
+        if served.version != pointer.serving and not snapshot.is_revoked(served.version):
+            reason = f"the last healthy release before {pointer.serving}"
+            return RollbackChoice(target=served.version, leaves=pointer.serving, reason=reason)
+    raise Inconclusive(
+        f"{environment} has no earlier healthy release to go back to",
+        why=f"{pointer.serving or 'nothing'} serves; every other release that served here was taken back",
+        fix="train and promote a better version, or stop serving: mmcicd-jenkins stop",
+    )
+
+
+def _second_press(
+    pointer: Pointer, operation: Operation, version: int | None, now: datetime
+) -> RollbackChoice | None:
+    if operation.phase == "prepared" and version in {None, operation.target}:
+        reason = "finishes a rollback that was cut short"
+        return RollbackChoice(target=operation.target, leaves=operation.source, reason=reason)
+    if operation.phase != "done" or version is not None:
+        return None
+    if now - datetime.fromisoformat(operation.ended) >= SECOND_PRESS:
+        return None
+    reason = (
+        f"already rolled back at {operation.ended} by {operation.actor}, {pointer.serving} serves; "
+        "to go further, name a version"
+    )
+    return RollbackChoice(target=None, leaves=None, reason=reason)
+
+
+def _named(snapshot: Snapshot, pointer: Pointer, version: int) -> RollbackChoice:
+    if version == pointer.serving:
+        return RollbackChoice(target=None, leaves=None, reason=f"{version} serves already")
+    if snapshot.is_revoked(version):
+        why = snapshot.head.revoked[str(version)]
+        raise InputError(f"version {version} was taken back itself", why=why, fix="name another version")
+    healthy = sorted({s.version for s in pointer.served if not snapshot.is_revoked(s.version)})
+    if version not in healthy:
+        raise InputError(
+            f"version {version} never served in {pointer.environment}",
+            why=f"a rollback goes back to what was healthy there: {', '.join(map(str, healthy)) or 'nothing yet'}",
+            fix="name one of those, or promote the version",
+        )
+    return RollbackChoice(target=version, leaves=pointer.serving, reason=f"version {version} was named")

@@ -1,0 +1,62 @@
+"""The identity of a run: same inputs, same run, so that a second training of the same thing is never needed."""
+
+import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
+
+from mmcicd_jenkins.release.canonical import digest_of
+
+
+def training_files(
+    files: Mapping[str, str], base: str, chosen: Sequence[str], left_out: Sequence[str]
+) -> dict[str, str]:
+    """The files on which a training depends, by path relative to the model's folder.
+
+    Args:
+        files: path relative to the repository -> git's mode and blob id.
+        base: the model's folder, `.` for the repository itself.
+        chosen: globs of the files that matter; empty for all but `left_out`.
+        left_out: globs of what never matters to a training.
+    """
+    prefix = "" if base in {"", "."} else base.rstrip("/") + "/"
+    inside = {path.removeprefix(prefix): blob for path, blob in files.items() if path.startswith(prefix)}
+    if chosen:
+        return {path: blob for path, blob in inside.items() if _matches(path, chosen)}
+    return {path: blob for path, blob in inside.items() if not _matches(path, left_out)}
+
+
+def _matches(path: str, globs: Iterable[str]) -> bool:
+    """A glob matches the path itself, or a folder above it."""
+    parts = path.split("/")
+    above = ["/".join(parts[: n + 1]) for n in range(len(parts))]
+    return any(fnmatch.fnmatchcase(candidate, glob.rstrip("/")) for glob in globs for candidate in above)
+
+
+def run_id(
+    *,
+    files: Mapping[str, str],
+    data: Mapping[str, str],
+    splits: Mapping[str, object],
+    parameters: Mapping[str, object],
+    seed: int,
+    command: str,
+    environment: str,
+    attempt: int = 0,
+) -> str:
+    """`sha256:` over everything that a training may read. `attempt` counts `--again`."""
+    document: dict[str, object] = {
+        "files": dict(files),
+        "data": dict(data),
+        "splits": dict(splits),
+        "parameters": dict(parameters),
+        "seed": seed,
+        "command": command,
+        "environment": environment,
+    }
+    if attempt:
+        document["attempt"] = attempt
+    return digest_of(document)
+
+
+def short(digest: str) -> str:
+    """What people read of a digest or a commit: its first eight hex digits."""
+    return digest.removeprefix("sha256:")[:8]
