@@ -13,7 +13,7 @@ from typing import Protocol
 from mmcicd_jenkins.image.descriptor import Artifact, Descriptor, ModelLayers
 from mmcicd_jenkins.release.ledger import Change, Event, Snapshot
 from mmcicd_jenkins.release.measures import Measures
-from mmcicd_jenkins.release.records import Release
+from mmcicd_jenkins.release.records import GateReport, Release
 
 
 class Clock(Protocol):
@@ -109,12 +109,16 @@ class Store(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """A command that ended: `status` as in `subprocess`, negative for a signal; the end of its output."""
+    """A command that ended: `status` as in `subprocess`, negative for a signal; the end of its output.
+
+    `why` says what the status means where it has a meaning of its own: not found, killed, timed out.
+    """
 
     status: int
     last_lines: tuple[str, ...]
     seconds: float
     timed_out: bool = False
+    why: str = ""
 
 
 class Commands(Protocol):
@@ -325,4 +329,47 @@ class Signer(Protocol):
 
         Raises:
             IntegrityFailed: unknown key or wrong signature.
+        """
+
+
+class SavedModels(Protocol):
+    """What lies in a model directory, read without TensorFlow and without running it."""
+
+    def signature(self, directory: Path, name: str) -> Mapping[str, object]:
+        """The inputs and outputs of a signature: `{"inputs": {name: {dtype, shape}}, "outputs": {...}}`.
+
+        Raises:
+            InputError: no SavedModel there, it cannot be parsed, or it lacks the signature.
+        """
+
+    def diagnose(self, directory: Path, checkout: Path, since: float) -> tuple[str, str]:
+        """Why there is no SavedModel: what training wrote instead, and the line that would export one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationRecord:
+    """All that a report tells. `curves` is the JSONL of the training, `lineage` label -> text."""
+
+    model: str
+    problem: str
+    gates: GateReport
+    measures: Measures
+    baseline: Measures | None
+    report: Mapping[str, object]
+    curves: Path | None
+    lineage: Mapping[str, str]
+    environment: tuple[str, ...]
+
+
+class Reports(Protocol):
+    """Documents for people: report.html with its images, report.md, gates.xml (JUnit)."""
+
+    def write(self, directory: Path, record: EvaluationRecord) -> Path:
+        """Returns the path of report.html."""
+
+    def read_metrics(self, path: Path) -> Measures:
+        """The metrics.json of the team's own evaluation command.
+
+        Raises:
+            InputError: not JSON, too big, or not metrics.
         """

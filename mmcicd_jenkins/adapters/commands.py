@@ -1,0 +1,328 @@
+"""Runs the team's own commands: `ports.Commands` on `/bin/sh`, under the supervisor of `supervise.py`.
+
+Output is bounded in memory however it comes: endless lines are cut, binary bytes are told as text, and
+secrets leave neither to the log nor to anyone who listens. What the command starts ends with it, and it
+ends with us: by its own end, a timeout, our SIGTERM or SIGINT, or our death.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import IO, Self
+
+from mmcicd_jenkins.adapters import supervise
+from mmcicd_jenkins.adapters.redaction import Redactor
+from mmcicd_jenkins.errors import InputError, Interrupted, OutsideFailed, Terminated
+from mmcicd_jenkins.ports import Finished
+
+GRACE_SECONDS = 15.0
+LAST_LINES = 30
+# A line is shown up to this length; the log has all of it.
+SHOWN_CHARACTERS = 500
+# An unfinished line longer than this is handed on in pieces, so that memory stays bounded.
+LONGEST_LINE = 64 * 1024
+_CONTROL = dict.fromkeys((*range(9), *range(10, 32), 127), " ")
+
+
+class ShellCommands:
+    """`ports.Commands`.
+
+    Args:
+        grace_seconds: how long a command may go on after SIGTERM or SIGINT, to write its checkpoint.
+        lock_seconds: how long to wait for the remains of an earlier run that writes the same log.
+    """
+
+    def __init__(self, *, grace_seconds: float = GRACE_SECONDS, lock_seconds: float = 30.0) -> None:
+        self._grace_seconds = grace_seconds
+        self._lock_seconds = lock_seconds
+
+    def run(
+        self,
+        command: str,
+        *,
+        directory: Path,
+        variables: Mapping[str, str],
+        log: Path,
+        timeout_seconds: float,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Finished:
+        """Run `command` with our own environment and `variables` on top; see `ports.Commands.run`.
+
+        Raises:
+            InputError: the command cannot be started as it is written.
+            OutsideFailed: the log cannot be written, or another run still holds it.
+            Terminated, Interrupted: we were told to stop; the command had its grace to checkpoint.
+        """
+        environment = {"PYTHONUNBUFFERED": "1", **os.environ, **variables}
+        _check(command, directory, variables)
+        with _open_log(log, self._lock_seconds) as file, _Stops() as stops:
+            output = _Output(file, Redactor(environment), on_line)
+            started = time.monotonic()
+            process = _Process(command, directory, environment, file.fileno(), self._grace_seconds)
+            with process:
+                stops.forward_to(process)
+                timed_out = _follow(process, output, started + timeout_seconds)
+            output.close()
+            if stops.received:
+                raise _stopped(stops.received, process.status, str(log))
+            return Finished(
+                status=process.status,
+                last_lines=tuple(output.last_lines),
+                seconds=time.monotonic() - started,
+                timed_out=timed_out,
+                why=_meaning(process.status, timed_out, timeout_seconds),
+            )
+
+
+def _check(command: str, directory: Path, variables: Mapping[str, str]) -> None:
+    if not command.strip():
+        raise InputError("there is no command to run", why="it is empty")
+    if any("\0" in text for text in (command, *variables, *variables.values())):
+        raise InputError("a command and its variables cannot hold a NUL character", why=f"{command[:80]!r}")
+    if not directory.is_dir():
+        raise InputError(
+            "the folder in which to run the command is missing",
+            where=str(directory),
+            why=f"{command[:80]!r} runs there",
+        )
+
+
+@contextlib.contextmanager
+def _open_log(log: Path, lock_seconds: float) -> Iterator[IO[bytes]]:
+    """The log, locked: the supervisor of a killed run holds the lock until its command is gone."""
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        file = log.open("ab", buffering=0)
+    except OSError as e:
+        raise OutsideFailed("the log of a command cannot be written", where=str(log), why=_why(e)) from e
+    with file:
+        deadline = time.monotonic() + lock_seconds
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as e:
+                if time.monotonic() >= deadline:
+                    raise OutsideFailed(
+                        "another run of this command has not ended",
+                        where=str(log),
+                        why=f"it still holds its log after {lock_seconds:.0f} s",
+                        fix="wait for it, or end it, then run the same command again",
+                        retryable=True,
+                    ) from e
+                time.sleep(0.05)
+        yield file
+
+
+class _Process:
+    """The supervisor and its three pipes: output, control and report."""
+
+    def __init__(
+        self, command: str, directory: Path, environment: Mapping[str, str], lock: int, grace_seconds: float
+    ) -> None:
+        self.status = 127
+        control, self._control = os.pipe()
+        self.report, report = os.pipe()
+        try:
+            self._popen = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    supervise.__file__,
+                    *map(str, (control, report, lock, grace_seconds)),
+                    command,
+                ],
+                cwd=directory,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(control, report, lock),
+                start_new_session=True,
+            )
+        except OSError as e:
+            os.close(self._control)
+            os.close(self.report)
+            why = "command and variables are too long together" if e.errno == errno.E2BIG else _why(e)
+            raise InputError("the command cannot be started", where=str(directory), why=why) from e
+        finally:
+            os.close(control)
+            os.close(report)
+        assert self._popen.stdout is not None  # noqa: S101  PIPE was asked for
+        self.output = self._popen.stdout.fileno()
+        os.set_blocking(self.output, False)
+
+    def order(self, letter: bytes) -> None:
+        """`T`, `I` or `K`, as `supervise.py` explains."""
+        with contextlib.suppress(OSError):
+            os.write(self._control, letter)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closing the control pipe kills whatever is left: an error here leaves no process behind."""
+        os.close(self._control)
+        self._popen.wait()
+        with os.fdopen(self.report, "rb") as report:
+            told = report.read()
+        self.status = int(told or self._popen.returncode)
+        if not told:
+            supervise.kill_session(self._popen.pid)
+        if self._popen.stdout is not None:
+            self._popen.stdout.close()
+
+
+def _follow(process: _Process, output: "_Output", deadline: float) -> bool:
+    """Hand on the output until nothing of the command is left; True when it took too long."""
+    timed_out = False
+    waiting = [process.output, process.report]
+    while process.report in waiting:
+        ready, _, _ = select.select(
+            waiting, [], [], None if timed_out else max(0.0, deadline - time.monotonic())
+        )
+        if process.output in ready and not _pump(process.output, output):
+            waiting.remove(process.output)
+        elif process.report in ready:
+            waiting.remove(process.report)
+        if not timed_out and time.monotonic() >= deadline:
+            timed_out = True
+            process.order(b"T")
+    while process.output in waiting and _pump(process.output, output):
+        pass
+    return timed_out
+
+
+def _pump(descriptor: int, output: "_Output") -> bool:
+    """Take what is there; False at the end, or when nothing is there."""
+    try:
+        piece = os.read(descriptor, LONGEST_LINE)
+    except BlockingIOError:
+        return False
+    output.take(piece)
+    return bool(piece)
+
+
+class _Output:
+    """Log, listener and last lines, fed with pieces of bytes."""
+
+    def __init__(self, log: IO[bytes], redactor: Redactor, on_line: Callable[[str], None] | None) -> None:
+        self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
+        self._log = log
+        self._redactor = redactor
+        self._on_line = on_line
+        self._pending = b""
+
+    def take(self, piece: bytes) -> None:
+        self._pending += piece
+        end = max(self._pending.rfind(b"\n"), self._pending.rfind(b"\r")) + 1
+        if end == 0 and len(self._pending) > LONGEST_LINE:
+            self._pending = self._redactor.hide(self._pending)
+            # What may be the beginning of a secret waits for its rest.
+            end = len(self._pending) - self._redactor.longest
+        if end > 0:
+            complete, self._pending = self._pending[:end], self._pending[end:]
+            self._emit(complete)
+
+    def close(self) -> None:
+        if self._pending:
+            self._emit(self._pending)
+
+    def _emit(self, output: bytes) -> None:
+        output = self._redactor.hide(output)
+        try:
+            view = memoryview(output)
+            while view:
+                view = view[self._log.write(view) :]
+        except OSError as e:
+            raise OutsideFailed(
+                "the log of a command cannot be written; the command was stopped",
+                where=str(self._log.name),
+                why=_why(e),
+                fix="make room, then run the same command again: it goes on from its checkpoint",
+            ) from e
+        for line in output.replace(b"\r", b"\n").split(b"\n"):
+            if line:
+                text = line[: 4 * SHOWN_CHARACTERS].decode("utf-8", "replace").translate(_CONTROL)
+                text = text[:SHOWN_CHARACTERS].rstrip()
+                self.last_lines.append(text)
+                if self._on_line is not None:
+                    self._on_line(text)
+
+
+class _Stops:
+    """SIGTERM and SIGINT to us, forwarded once each; a second SIGINT kills, as people at a keyboard expect."""
+
+    def __init__(self) -> None:
+        self.received: int = 0
+        self._process: _Process | None = None
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def forward_to(self, process: _Process) -> None:
+        self._process = process
+        if self.received:
+            self._order(self.received)
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        again = self.received == signal.SIGINT == number
+        self.received = self.received or number
+        if self._process is not None:
+            if again:
+                self._process.order(b"K")
+            else:
+                self._order(number)
+
+    def _order(self, number: int) -> None:
+        assert self._process is not None  # noqa: S101  both callers looked
+        self._process.order(b"I" if number == signal.SIGINT else b"T")
+
+
+def _stopped(number: int, status: int, log: str) -> Terminated | Interrupted:
+    kind = Interrupted if number == signal.SIGINT else Terminated
+    return kind(
+        f"stopped by {signal.Signals(number).name}; the command was told and ended with status {status}",
+        where=log,
+        fix="run the same command again: it goes on from its last checkpoint",
+    )
+
+
+def _meaning(status: int, timed_out: bool, timeout_seconds: float) -> str:
+    if timed_out:
+        return f"it was still running after {timeout_seconds:g} s and was stopped"
+    if status == 127:
+        return "a command was not found: the last lines name it; is it installed, in PATH, and spelled right?"
+    if status == 126:
+        return "a file is there but cannot be executed: chmod +x it, and commit that (git update-index --chmod=+x)"
+    number = -status if status < 0 else status - 128
+    if number == signal.SIGKILL:
+        return "it was killed (SIGKILL); mostly because memory ran out"
+    if status < 0 or number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGTERM):
+        with contextlib.suppress(ValueError):
+            return f"{signal.Signals(number).name} ended it"
+    return ""
+
+
+def _why(e: OSError) -> str:
+    return e.strerror or str(e)

@@ -1,0 +1,184 @@
+"""The process between us and a team's command; run as a script, imports the standard library alone.
+
+It leads the session, starts `/bin/sh -c COMMAND` in a group of its own, and answers three questions that a
+parent cannot: nothing that the command started outlives it (this process adopts orphans), nothing outlives
+us (the control pipe closes when we die, even by SIGKILL, and everything is killed at once), and the log's
+lock is held until the last of them is gone, so the next run cannot meet the remains of this one.
+
+Control pipe: one byte per order, `T` and `I` forward SIGTERM and SIGINT and start the grace, `K` kills.
+Report pipe: the command's status, once, when nothing of it is left.
+"""
+
+import contextlib
+import ctypes
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Iterator
+
+# What is left when the command itself has ended gets SIGTERM and this long.
+LEFTOVER_SECONDS = 2.0
+# A killed tree is looked at again this often: a process may fork while it is being killed.
+AGAIN_SECONDS = 0.05
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+ORDERS = {b"T": signal.SIGTERM, b"I": signal.SIGINT}
+
+
+def _prctl(option: int, value: int) -> None:
+    """Linux only; elsewhere the process group is all there is."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def _start(command: str) -> int:
+    supervisor = os.getpid()
+    child = os.fork()
+    if child:
+        with contextlib.suppress(OSError):  # the child did it first
+            os.setpgid(child, child)
+        return child
+    try:
+        os.setpgid(0, 0)
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != supervisor:
+            os._exit(137)
+        for name in (
+            signal.SIGPIPE,
+            signal.SIGXFSZ,
+            signal.SIGTERM,
+            signal.SIGINT,
+            signal.SIGHUP,
+            signal.SIGCHLD,
+        ):
+            signal.signal(name, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        os.execv("/bin/sh", ["sh", "-c", command])  # noqa: S606  the shell is the contract: a line as the team wrote it
+    finally:
+        os._exit(127)
+
+
+def _processes() -> Iterator[tuple[int, int, int]]:
+    """(pid, parent, session) of every process, from /proc; nothing where there is no /proc."""
+    with contextlib.suppress(OSError):
+        for entry in os.listdir("/proc"):  # noqa: PTH208  pathlib costs start-up time here
+            if entry.isdigit():
+                with contextlib.suppress(OSError, ValueError), open(f"/proc/{entry}/stat", "rb") as file:  # noqa: PTH123
+                    # The name in parentheses may itself hold spaces and parentheses.
+                    fields = file.read().rpartition(b")")[2].split()
+                    yield int(entry), int(fields[1]), int(fields[3])
+
+
+def _descendants(root: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for pid, parent, _ in _processes():
+        children.setdefault(parent, []).append(pid)
+    found, queue = [], [root]
+    while queue:
+        below = children.get(queue.pop(), [])
+        found += below
+        queue += below
+    return found
+
+
+def kill_session(leader: int) -> None:
+    """What a supervisor that was itself killed left behind."""
+    for pid, _, session in _processes():
+        if session == leader:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+
+
+class Supervisor:
+    """The command's tree, from start to its last process."""
+
+    def __init__(self, control: int, grace_seconds: float) -> None:
+        self.control = control
+        self.grace_seconds = grace_seconds
+        self.child = 0
+        self.status: int | None = None
+        self.deadline: float | None = None
+        self.wake = self._listen()
+
+    def _listen(self) -> int:
+        wake, write = os.pipe()
+        os.set_blocking(wake, False)
+        os.set_blocking(write, False)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        for name in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(name, lambda *_: None)  # the wake-up pipe carries the number
+        return wake
+
+    def run(self, command: str) -> int:
+        self.child = _start(command)
+        for stream in (1, 2):  # only the command may hold the output pipe, else its end is never seen
+            os.dup2(0, stream)
+        while self._reap():
+            self._wait()
+            if self.deadline is not None and time.monotonic() >= self.deadline:
+                self._signal_tree(signal.SIGKILL)
+                self.deadline = time.monotonic() + AGAIN_SECONDS
+        return self.status if self.status is not None else 127
+
+    def _reap(self) -> bool:
+        """Collect what ended; False when nothing is left."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return False
+            if pid == 0:
+                return True
+            if pid == self.child:
+                self.status = os.waitstatus_to_exitcode(status)
+                self._signal_tree(signal.SIGTERM)
+                self._end_within(LEFTOVER_SECONDS)
+
+    def _wait(self) -> None:
+        timeout = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+        ready, _, _ = select.select([self.control, self.wake], [], [], timeout)
+        if self.wake in ready:
+            for number in os.read(self.wake, 4096):
+                if number != signal.SIGCHLD:
+                    self._stop(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
+        if self.control in ready:
+            orders = os.read(self.control, 4096)
+            if not orders or b"K" in orders:
+                self._end_within(0.0)
+            for order, number in ORDERS.items():
+                if order in orders:
+                    self._stop(number)
+            if not orders:
+                self.control = self.wake  # closed for ever; select would return at once
+
+    def _stop(self, number: int) -> None:
+        with contextlib.suppress(OSError):
+            os.killpg(self.child, number)
+        self._end_within(self.grace_seconds)
+
+    def _end_within(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        self.deadline = deadline if self.deadline is None else min(self.deadline, deadline)
+
+    def _signal_tree(self, number: int) -> None:
+        for pid in _descendants(os.getpid()):
+            with contextlib.suppress(OSError):
+                os.kill(pid, number)
+        with contextlib.suppress(OSError):
+            os.killpg(self.child, number)
+
+
+def main() -> None:
+    control, report, lock = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    for descriptor in (control, report, lock):
+        os.set_inheritable(descriptor, False)
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    status = Supervisor(control, float(sys.argv[4])).run(sys.argv[5])
+    with contextlib.suppress(OSError):
+        os.write(report, f"{status}\n".encode())
+
+
+if __name__ == "__main__":
+    main()
