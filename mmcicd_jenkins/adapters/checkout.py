@@ -1,0 +1,94 @@
+"""The git working tree that holds `mmcicd.yaml`, read only.
+
+Works at the root of a repository or in a folder of one, on shallow clones, detached heads and linked work
+trees. File names are bytes to git: everything is read with `-z`, names that are not UTF-8 keep their bytes
+as surrogates.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from mmcicd_jenkins.adapters.git_answers import Answer, Kind
+from mmcicd_jenkins.adapters.git_cli import Git
+from mmcicd_jenkins.errors import InputError, MmcicdError
+from mmcicd_jenkins.ports import Commit
+
+
+class GitCheckout:
+    """`root` is the folder of `mmcicd.yaml`; paths are relative to it."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._git = Git(root)
+
+    def commit(self) -> Commit:
+        """HEAD.
+
+        Raises:
+            InputError: not a repository, or no commit yet.
+        """
+        shown = self._ask("log", "-1", "--no-show-signature", "--format=%H%x00%ct%x00%an <%ae>", "HEAD", "--")
+        sha, seconds, author = shown.decode("utf-8", "replace").rstrip("\n").split("\0")
+        branch = self._git.try_run("symbolic-ref", "--quiet", "--short", "HEAD")
+        name = branch.out.decode("utf-8", "replace").strip() if branch.status == 0 else ""
+        return Commit(sha=sha, branch=name, time=int(seconds), author=author)
+
+    def files(self, path: str) -> Mapping[str, str]:
+        """Tracked files at HEAD under `path` ("." is the root): path -> mode and blob id.
+
+        A submodule is one entry, its mode 160000 and its id the commit it is pinned to.
+
+        Raises:
+            InputError: `path` leads out of the root; or as `commit`.
+        """
+        inside = PurePosixPath(path)
+        if inside.is_absolute() or ".." in inside.parts:
+            raise InputError(f"{path!r} leads out of the repository", fix="use a path below mmcicd.yaml")
+        chosen = [] if str(inside) == "." else [str(inside)]
+        listed = self._ask("ls-tree", "-r", "-z", "HEAD", "--", *chosen)
+        return dict(map(_read_entry, filter(None, listed.split(b"\0"))))
+
+    def changed(self) -> tuple[str, ...]:
+        """Paths that differ from HEAD, untracked files included, ignored ones left out.
+
+        Raises:
+            InputError: as `commit`.
+        """
+        prefix = self._ask("rev-parse", "--show-prefix").rstrip(b"\n")
+        listed = self._ask(
+            "status",
+            "--porcelain=v1",
+            "-z",
+            "--untracked-files=all",
+            "--no-renames",
+            "--ignore-submodules=none",
+            "--",
+            ".",
+        )
+        paths = [entry[3:] for entry in listed.split(b"\0") if entry]
+        return tuple(sorted(os.fsdecode(p.removeprefix(prefix)) for p in paths))
+
+    def _ask(self, *arguments: str) -> bytes:
+        answer = self._git.try_run(*arguments)
+        if answer.kind is not Kind.DONE:
+            raise self._error(answer)
+        return answer.out
+
+    def _error(self, answer: Answer) -> MmcicdError:
+        if answer.kind is Kind.NO_REPOSITORY:
+            return answer.error("git init && git add -A && git commit -m 'First commit'")
+        if self._git.try_run("rev-parse", "--verify", "--quiet", "HEAD").status:
+            return InputError(
+                "this repository has no commit yet",
+                where=str(self._root),
+                fix="git add -A && git commit -m 'First commit'",
+            )
+        return answer.error()
+
+
+def _read_entry(entry: bytes) -> tuple[str, str]:
+    """`MODE TYPE ID<tab>PATH` as (path, "MODE ID")."""
+    description, _, path = entry.partition(b"\t")
+    mode, _, oid = description.decode().split(" ")
+    return os.fsdecode(path), f"{mode} {oid}"
