@@ -22,6 +22,7 @@ FAILPOINTS = (
     "store.blob-written",
     "store.before-tag",
     "store.after-tag",
+    "store.unpacked",
     "evaluate.scored",
     "ledger.before-push",
     "ledger.after-push",
@@ -32,6 +33,8 @@ FAILPOINTS = (
     "deploy.before-switch",
     "deploy.after-switch",
     "deploy.before-done",
+    "generate.file-written",
+    "generate.before-record",
 )
 
 _visits: dict[str, int] = {}

@@ -10,6 +10,8 @@ LAYER = "application/vnd.oci.image.layer.v1.tar"
 LAYER_GZIP = LAYER + "+gzip"
 LAYER_ZSTD = LAYER + "+zstd"
 EMPTY = "application/vnd.oci.empty.v1+json"
+DOCUMENT = "application/vnd.mmcicd.document.v1+json"
+FILE = "application/octet-stream"
 TITLE = "org.opencontainers.image.title"
 
 

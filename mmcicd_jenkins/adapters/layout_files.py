@@ -1,0 +1,243 @@
+"""The files of an OCI image layout: blobs, the index, and how several processes share them.
+
+A blob is written to a temporary file and renamed. Its writer holds a lock on that file, so whoever can take
+the lock has found the leftover of a killed process and removes it. The index is replaced whole under a lock.
+What is ours and not OCI's lies in the folder `.mmcicd` of the layout. File errors leave as `OutsideFailed`.
+"""
+
+import fcntl
+import hashlib
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from mmcicd_jenkins.adapters.private_folder import told
+from mmcicd_jenkins.errors import InputError, IntegrityFailed
+from mmcicd_jenkins.failpoints import failpoint
+from mmcicd_jenkins.image.artifact import json_bytes, json_object, malformed
+from mmcicd_jenkins.image.container import Sink
+from mmcicd_jenkins.image.descriptor import Descriptor
+from mmcicd_jenkins.image.unpack import write_all
+
+REF_NAME = "org.opencontainers.image.ref.name"
+OURS = ".mmcicd"
+
+_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+_CHUNK = 2**20
+
+
+class LayoutFiles:
+    """A layout at `path`; made by the first write. Reading needs no lock and no right to write."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.index = path / "index.json"
+        self.ours = path / OURS
+
+    def blob(self, digest: str) -> Path:
+        return self.path / "blobs" / "sha256" / digest.removeprefix("sha256:")
+
+    def size(self, digest: str) -> int | None:
+        """The size of a blob; None when there is none."""
+        with self._told(), suppress(FileNotFoundError):
+            return self.blob(digest).stat().st_size
+        return None
+
+    def prepare(self) -> None:
+        """Make what is missing of the layout, and remove what killed writers left.
+
+        Raises:
+            InputError: the folder holds something else.
+            OutsideFailed: it cannot be written.
+        """
+        with self._told():
+            if not (self.path / "oci-layout").exists():
+                self._make()
+            _remove_leftovers(self.ours / "temporary")
+
+    def _make(self) -> None:
+        if self.path.is_dir():
+            foreign = {entry.name for entry in self.path.iterdir()} - {
+                OURS,
+                "blobs",
+                "index.json",
+                "oci-layout",
+            }
+            if foreign:
+                raise InputError(
+                    "the store's folder holds something else",
+                    where=str(self.path),
+                    why=f"{min(foreign)!r} is there and no oci-layout",
+                    fix="set store.path to a folder of its own",
+                )
+        (self.ours / "temporary").mkdir(parents=True, exist_ok=True)
+        (self.path / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+        with self._locked():
+            if not self.index.exists():
+                self._replace(self.index, json_bytes({"schemaVersion": 2, "manifests": []}))
+            if not (self.path / "oci-layout").exists():
+                self._replace(self.path / "oci-layout", _LAYOUT)
+
+    @contextmanager
+    def new_blob(self) -> Iterator["NewBlob"]:
+        """A blob to be written; whatever was not kept is removed on leaving."""
+        with self._told(), _temporary(self.ours / "temporary") as (handle, path):
+            yield NewBlob(self, handle, path)
+
+    def chunks(self, blob: Descriptor) -> Iterator[bytes]:
+        """The bytes of a blob, unchecked.
+
+        Raises:
+            IntegrityFailed: there is none.
+        """
+        with self._told():
+            try:
+                file = self.blob(blob.digest).open("rb", buffering=0)
+            except FileNotFoundError as e:
+                raise self.lost(blob) from e
+            with file:
+                while chunk := file.read(_CHUNK):
+                    yield chunk
+
+    def lost(self, blob: Descriptor) -> IntegrityFailed:
+        return IntegrityFailed(
+            f"the store does not hold {blob.digest}",
+            where=str(self.path),
+            why="something refers to it, and it was deleted, cut short or never stored here",
+            fix="run the step that stores it again, or copy it back from another store",
+        )
+
+    def manifests(self) -> list[dict[str, Any]]:
+        """The index's entries; none when there is no layout yet.
+
+        Raises:
+            IntegrityFailed: the index cannot be read as one.
+        """
+        with self._told():
+            try:
+                content = self.index.read_bytes()
+            except FileNotFoundError:
+                return []
+        found = json_object(content, str(self.index)).get("manifests")
+        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+            raise malformed(str(self.index), "it has no list of manifests")
+        return found
+
+    def change_index(self, decide: Callable[[list[dict[str, Any]]], list[dict[str, Any]] | None]) -> None:
+        """Replace the index's entries by what `decide` makes of them, with no other writer in between."""
+        with self._told(), self._locked():
+            changed = decide(self.manifests())
+            if changed is not None:
+                document = json_object(self.index.read_bytes(), str(self.index))
+                self._replace(self.index, json_bytes({**document, "manifests": changed}))
+
+    def _told(self) -> AbstractContextManager[None]:
+        return told(self.path, "set store.path to another folder")
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        handle = os.open(self.ours / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def _replace(self, target: Path, content: bytes) -> None:
+        with _temporary(self.ours / "temporary") as (handle, path):
+            write_all(handle, content)
+            _keep(handle, path, target)
+
+
+class NewBlob:
+    """A blob being written. `sink` takes its bytes; `keep` gives it its name."""
+
+    def __init__(self, files: LayoutFiles, handle: int, path: Path) -> None:
+        self._files = files
+        self._handle = handle
+        self._path = path
+
+    @property
+    def sink(self) -> Sink:
+        return self._write
+
+    def keep(self, digest: str) -> None:
+        """Move it to its place. A blob that is there already is replaced: if it was damaged, it is whole again."""
+        _keep(self._handle, self._path, self._files.blob(digest))
+        failpoint("store.blob-written")
+
+    def _write(self, parts: Sequence[memoryview | bytes]) -> None:
+        rest = list(parts)
+        while rest:
+            count = os.writev(self._handle, rest)
+            while rest and count >= len(rest[0]):
+                count -= len(rest.pop(0))
+            if count:
+                rest[0] = rest[0][count:]
+
+
+class HashingSink:
+    """Writes to a new blob and keeps count and digest."""
+
+    def __init__(self, blob: NewBlob) -> None:
+        self._blob = blob
+        self._sha256 = hashlib.sha256()
+        self.size = 0
+
+    @property
+    def digest(self) -> str:
+        return "sha256:" + self._sha256.hexdigest()
+
+    def write(self, content: bytes) -> None:
+        self._sha256.update(content)
+        self.size += len(content)
+        self._blob.sink([content])
+
+
+@contextmanager
+def _temporary(folder: Path) -> Iterator[tuple[int, Path]]:
+    """A locked new file in `folder`; removed on leaving unless it was renamed."""
+    handle, path = _open_locked(folder)
+    try:
+        yield handle, path
+    finally:
+        # Before the lock goes with the handle: nobody else may hold this name meanwhile.
+        path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _open_locked(folder: Path) -> tuple[int, Path]:
+    while True:
+        path = folder / secrets.token_hex(12)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        with suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(handle).st_nlink:
+                return handle, path
+        # Another process took it for a leftover between these two calls.
+        os.close(handle)
+
+
+def _keep(handle: int, path: Path, target: Path) -> None:
+    os.fsync(handle)
+    path.replace(target)
+    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for entry in folder.iterdir():
+        with suppress(FileNotFoundError, BlockingIOError):
+            handle = os.open(entry, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                entry.unlink()
+            finally:
+                os.close(handle)

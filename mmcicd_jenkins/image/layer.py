@@ -1,0 +1,180 @@
+"""A model's files as reproducible layers, each made in one pass: read, tar, hash, wrap, hand to a sink.
+
+Constant memory. Three digests (file, tar, blob) come from the same pass; reading and hashing files, the tar
+and the blob each have a thread, since hashing and file calls release the interpreter. Same files, same bytes,
+on any machine; which files share a layer is decided by size alone.
+"""
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from mmcicd_jenkins.image import tar
+from mmcicd_jenkins.image.container import BLOCK, Container, Sink, container
+from mmcicd_jenkins.image.descriptor import Layer
+from mmcicd_jenkins.image.digest import FileDigest
+from mmcicd_jenkins.image.reading import read_file
+from mmcicd_jenkins.image.tree import ModelFile, ModelTree
+
+# The rule by which files become layers is part of every digest: a change makes new layers of old models.
+BIG = 16 * 2**20
+# Docker stops at 127 layers; base image and version layer need some.
+MOST_BIG_LAYERS = 64
+
+_BUFFER = 16 * BLOCK
+# One filled by the reader, one in each lane, one waiting.
+_BUFFERS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerPlan:
+    """What one layer holds. `folders` are those it names, relative to the model."""
+
+    files: tuple[ModelFile, ...]
+    folders: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(file.size for file in self.files)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackedLayer:
+    layer: Layer
+    files: tuple[FileDigest, ...]
+
+
+def plan_layers(tree: ModelTree) -> tuple[LayerPlan, ...]:
+    """Big files first, each alone (neighbours share when there are very many), then all else with all folders.
+
+    A node that has the weights keeps them when only what comes after them changes.
+    """
+    big = [file for file in tree.files if file.size >= BIG]
+    share = -(-len(big) // MOST_BIG_LAYERS) or 1
+    plans = [_plan_of_big(tuple(big[at : at + share])) for at in range(0, len(big), share)]
+    small = tuple(file for file in tree.files if file.size < BIG)
+    return (*plans, LayerPlan(files=small, folders=tree.folders))
+
+
+def _plan_of_big(files: tuple[ModelFile, ...]) -> LayerPlan:
+    folders = {folder for file in files for folder in tar.parents(file.path)}
+    return LayerPlan(files=files, folders=tuple(sorted(folders)))
+
+
+def pack_layer(
+    root: Path, plan: LayerPlan, compression: str, sink: Sink, on_read: Callable[[int], None] | None = None
+) -> PackedLayer:
+    """Read the files of `plan` below `root` once and write their layer to `sink`; `on_read` gets byte counts.
+
+    Raises:
+        InputError: a file cannot be read or changes meanwhile. What `sink` raises passes through.
+    """
+    entries = sorted(
+        [*((folder, None) for folder in plan.folders), *((file.path, file) for file in plan.files)]
+    )
+    digests = []
+    with _TarPipe(container(compression, sink)) as pipe:
+        for folder in tar.with_parents([tar.MODEL_ROOT]):
+            pipe.write(tar.folder_header(folder))
+        for path, file in entries:
+            if file is None:
+                pipe.write(tar.folder_header(f"{tar.MODEL_ROOT}/{path}"))
+            else:
+                digests.append(_pack_file(pipe, root, file, on_read))
+        return PackedLayer(layer=pipe.finish(), files=tuple(digests))
+
+
+def _pack_file(
+    pipe: "_TarPipe", root: Path, file: ModelFile, on_read: Callable[[int], None] | None
+) -> FileDigest:
+    pipe.write(tar.file_header(f"{tar.MODEL_ROOT}/{file.path}", file.size))
+    sha256 = hashlib.sha256()
+    with read_file(root, file) as reader:
+        while count := reader.into(pipe.room()):
+            sha256.update(pipe.room()[:count])
+            pipe.took(count)
+            if on_read:
+                on_read(count)
+    pipe.write(tar.padding(file.size))
+    return FileDigest(path=file.path, size=file.size, sha256=sha256.hexdigest())
+
+
+def layer_of_bytes(content: bytes, compression: str) -> tuple[bytes, Layer]:
+    """A finished small tar (without its end) as a blob and its layer."""
+    parts: list[bytes] = []
+    with _TarPipe(container(compression, lambda pieces: parts.extend(map(bytes, pieces)))) as pipe:
+        pipe.write(content)
+        layer = pipe.finish()
+    return b"".join(parts), layer
+
+
+class _TarPipe:
+    """Collects tar bytes in buffers of a fixed size; full ones go through both lanes in order."""
+
+    def __init__(self, wrapped: Container) -> None:
+        self._container = wrapped
+        self._sha256 = hashlib.sha256()
+        self._ring: deque[tuple[memoryview, Sequence[Future[None]]]] = deque(
+            (memoryview(bytearray(_BUFFER)), ()) for _ in range(_BUFFERS)
+        )
+        self._buffer = self._ring.popleft()[0]
+        self._filled = 0
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._hashing = self._stack.enter_context(ThreadPoolExecutor(1, "tar-digest"))
+        self._wrapping = self._stack.enter_context(ThreadPoolExecutor(1, "layer-blob"))
+        self._wrapping.submit(self._container.begin).result()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def room(self) -> memoryview:
+        """Where the next bytes go; never empty."""
+        return self._buffer[self._filled :]
+
+    def took(self, count: int) -> None:
+        self._filled += count
+        if self._filled == _BUFFER:
+            self._hand_over()
+
+    def write(self, content: bytes) -> None:
+        rest = memoryview(content)
+        while rest:
+            count = min(len(rest), _BUFFER - self._filled)
+            self.room()[:count] = rest[:count]
+            self.took(count)
+            rest = rest[count:]
+
+    def finish(self) -> Layer:
+        self.write(tar.END)
+        self._hand_over()
+        for _, pending in self._ring:
+            _wait(pending)
+        diff_id = "sha256:" + self._sha256.hexdigest()
+        return Layer(blob=self._container.end(diff_id), diff_id=diff_id)
+
+    def _hand_over(self) -> None:
+        full = self._buffer[: self._filled]
+        pending = (
+            self._hashing.submit(self._sha256.update, full),
+            self._wrapping.submit(self._container.add, full),
+        )
+        self._ring.append((self._buffer, pending))
+        self._buffer, pending_before = self._ring.popleft()
+        _wait(pending_before)
+        self._filled = 0
+
+
+def _wait(pending: Sequence[Future[None]]) -> None:
+    for future in pending:
+        future.result()
