@@ -36,7 +36,8 @@ class Training:
     seed: int = 0
     gpus: int = 0
     timeout_seconds: float = 24 * 3600.0
-    inputs: tuple[str, ...] = ()  # globs relative to the model's path; () = everything but the defaults left out
+    # Globs relative to the model's path; () = everything but `config.defaults.DEFAULT_LEFT_OUT`.
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +187,8 @@ class JenkinsSettings:
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """All of it. `environments` keep the order of the file: all but the last are deployed to without a
-    person, the last is promoted to."""
+    person, the last is promoted to.
+    """
 
     root: Path
     file: str

@@ -1,0 +1,69 @@
+"""Defaults that depend on the rest of the file or on what lies in the checkout, in their written form.
+
+Everything else has its default in the schema. Merged under what people wrote, so that one step makes a
+`Config` from a complete file and `config explain` can show every value.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+# No rows are made for these when a model's training inputs are not named: a commit that only touches
+# them trains nothing. Globs relative to the root and to the model's path, as `train.inputs` are.
+DEFAULT_LEFT_OUT = (
+    "docs/**", "doc/**", "*.md", "*.rst", "tests/**", "test/**", "test_*.py", "mmcicd.yaml", "mmcicd.lock", "mmcicdw",
+    ".mmcicd/**", "jenkins/**", "Jenkinsfile", ".github/**", ".gitlab-ci.yml", ".gitignore", ".gitattributes",
+    ".editorconfig", ".pre-commit-config.yaml", "LICENSE*", "NOTICE*", "CODEOWNERS",
+)  # fmt: skip
+
+LAST_PORTS = (8501, 8500)
+
+
+def derived(plain: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    """A tree like the file's with the values that nobody wrote. `plain` has passed its checks."""
+    environments = plain.get("environments") or {"staging": {}, "production": {}}
+    return {
+        "models": {name: _model(model, root) for name, model in plain["models"].items()},
+        "environments": _environments(environments),
+        "ledger": {"url": f"../{root.name or 'checkout'}.ledger.git"},
+    }
+
+
+def _model(model: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    path = root / model.get("path", ".")
+    train = model["train"]
+    has_image = isinstance(train, Mapping) and "image" in train
+    found = next((p for p in (path, root) if (p / "requirements.txt").is_file()), None)
+    requirements = "" if found is None or has_image else _relative(found / "requirements.txt", root)
+    test = "python -m pytest -q tests" if (path / "tests").is_dir() else ""
+    return {"train": {"requirements": requirements}, "test": test}
+
+
+def _relative(path: Path, root: Path) -> str:
+    return path.resolve().relative_to(root.resolve()).as_posix()
+
+
+def _environments(environments: Mapping[str, Any]) -> dict[str, Any]:
+    """Ports that do not meet: the last local environment has TF Serving's own, each before it 100 more."""
+    ports: dict[str, Any] = {}
+    for index, (name, written) in enumerate(reversed(list(environments.items()))):
+        local = (written or {}).get("kind", "local") == "local"
+        rest, grpc = (port + 100 * index for port in LAST_PORTS)
+        ports[name] = {"rest_port": rest, "grpc_port": grpc} if local else {}
+    return {name: ports[name] for name in environments}
+
+
+def merged(
+    under: Mapping[str, Any], over: Mapping[str, Any], shorthands: Mapping[str, str]
+) -> dict[str, Any]:
+    """`over` on top of `under`, mapping by mapping. A text that stands for a section keeps doing so."""
+    result = dict(under)
+    for name, value in over.items():
+        below = result.get(name)
+        if isinstance(below, Mapping):
+            if isinstance(value, str) and name in shorthands:
+                value = {shorthands[name]: value}
+            if isinstance(value, Mapping):
+                value = merged(below, value, shorthands)
+        result[name] = value
+    return {name: result[name] for name in [*over, *(n for n in under if n not in over)]}

@@ -1,0 +1,125 @@
+"""From a path to a `Config`, in labelled steps: find, parse, override, validate, resolve.
+
+Raises only `ConfigInvalid` (every mistake, in the order of the lines) and `InputError`.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmcicd_jenkins.config.defaults import derived, merged
+from mmcicd_jenkins.config.marks import MAX_BYTES, Document, dotted, read_document
+from mmcicd_jenkins.config.model import Config
+from mmcicd_jenkins.config.overrides import Override, apply, collect
+from mmcicd_jenkins.errors import ConfigInvalid, InputError, Problem
+
+FILE = "mmcicd.yaml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A configuration and where it came from. `complete` is the file with every derived default, as written."""
+
+    config: Config
+    document: Document
+    complete: Mapping[str, Any]
+    overrides: tuple[Override, ...]
+    warnings: tuple[Problem, ...]
+
+
+def load_config(
+    path_or_root: Path, *, environ: Mapping[str, str] | None = None, flags: Mapping[str, str] | None = None
+) -> Config:
+    """The configuration at a file, or of the folder (or its parents) that holds `mmcicd.yaml`.
+
+    Args:
+        environ: the environment variables; those of this process when not given.
+        flags: values by dotted key that win over everything else.
+
+    Raises:
+        ConfigInvalid: with all mistakes of the file.
+        InputError: there is no file, or it cannot be read.
+    """
+    return load(path_or_root, environ=environ, flags=flags).config
+
+
+def load(
+    path_or_root: Path, *, environ: Mapping[str, str] | None = None, flags: Mapping[str, str] | None = None
+) -> Loaded:
+    """As `load_config`, with the sources of the values and the warnings."""
+    # These two bring pydantic; whoever only asks where the file is shall not wait for it.
+    from mmcicd_jenkins.config.resolve import resolve
+    from mmcicd_jenkins.config.schema import FileSection
+    from mmcicd_jenkins.config.shape import Findings, check_shape
+    from mmcicd_jenkins.config.validate import check_sense
+
+    file = find_file(path_or_root)
+    root = file.parent
+    # parse
+    document = read_document(_read(file), file.name)
+    # override
+    overrides = collect(os.environ if environ is None else environ, flags or {}, document.plain)
+    plain = apply(document.plain, overrides)
+    # validate
+    findings = Findings(document, {o.path: (o.source, o.text) for o in overrides}, list(document.problems))
+    checked = check_shape(plain, findings)
+    if checked is not None:
+        check_sense(checked, findings, root)
+    if findings.problems or checked is None:
+        raise ConfigInvalid(_in_order([p for _, p in findings.problems]))
+    # resolve
+    complete = merged(derived(plain, root), plain, {"train": "command", "ledger": "url"})
+    config = resolve(
+        FileSection.model_validate(complete), root=root, name=file.name, marks=_marks(document, overrides)
+    )
+    return Loaded(
+        config=config,
+        document=document,
+        complete=complete,
+        overrides=overrides,
+        warnings=_in_order(findings.warnings),
+    )
+
+
+def find_file(path_or_root: Path) -> Path:
+    """The file itself, or the nearest `mmcicd.yaml` in a folder or its parents.
+
+    Raises:
+        InputError: there is none.
+    """
+    start = path_or_root.absolute()
+    if start.is_file():
+        return start
+    for folder in (start, *start.parents):
+        if (folder / FILE).is_file():
+            return folder / FILE
+    raise InputError(
+        f"no {FILE} in {path_or_root} or a folder above it",
+        where=str(path_or_root),
+        why="it says which models there are and how they are trained",
+        fix="write one with: mmcicd-jenkins generate",
+    )
+
+
+def _read(file: Path) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except OSError as e:
+        raise InputError(f"{file.name} cannot be read", where=str(file), why=e.strerror or str(e)) from e
+
+
+def _in_order(problems: list[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(problems, key=lambda p: (p.line, p.column, p.what)))
+
+
+def _marks(document: Document, overrides: tuple[Override, ...]) -> dict[str, str]:
+    """A collection is where its key is; anything else is where its value is."""
+    places = {
+        path: document.key_mark(path) if path not in document.texts else m
+        for path, m in document.values.items()
+    }
+    marks = {dotted(path): f"{document.file}:{m.line}:{m.column}" for path, m in places.items() if path}
+    return marks | {dotted(o.path): o.source for o in overrides}

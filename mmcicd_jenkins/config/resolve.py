@@ -1,0 +1,142 @@
+"""A checked, complete file to the frozen `Config`. No decision is made here."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from mmcicd_jenkins.config import model as made
+from mmcicd_jenkins.config import schema, schema_environments
+
+
+def resolve(file: schema.FileSection, *, root: Path, name: str, marks: Mapping[str, str]) -> made.Config:
+    return made.Config(
+        root=root,
+        file=name,
+        models={n: _model(n, m) for n, m in file.models.items()},
+        environments={n: _environment(n, e) for n, e in file.environments.items()},
+        store=made.StoreSettings(
+            registry=file.store.registry or "", path=file.store.path, compression=file.store.compression
+        ),
+        ledger=made.LedgerSettings(url=file.ledger.url or ""),
+        image=made.ImageSettings(base=file.image.base or ""),
+        jenkins=_jenkins(file.jenkins) if file.jenkins else None,
+        hooks=file.hooks,
+        marks=marks,
+    )
+
+
+def _model(name: str, written: schema.ModelSection) -> made.Model:
+    return made.Model(
+        name=name,
+        path=written.path,
+        data=tuple(_source(n, d) for n, d in written.data.items()),
+        test=written.test or "",
+        train=_training(written.train),
+        evaluate=_evaluation(written.evaluate),
+        gates=written.gates,
+        min_samples=written.min_samples,
+        serving=made.Serving(
+            cpu=written.serving.cpu, memory_bytes=written.serving.memory, gpus=written.serving.gpus
+        ),
+    )
+
+
+def _source(name: str, written: schema.DataSection) -> made.DataSource:
+    return made.DataSource(
+        name=name,
+        url=written.url,
+        label=written.label or "",
+        test_size=written.test_size or 0.0,
+        group_by=written.group_by or "",
+        role=written.role,
+        schema=written.schema_file or "",
+    )
+
+
+def _training(written: schema.TrainSection) -> made.Training:
+    return made.Training(
+        command=written.command,
+        requirements=written.requirements or "",
+        image=written.image or "",
+        params=written.params,
+        seed=written.seed,
+        gpus=written.gpus,
+        timeout_seconds=written.timeout,
+        inputs=written.inputs,
+    )
+
+
+def _evaluation(written: schema.EvaluateSection) -> made.Evaluation:
+    return made.Evaluation(
+        problem=written.problem,
+        command=written.command or "",
+        signature=written.signature,
+        output=written.output or "",
+        threshold=written.threshold,
+        slices=written.slices,
+        batch_size=written.batch_size,
+    )
+
+
+def _environment(name: str, written: schema_environments.EnvironmentSection) -> made.Environment:
+    approval, rollback, autoscale = written.approval, written.rollback, written.autoscale
+    return made.Environment(
+        name=name,
+        kind=written.kind,
+        host=written.host,
+        rest_port=written.rest_port or 0,
+        grpc_port=written.grpc_port or 0,
+        cluster=written.cluster or "",
+        namespace=written.namespace or "",
+        replicas=written.replicas,
+        autoscale_max=autoscale.max if autoscale else 0,
+        autoscale_cpu=autoscale.cpu if autoscale else 0.0,
+        strategy=_strategy(written.strategy),
+        approval=made.Approval(
+            by=approval.by, four_eyes=approval.four_eyes, expires_seconds=approval.expires
+        ),
+        rollback=made.RollbackPolicy(by=rollback.by, automatic=rollback.automatic),
+        monitor=_monitor(written.monitor),
+    )
+
+
+def _strategy(written: schema_environments.StrategySection) -> made.Strategy:
+    canary = written.canary
+    if canary is None:
+        return made.Strategy(kind=written.kind or "rolling")
+    return made.Strategy(
+        kind=written.kind or "canary",
+        steps=tuple(made.CanaryStep(share=s.share, hold_seconds=s.seconds) for s in canary.steps),
+        checks=canary.checks,
+        min_requests=canary.min_requests,
+    )
+
+
+def _monitor(written: schema_environments.MonitorSection) -> made.Monitor:
+    return made.Monitor(
+        every_seconds=written.every,
+        watch_seconds=written.watch,
+        prometheus=written.prometheus or "",
+        availability=written.slo.availability,
+        latency_p99_seconds=written.slo.latency_p99 or 0.0,
+        windows=tuple(
+            made.BurnWindow(rate=w.rate, long_seconds=w.long, short_seconds=w.short) for w in written.windows
+        ),
+        min_requests=written.min_requests,
+        min_errors=written.min_errors,
+        bad_windows=written.bad_windows,
+        good_windows=written.good_windows,
+        drift_min_predictions=written.drift_min_predictions,
+        cooldown_seconds=written.cooldown,
+    )
+
+
+def _jenkins(written: schema.JenkinsSection) -> made.JenkinsSettings:
+    return made.JenkinsSettings(
+        url=written.url or "",
+        folder=written.folder or "",
+        source={k: v for k, v in written.source.model_dump().items() if v is not None},
+        agents=written.agents,
+        pull_requests=written.pull_requests.model_dump(),
+        credentials=written.credentials,
+        cli=written.cli or "",
+    )

@@ -1,0 +1,252 @@
+"""The keys of `mmcicd.yaml` as people write them. `config.model` is what becomes of them.
+
+Only shape and kind of single values are decided here; what needs two keys, the file system or another
+section is in `config.validate`.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from mmcicd_jenkins.config.schema_environments import EnvironmentSection
+from mmcicd_jenkins.config.section import (
+    Duration,
+    Gates,
+    Kind,
+    Number,
+    Section,
+    Share,
+    Size,
+    Text,
+    Texts,
+    Whole,
+    key,
+    required,
+)
+
+STAGES = (
+    "prepare", "test", "data", "train", "evaluate", "package", "verify", "deploy", "smoke", "propose", "promote",
+    "rollback", "monitor",
+)  # fmt: skip
+
+
+class DataSection(Section):
+    """Where a model's data is. A URL may stand alone."""
+
+    shorthand: ClassVar[str] = "url"
+
+    url: Text = required(
+        "A path relative to the root of the repository, or a URL: https, s3, gs and whatever fsspec reads. A "
+        "file is a table (CSV or Parquet); a folder is handed over as it is. Pinned by digest in mmcicd.lock.",
+        "s3://acme-ml/churn/customers.csv",
+    )
+    label: Text | None = key(None, "The column that the model predicts.", "churned")
+    test_size: Share | None = key(
+        None, "The share of rows held out for evaluation. Training never sees them.", 0.2
+    )
+    group_by: Text | None = key(
+        None,
+        "Rows with the same value in this column stay together, all in training or all in test.",
+        "customer_id",
+    )
+    role: Literal["train", "test"] = key("train", "`test`: this whole source is test data.", "test")
+    schema_file: Text | None = key(
+        None,
+        "A file that says what columns, types and ranges the data must have.",
+        "data.schema.yaml",
+        alias="schema",
+    )
+
+
+class TrainSection(Section):
+    """How a model is trained. The command may stand alone."""
+
+    shorthand: ClassVar[str] = "command"
+
+    command: Text = required(
+        "Your training, in any language, run by /bin/sh in the model's path. It writes a SavedModel to "
+        "$MMCICD_MODEL_DIR.",
+        "python train.py",
+    )
+    requirements: str | None = key(
+        None,
+        "The requirements file of the environment it runs in. Default: requirements.txt in the model's path or in "
+        'the root, when there is one. "" runs in the environment that is there.',
+        "requirements.txt",
+    )
+    image: Text | None = key(
+        None,
+        "A container image to train in, instead of `requirements`.",
+        "registry.acme.example/ml/train:3.2",
+    )
+    params: Annotated[dict[str, Any], Kind("mapping")] = key(
+        {}, "Parameters, handed over as JSON in the file $MMCICD_PARAMS.", {"epochs": 40}
+    )
+    seed: Whole = key(0, "The seed, handed over as $MMCICD_SEED.", 7, ge=0, le=2**31 - 1)
+    gpus: Whole = key(0, "GPUs that training needs.", 2, ge=0, le=1024)
+    timeout: Duration = key("24h", "Training that takes longer is ended.", "8h")
+    inputs: Texts = key(
+        [],
+        "Globs, relative to the model's path, of the files on which training depends: when none of them changed, "
+        "nothing is trained. Default: all files but documentation, tests and what we generate.",
+        ["*.py", "requirements.txt"],
+    )
+
+
+class EvaluateSection(Section):
+    """How a model is judged: built in for a kind of problem, or by a command. The problem may stand alone."""
+
+    shorthand: ClassVar[str] = "problem"
+
+    problem: Literal["binary", "multiclass", "multilabel", "regression"] | None = key(
+        None, "The kind of problem; evaluation is then built in.", "binary"
+    )
+    command: Text | None = key(None, "Your own evaluation, which writes metrics.json.", "./evaluate.sh")
+    signature: Text = key(
+        "serving_default", "The signature of the SavedModel that is asked.", "serving_default"
+    )
+    output: Text | None = key(
+        None, "The output of the signature to judge, when it has several.", "probability"
+    )
+    threshold: Number = key(0.5, "A score from here on counts as positive.", 0.3, ge=0, le=1)
+    slices: Texts = key([], "Columns by whose values the report also slices.", ["country"])
+    batch_size: Whole = key(1024, "Rows scored at once.", 256, ge=1, le=1_000_000)
+
+
+class ServingSection(Section):
+    """What one serving copy of the model needs."""
+
+    cpu: Number = key(1, "CPU cores.", 2, gt=0, le=1024)
+    memory: Size = key("2Gi", "Memory.", "4Gi")
+    gpus: Whole = key(0, "GPUs.", 1, ge=0, le=64)
+
+
+class ModelSection(Section):
+    """One model: its code, data, training, evaluation and what it needs to serve."""
+
+    path: Text = key(".", "The folder of its code, relative to the root of the repository.", "models/fraud")
+    data: Annotated[dict[str, DataSection], Kind("mapping")] = key(
+        {}, "Its data sources by name.", {"customers": "s3://acme-ml/churn/customers.csv"}
+    )
+    test: str | None = key(
+        None,
+        'The command of its unit tests. Default: `python -m pytest -q tests` when the path has a folder tests; "" '
+        "for none.",
+        "python -m pytest -q tests",
+    )
+    train: TrainSection = required("How it is trained; the command may stand alone.", "python train.py")
+    evaluate: EvaluateSection = required("How it is judged; the kind of problem may stand alone.", "binary")
+    gates: Gates = key(
+        [],
+        "What a version must reach: METRIC >= or <= LIMIT, then nothing, `in each COLUMN` or `where COLUMN = VALUE`. "
+        "LIMIT is a number, or `champion` (what production serves) with + - * a number.",
+        ["roc_auc >= 0.80", "roc_auc >= champion - 0.01"],
+    )
+    min_samples: Whole = key(
+        100, "Test rows, in each slice too, below which a gate does not decide.", 500, ge=1
+    )
+    serving: ServingSection = key({}, "What one serving copy needs.", {"cpu": 2, "memory": "4Gi"})
+
+
+class StoreSection(Section):
+    """Where model bytes are kept: a registry, or a folder on this machine."""
+
+    registry: Text | None = key(None, "An OCI registry and a path in it.", "registry.acme.example/ml")
+    path: Text = key(
+        ".mmcicd/store", "A folder with an OCI image layout, used without a registry.", "../store"
+    )
+    compression: Literal["none", "gzip", "zstd"] = key("gzip", "How layers are packed.", "zstd")
+
+
+class LedgerSection(Section):
+    """Where the history of releases is kept. The URL may stand alone."""
+
+    shorthand: ClassVar[str] = "url"
+
+    url: Text | None = key(
+        None,
+        "A git repository. Default: a bare repository beside the checkout, `../NAME.ledger.git`.",
+        "ssh://git@git.acme.example/ml/ledger.git",
+    )
+
+
+class ImageSection(Section):
+    """The serving image. The base may stand alone."""
+
+    shorthand: ClassVar[str] = "base"
+
+    base: Text | None = key(
+        None, "The image with TensorFlow Serving that the model is joined to; pinned by digest in mmcicd.lock.",
+        "tensorflow/serving:2.20.0",
+    )  # fmt: skip
+
+
+class JenkinsSource(Section):
+    """Where Jenkins finds this repository; one of them."""
+
+    github: Text | None = key(None, "OWNER/NAME on GitHub.", "acme/ml-models")
+    gitlab: Text | None = key(None, "GROUP/NAME on GitLab.", "acme/ml-models")
+    bitbucket: Text | None = key(None, "OWNER/NAME on Bitbucket.", "acme/ml-models")
+    git: Text | None = key(None, "The URL of any git repository.", "ssh://git@git.acme.example/ml/models.git")
+    server: Text | None = key(
+        None, "The address of your own GitHub, GitLab or Bitbucket.", "https://git.acme.example"
+    )
+
+
+class PullRequests(Section):
+    """What pull requests may do."""
+
+    train: Literal["same-repository", "none"] = key(
+        "same-repository",
+        "Which of them train and evaluate. Those from forks always run prepare and test only, without credentials.",
+        "none",
+    )
+
+
+class JenkinsSection(Section):
+    """The Jenkins that runs the pipelines. Without it nothing is made for Jenkins but the Jenkinsfiles."""
+
+    url: Text | None = key(None, "Its address.", "https://jenkins.acme.example")
+    folder: Text | None = key(None, "The folder in which `ci` and `ops` are made.", "ml")
+    source: JenkinsSource = key({}, "Where Jenkins finds this repository.", {"github": "acme/ml-models"})
+    agents: Annotated[dict[str, Text], Kind("mapping")] = key(
+        {},
+        "Agent labels: `default`, and any stage that needs another.",
+        {"default": "linux", "train": "gpu-a100"},
+    )
+    pull_requests: PullRequests = key({}, "What pull requests may do.", {"train": "same-repository"})
+    credentials: Annotated[dict[str, dict[str, Text]], Kind("mapping")] = key(
+        {},
+        "Ids of Jenkins credentials by folder (`ci`, `ops`) and use. Never the values.",
+        {"ci": {"data": "aws-ml-read"}, "ops": {"signing": "mmcicd-signing"}},
+    )
+    cli: Text | None = key(
+        None,
+        "From where agents install this program: a requirement, a wheel or a git address. Default: this version.",
+        "mmcicd-jenkins==0.1.0",
+    )
+
+
+class FileSection(Section):
+    """A whole `mmcicd.yaml`."""
+
+    models: Annotated[dict[str, ModelSection], Kind("mapping")] = required(
+        "The models of this repository by name: lower-case letters, digits and inner dashes, at most 40.",
+        {"churn": {"train": "python train.py", "evaluate": "binary"}},
+        min_length=1,
+    )
+    environments: Annotated[dict[str, EnvironmentSection], Kind("mapping")] = key(
+        {},
+        "The places to serve, in the order in which a version reaches them: all but the last are deployed to without "
+        "asking, the last is promoted to. Default: `staging` and `production`, both of kind local.",
+        {"staging": {"kind": "local"}, "production": {"kind": "local"}},
+    )
+    store: StoreSection = key({}, "Where model bytes are kept.", {"registry": "registry.acme.example/ml"})
+    ledger: LedgerSection = key({}, "Where the history of releases is kept.", {"url": "../ledger.git"})
+    image: ImageSection = key({}, "The serving image.", {"base": "tensorflow/serving:2.20.0"})
+    jenkins: JenkinsSection | None = key(
+        None, "The Jenkins that runs the pipelines.", {"url": "https://jenkins.acme.example"}
+    )
+    hooks: Annotated[dict[str, Text], Kind("mapping")] = key(
+        {},
+        "Commands of your own before or after a stage, shown as stages: `before_promote`, `after_deploy`, ...",
+        {"before_promote": "./ops/change-ticket.sh"},
+    )

@@ -1,0 +1,132 @@
+"""The keys under `environments`: places to serve, how they change, who may change them, how they are watched."""
+
+from typing import Annotated, ClassVar, Literal
+
+from mmcicd_jenkins.config.section import (
+    Duration,
+    Gates,
+    Kind,
+    Number,
+    Section,
+    Share,
+    Steps,
+    Text,
+    Texts,
+    Truth,
+    Whole,
+    key,
+    required,
+)
+
+
+class AutoscaleSection(Section):
+    """Add copies under load. Kubernetes."""
+
+    max: Whole = required("At most this many copies.", 18, ge=1, le=10_000)
+    cpu: Share = key("70%", "The CPU load to hold.", "70%")
+
+
+class CanarySection(Section):
+    """Canary copies beside the stable ones, growing in steps while both are compared."""
+
+    steps: Steps = required(
+        "The share of traffic and for how long.", ["10% for 15m", "50% for 30m"], min_length=1
+    )
+    checks: Gates = key(
+        [],
+        "Rules on the canary; `stable` is what the stable copies show at the same time.",
+        ["error_rate <= stable + 0.001"],
+    )
+    min_requests: Whole = key(1000, "Requests below which a step does not decide.", 500, ge=1)
+
+
+class StrategySection(Section):
+    """How a new version takes over. The kind may stand alone."""
+
+    shorthand: ClassVar[str] = "kind"
+
+    kind: Literal["rolling", "canary", "blue-green"] | None = key(
+        None, "Default: `canary` when `canary` is there, else `rolling`.", "blue-green"
+    )
+    canary: CanarySection | None = key(None, "The steps of a canary.", {"steps": ["10% for 15m"]})
+
+
+class ApprovalSection(Section):
+    """Who lets a version in. One or several names may stand alone."""
+
+    shorthand: ClassVar[str] = "by"
+
+    by: Texts = key([], "People or groups of Jenkins who may approve.", ["ml-approvers"])
+    four_eyes: Truth = key(False, "Who starts a promotion cannot approve it.", True)
+    expires: Duration = key("3d", "How long a request for approval waits.", "1d")
+
+
+class RollbackSection(Section):
+    """Who, and what, may take a version back."""
+
+    by: Texts = key([], "People or groups of Jenkins who may roll back.", ["ml-oncall"])
+    automatic: Truth = key(True, "Monitoring may roll back, once, for causes that a rollback cures.", False)
+
+
+class WindowSection(Section):
+    """Act when errors use up the budget this many times too fast over both times."""
+
+    rate: Number = required("How many times too fast.", 14.4, gt=0)
+    long: Duration = required("The longer time.", "1h")
+    short: Duration = required("The shorter time.", "5m")
+
+
+class SloSection(Section):
+    """What the service promises."""
+
+    availability: Share = key("99.9%", "The share of requests answered without an error.", "99.9%")
+    latency_p99: Duration | None = key(None, "99 of 100 requests are answered within it.", "80 ms")
+
+
+class MonitorSection(Section):
+    """How a serving model is watched."""
+
+    every: Duration = key("5m", "How often a look is taken.", "5m")
+    watch: Duration = key("24h", "How long a promoted version is watched before it is trusted.", "24h")
+    prometheus: Text | None = key(None, "The Prometheus to ask.", "https://prometheus.acme.example")
+    slo: SloSection = key({}, "What the service promises.", {"availability": "99.9%", "latency_p99": "80 ms"})
+    windows: Annotated[list[WindowSection], Kind("list of windows")] = key(
+        [{"rate": 14.4, "long": "1h", "short": "5m"}, {"rate": 6, "long": "6h", "short": "30m"}],
+        "The pairs of times over which the error budget is looked at.",
+        [{"rate": 14.4, "long": "1h", "short": "5m"}],
+    )
+    min_requests: Whole = key(1000, "Requests in a window below which nothing is done.", 50, ge=1)
+    min_errors: Whole = key(10, "Errors in a window below which nothing is done.", 5, ge=1)
+    bad_windows: Whole = key(3, "Bad looks in a row before something is done.", 3, ge=1)
+    good_windows: Whole = key(6, "Good looks in a row before an alarm ends.", 6, ge=1)
+    drift_min_predictions: Whole = key(500, "Predictions below which drift is not judged.", 500, ge=1)
+    cooldown: Duration = key("6h", "After an automatic rollback none follows for this long.", "6h")
+
+
+class EnvironmentSection(Section):
+    """A named place to serve."""
+
+    kind: Literal["local", "kubernetes"] = key("local", "`local` is this machine.", "kubernetes")
+    host: Text = key("127.0.0.1", "The address to listen on. Kind local.", "0.0.0.0")  # noqa: S104 - an example of the docs
+    rest_port: Whole | None = key(
+        None, "The port for REST. Kind local. Default: 8501 for the last environment, 8601 for the one before it.", 8501,
+        ge=1, le=65535,
+    )  # fmt: skip
+    grpc_port: Whole | None = key(
+        None, "The port for gRPC. Kind local. Default: 8500 for the last environment, 8600 for the one before it.", 8500,
+        ge=1, le=65535,
+    )  # fmt: skip
+    cluster: Text | None = key(
+        None,
+        "The address of the API server; any other is refused. Kind kubernetes.",
+        "https://k8s.acme.example:6443",
+    )
+    namespace: Text | None = key(None, "The namespace. Kind kubernetes.", "ml")
+    replicas: Whole = key(1, "Copies that serve. Kind kubernetes.", 3, ge=1, le=10_000)
+    autoscale: AutoscaleSection | None = key(
+        None, "Add copies under load. Kind kubernetes.", {"max": 18, "cpu": "70%"}
+    )
+    strategy: StrategySection = key({}, "How a new version takes over. Kind kubernetes.", "rolling")
+    approval: ApprovalSection = key({}, "Who lets a version in.", {"by": ["ml-approvers"]})
+    rollback: RollbackSection = key({}, "Who, and what, may take a version back.", {"by": ["ml-oncall"]})
+    monitor: MonitorSection = key({}, "How a serving model is watched.", {"every": "5m"})
