@@ -1,0 +1,105 @@
+"""What every stage is given and gives back: the job, the ports, the workspace, the outcome."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mmcicd_jenkins import ports as p
+from mmcicd_jenkins.config.lock import Lock
+from mmcicd_jenkins.config.model import Config, Environment, Model
+from mmcicd_jenkins.errors import GateRefused, Inconclusive
+from mmcicd_jenkins.release.history import Who
+from mmcicd_jenkins.release.runs import short
+from mmcicd_jenkins.release.verdicts import Verdict
+from mmcicd_jenkins.stages.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """Everything outside. `target` gives the target of an environment; `throwaway` one for `verify`."""
+
+    checkout: p.Checkout
+    ledger: p.Ledger
+    store: p.Store
+    commands: p.Commands
+    environments: p.Environments
+    sources: p.DataSources
+    saved_models: p.SavedModels
+    evaluator: p.Evaluator
+    reports: p.Reports
+    client: p.ModelClient
+    target: Callable[[Environment], p.Target]
+    throwaway: Callable[[Path], p.Target]
+    clock: p.Clock
+    progress: p.Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One stage for one model. `actor` is who acts, `builder` the build URL or the laptop."""
+
+    config: Config
+    lock: Lock
+    model: Model
+    workspace: Workspace
+    actor: str
+    builder: str
+    environment: str = ""
+    version: int | None = None
+    reason: str = ""
+    again: bool = False
+
+    @property
+    def root(self) -> Path:
+        return self.config.root
+
+    @property
+    def place(self) -> Environment:
+        """The environment the job is about; production when none was named."""
+        return self.config.environments[self.environment] if self.environment else self.config.production
+
+    def who(self, clock: p.Clock, reason: str = "") -> Who:
+        return Who(actor=self.actor, at=timestamp(clock), reason=reason or self.reason)
+
+    def at(self, environment: str) -> "Job":
+        return dataclasses.replace(self, environment=environment)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a stage did, in one sentence and as data.
+
+    `found` is True when the work was there already. A verdict other than passed ends the pipeline with
+    the exit code of DESIGN section 3.
+    """
+
+    stage: str
+    sentence: str
+    found: bool = False
+    verdict: Verdict = Verdict.PASSED
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        if self.verdict is Verdict.FAILED:
+            return GateRefused.exit_code
+        return Inconclusive.exit_code if self.verdict is Verdict.INCONCLUSIVE else 0
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "stage": self.stage,
+            "sentence": self.sentence,
+            "found": self.found,
+            "verdict": str(self.verdict),
+            "exit_code": self.exit_code,
+            **self.detail,
+        }
+
+
+def timestamp(clock: p.Clock) -> str:
+    """Now, in ISO 8601 with seconds and zone."""
+    return clock.now().isoformat(timespec="seconds")
+
+
+__all__ = ["Job", "Outcome", "Ports", "Verdict", "Workspace", "short", "timestamp"]

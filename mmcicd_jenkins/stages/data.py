@@ -1,0 +1,183 @@
+"""Stage `data`: the locked bytes, checked and divided, where training and evaluation find them.
+
+Below the data folder, `train/<source>/` is all that training may see; `test/<source>/` it never sees.
+The folder is named by what is in it, so it is whole or absent.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mmcicd_jenkins.config.model import DataSource
+from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.failpoints import failpoint
+from mmcicd_jenkins.stages.context import Job, Outcome, Ports
+from mmcicd_jenkins.stages.identity import data_key, locked_data
+from mmcicd_jenkins.stages.workspace import cannot_write, fresh_directory, make_directory, write_json
+
+COMPLETE = "complete.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    key: str
+    digests: Mapping[str, str]
+    prepared: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """`fetch` maps each source to the digest its bytes must have; empty when all is there."""
+
+    key: str
+    fetch: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedData:
+    """Where the divided data lie, and how many rows each part has (by source)."""
+
+    folder: Path
+    train_rows: Mapping[str, int]
+    test_rows: Mapping[str, int]
+
+    @property
+    def train(self) -> Path:
+        return self.folder / "train"
+
+    @property
+    def test(self) -> Path:
+        return self.folder / "test"
+
+    def test_table(self, source: str) -> Path:
+        """The only file of a source's test part.
+
+        Raises:
+            InputError: the source has no test part, or several files.
+        """
+        files = sorted(p for p in (self.test / source).rglob("*") if p.is_file())
+        if len(files) != 1:
+            raise InputError(
+                f"the built-in evaluation needs one test table of {source}, found {len(files)} files",
+                fix="set test_size, or role: test on a source, or evaluate: {command: ...} for other data",
+            )
+        return files[0]
+
+
+def look(job: Job, ports: Ports) -> Facts:  # noqa: ARG001  every stage has the same three functions
+    digests = locked_data(job)
+    key = data_key(job, digests)
+    return Facts(key=key, digests=digests, prepared=(job.workspace.data(key) / COMPLETE).exists())
+
+
+def plan(job: Job, facts: Facts) -> Plan:  # noqa: ARG001  every stage has the same three functions
+    return Plan(key=facts.key, fetch={} if facts.prepared else dict(facts.digests))
+
+
+def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
+    prepared = prepare_data(plan, job, ports)
+    parts = []
+    for source in job.model.data:
+        train, test = prepared.train_rows.get(source.name, 0), prepared.test_rows.get(source.name, 0)
+        told = ", ".join(f"{n:,} {kind}" for n, kind in ((train, "train"), (test, "test")) if n)
+        parts.append(f"{source.name}: {told} rows" if told else source.name)
+    return Outcome(
+        stage="data",
+        sentence="found" if not plan.fetch else "; ".join(parts),
+        found=not plan.fetch,
+        detail={
+            "folder": str(prepared.folder),
+            "train_rows": dict(prepared.train_rows),
+            "test_rows": dict(prepared.test_rows),
+        },
+    )
+
+
+def ready_data(job: Job, ports: Ports) -> PreparedData:
+    """The prepared data, made now if this workspace does not have them."""
+    return prepare_data(plan(job, look(job, ports)), job, ports)
+
+
+def prepare_data(plan: Plan, job: Job, ports: Ports) -> PreparedData:
+    folder = job.workspace.data(plan.key)
+    if plan.fetch:
+        waiting = f"waiting for another process that prepares the data of {job.model.name}"
+        with job.workspace.lock(f"data-{folder.name}", lambda: ports.progress.line(waiting)):
+            if not (folder / COMPLETE).exists():
+                _prepare(plan, folder, job, ports)
+    rows = json.loads((folder / COMPLETE).read_text())
+    return PreparedData(folder=folder, train_rows=rows["train"], test_rows=rows["test"])
+
+
+def _prepare(plan: Plan, folder: Path, job: Job, ports: Ports) -> None:
+    building = fresh_directory(folder.with_name(folder.name + ".part"))
+    rows: dict[str, dict[str, int]] = {"train": {}, "test": {}}
+    for source in job.model.data:
+        fetched = ports.sources.fetch(
+            _address(job, source),
+            plan.fetch[source.name],
+            lambda done, total, name=source.name: ports.progress.update(  # type: ignore[misc]
+                f"{name}: {done:,} of {total:,} bytes", done / total if total else None
+            ),
+        )
+        failpoint("data.fetched")
+        _divide(source, fetched, building, rows, ports)
+        failpoint("data.split")
+    write_json(building / COMPLETE, rows)
+    shutil.rmtree(folder, ignore_errors=True)
+    building.replace(folder)
+
+
+def _address(job: Job, source: DataSource) -> str:
+    return source.url if "://" in source.url else str(job.root / source.url)
+
+
+def _divide(
+    source: DataSource, fetched: Path, building: Path, rows: dict[str, dict[str, int]], ports: Ports
+) -> None:
+    if not source.test_size:
+        _place(fetched, building / source.role / source.name)
+        return
+    split = ports.sources.split(
+        fetched,
+        building / "split" / source.name,
+        test_size=source.test_size,
+        group_by=source.group_by,
+        salt=source.name,
+    )
+    rows["train"][source.name], rows["test"][source.name] = split.train_rows, split.test_rows
+    _move(split.train, building / "train" / source.name, "train")
+    if split.test is not None:
+        _move(split.test, building / "test" / source.name, "test")
+    shutil.rmtree(building / "split")
+
+
+def _move(part: Path, folder: Path, name: str) -> None:
+    """A table becomes `train.csv` or `test.csv`; a directory stays as it is."""
+    if part.is_dir():
+        make_directory(folder.parent)
+        part.replace(folder)
+    else:
+        part.replace(make_directory(folder) / (name + "".join(part.suffixes)))
+
+
+def _place(fetched: Path, folder: Path) -> None:
+    """The cached bytes under the name of their source, linked where the file system can, copied where not."""
+    try:
+        if fetched.is_dir():
+            shutil.copytree(fetched, folder, copy_function=_link)
+        else:
+            _link(str(fetched), str(make_directory(folder) / fetched.name))
+    except OSError as e:
+        raise cannot_write(folder, e) from e
+
+
+def _link(source: str, target: str) -> str:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+    return target

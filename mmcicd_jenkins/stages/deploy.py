@@ -1,0 +1,105 @@
+"""Stage `deploy`: put the verified version into the environments that need no person, in their order."""
+
+from dataclasses import dataclass
+
+from mmcicd_jenkins.config.model import Environment
+from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.release.records import Release
+from mmcicd_jenkins.stages.context import Job, Outcome, Ports
+from mmcicd_jenkins.stages.moving import Move, move
+from mmcicd_jenkins.stages.releasing import draft_release, find_release
+from mmcicd_jenkins.stages.scoring import recorded_golden
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaceFacts:
+    """An environment as ledger and target say. `epoch` is what a decision made now stands on."""
+
+    name: str
+    epoch: int
+    recorded: int | None
+    observed: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    release: Release
+    new: bool
+    places: tuple[PlaceFacts, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """`environments` still to be moved; `epochs` on which that was decided."""
+
+    version: int
+    new: bool
+    environments: tuple[str, ...]
+    epochs: tuple[int, ...]
+    serving: tuple[str, ...]
+
+
+def look(job: Job, ports: Ports) -> Facts:
+    known = find_release(job, ports)
+    release = known or draft_release(job, ports)
+    return Facts(
+        release=release,
+        new=known is None,
+        places=tuple(look_at(place, job, ports) for place in chosen_environments(job)),
+    )
+
+
+def chosen_environments(job: Job) -> tuple[Environment, ...]:
+    """The one that was named, else all before production.
+
+    Raises:
+        InputError: production was named; that is `promote`.
+    """
+    if not job.environment:
+        return job.config.before_production
+    if job.environment == job.config.production.name:
+        raise InputError(
+            f"{job.environment} is promoted to, not deployed to",
+            fix=f"mmcicd-jenkins promote --model {job.model.name} --env {job.environment}",
+        )
+    return (job.place,)
+
+
+def look_at(place: Environment, job: Job, ports: Ports) -> PlaceFacts:
+    pointer = ports.ledger.snapshot(job.model.name).pointer(place.name)
+    observed = ports.target(place).observe(job.model.name)
+    return PlaceFacts(
+        name=place.name, epoch=pointer.epoch, recorded=pointer.serving, observed=observed.version
+    )
+
+
+def plan(job: Job, facts: Facts) -> Plan:  # noqa: ARG001  every stage has the same three functions
+    version = facts.release.version
+    behind = [p for p in facts.places if not (p.recorded == version == p.observed)]
+    return Plan(
+        version=version,
+        new=facts.new,
+        environments=tuple(p.name for p in behind),
+        epochs=tuple(p.epoch for p in behind),
+        serving=tuple(p.name for p in facts.places),
+    )
+
+
+def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
+    release = find_release(job, ports)
+    new = release is None
+    release = release or draft_release(job, ports)
+    golden = recorded_golden(release.evaluation, ports)
+    for name in plan.environments:
+        ports.progress.update(f"{name}: loading version {plan.version}")
+        move(Move(environment=name, action="deploy", release=release, new=new), job.at(name), ports, golden)
+        new = False
+    names = " and ".join(plan.serving)
+    found = not plan.environments
+    sentence = f"{names} serves {plan.version}" if names else "there is no environment before production"
+    return Outcome(
+        stage="deploy",
+        sentence=sentence + (", found" if found and names else ""),
+        found=found,
+        detail={"version": plan.version, "environments": list(plan.environments)},
+    )

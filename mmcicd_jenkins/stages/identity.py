@@ -1,0 +1,162 @@
+"""Which run this checkout stands for, and where it is. Every stage asks here, so a fresh workspace is enough."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmcicd_jenkins.config.defaults import DEFAULT_LEFT_OUT
+from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.image.descriptor import Artifact
+from mmcicd_jenkins.ports import Commit, SourceFacts
+from mmcicd_jenkins.release.canonical import digest_of
+from mmcicd_jenkins.release.runs import run_id, short, training_files
+from mmcicd_jenkins.stages.context import Job, Ports
+
+# Attempts are probed one by one; nobody trains the same thing a thousand times.
+MOST_ATTEMPTS = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """A run and its inputs. `artifact` is the stored run, None when it has not been trained."""
+
+    run_id: str
+    data_key: str
+    commit: Commit
+    data: Mapping[str, str]
+    attempt: int
+    artifact: Artifact | None
+
+    @property
+    def name(self) -> str:
+        return short(self.run_id)
+
+    def trained(self, model: str) -> Artifact:
+        """The stored run.
+
+        Raises:
+            InputError: it has not been trained.
+        """
+        if self.artifact is None:
+            raise InputError(
+                f"{model} has not been trained at this commit",
+                where=f"run {self.name}, commit {short(self.commit.sha)}",
+                why="the store has no such run",
+                fix=f"mmcicd-jenkins stage train --model {model}",
+            )
+        return self.artifact
+
+
+def run_tag(run: str) -> str:
+    return "run-" + run.removeprefix("sha256:")
+
+
+def locked_data(job: Job) -> dict[str, str]:
+    """Source -> digest, from the lock.
+
+    Raises:
+        InputError: a source is not in the lock, or its address changed since.
+    """
+    digests = {}
+    for source in job.model.data:
+        locked = job.lock.source(job.model.name, source.name)
+        key = f"models.{job.model.name}.data.{source.name}"
+        if locked is None or locked.url != source.url:
+            raise InputError(
+                f"the lock does not have the data source {source.name}"
+                if locked is None
+                else f"the data source {source.name} moved from {locked.url} to {source.url}",
+                where=job.config.mark(key),
+                why="mmcicd.lock pins the bytes that a run is trained and judged on",
+                fix=f"mmcicd-jenkins data update --model {job.model.name}, then commit mmcicd.lock",
+            )
+        digests[source.name] = locked.facts.digest
+    return digests
+
+
+def locked_facts(job: Job, source: str) -> SourceFacts:
+    """What the lock says a source holds."""
+    locked_data(job)
+    locked = job.lock.source(job.model.name, source)
+    if locked is None:
+        raise InputError(f"the lock does not have the data source {source}")
+    return locked.facts
+
+
+def data_key(job: Job, digests: Mapping[str, str]) -> str:
+    """The identity of the prepared data: bytes and how they are divided."""
+    return digest_of({"data": dict(digests), "splits": splits(job)})
+
+
+def splits(job: Job) -> dict[str, object]:
+    return {
+        s.name: {"test_size": s.test_size, "group_by": s.group_by, "role": s.role} for s in job.model.data
+    }
+
+
+def requirements_path(job: Job) -> Path | None:
+    requirements = job.model.train.requirements
+    return job.root / requirements if requirements else None
+
+
+def identify(job: Job, ports: Ports) -> Identity:
+    """The run of this checkout: its newest attempt that is stored, or the first when none is."""
+    train = job.model.train
+    commit = ports.checkout.commit()
+    digests = locked_data(job)
+    files = training_files(
+        ports.checkout.files(job.model.path), job.model.path, train.inputs, DEFAULT_LEFT_OUT
+    )
+    environment = train.image or ports.environments.digest(requirements_path(job))
+
+    def attempt_id(attempt: int) -> str:
+        return run_id(
+            files=files,
+            data=digests,
+            splits=splits(job),
+            parameters=train.params,
+            seed=train.seed,
+            command=train.command,
+            environment=environment,
+            attempt=attempt,
+        )
+
+    found = [ports.store.find(run_tag(attempt_id(0)))]
+    while found[-1] is not None and len(found) < MOST_ATTEMPTS:
+        found.append(ports.store.find(run_tag(attempt_id(len(found)))))
+    attempt = len(found) - 1 if job.again else max(0, len(found) - 2)
+    return Identity(
+        run_id=attempt_id(attempt),
+        data_key=data_key(job, digests),
+        commit=commit,
+        data=digests,
+        attempt=attempt,
+        artifact=found[attempt],
+    )
+
+
+def refuse_uncommitted(job: Job, ports: Ports) -> None:
+    """A run must be traceable to a commit, so what it depends on must be committed.
+
+    Raises:
+        InputError: names the changed files.
+    """
+    prefix = "" if job.model.path == "." else job.model.path.rstrip("/") + "/"
+    pinned = {
+        "mmcicd.yaml",
+        "mmcicd.lock",
+        *([job.model.train.requirements] if job.model.train.requirements else []),
+    }
+    changed = ports.checkout.changed()
+    inside = training_files(
+        dict.fromkeys(changed, ""), job.model.path, job.model.train.inputs, DEFAULT_LEFT_OUT
+    )
+    guilty = sorted({prefix + path for path in inside} | (pinned & set(changed)))
+    if guilty:
+        listed = ", ".join(guilty[:5]) + (f" and {len(guilty) - 5} more" if len(guilty) > 5 else "")
+        raise InputError(
+            "there are changes that no commit has, so a version could not be traced to its source",
+            where=listed,
+            why="a run belongs to a commit",
+            fix='git add -A && git commit -m "What changed", then the same command again',
+        )

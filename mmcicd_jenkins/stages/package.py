@@ -1,0 +1,183 @@
+"""Stage `package`: a version number and an image. No model byte is read, copied or uploaded here.
+
+The number is reserved in the ledger before the image is made, because the image carries it; a run that has
+a number keeps it, so a killed or repeated `package` ends at the same image.
+"""
+
+from dataclasses import dataclass
+
+from mmcicd_jenkins.errors import GateRefused, Inconclusive, InputError
+from mmcicd_jenkins.failpoints import failpoint
+from mmcicd_jenkins.image.descriptor import Artifact, Layer, ModelLayers
+from mmcicd_jenkins.image.manifest import BaseImage, Image, Origin, join
+from mmcicd_jenkins.image.version_layer import version_layer
+from mmcicd_jenkins.release import history
+from mmcicd_jenkins.release.ledger import Change, Snapshot
+from mmcicd_jenkins.release.verdicts import Verdict
+from mmcicd_jenkins.stages.context import Job, Outcome, Ports
+from mmcicd_jenkins.stages.evaluate import Judged, judge_run
+from mmcicd_jenkins.stages.identity import Identity, identify
+from mmcicd_jenkins.stages.scoring import descriptor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    identity: Identity
+    run: Artifact
+    judged: Judged
+    version: int | None
+    released: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """`version` is None when a number must be reserved; `released`: the ledger has the release already."""
+
+    run_id: str
+    version: int | None
+    released: bool
+    base: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packaged:
+    """An image in the store, with its size in bytes: all of its layers and documents."""
+
+    version: int
+    image: Image
+    size: int
+    found: bool
+
+
+def look(job: Job, ports: Ports) -> Facts:
+    identity = identify(job, ports)
+    run = identity.trained(job.model.name)
+    version = ports.ledger.version_of_run(job.model.name, identity.run_id)
+    return Facts(
+        identity=identity,
+        run=run,
+        judged=judge_run(job, ports, run),
+        version=version,
+        released=version is not None and ports.ledger.release(job.model.name, version) is not None,
+    )
+
+
+def plan(job: Job, facts: Facts) -> Plan:
+    """Only a run that passed its gates becomes a version.
+
+    Raises:
+        GateRefused: a gate said no.
+        Inconclusive: the evidence does not decide.
+    """
+    if not facts.released:
+        refuse_unless_passed(job, facts.judged)
+    return Plan(
+        run_id=facts.identity.run_id,
+        version=facts.version,
+        released=facts.released,
+        base=job.config.image.base,
+    )
+
+
+def refuse_unless_passed(job: Job, judged: Judged) -> None:
+    verdict = judged.gates.verdict
+    if verdict is Verdict.FAILED:
+        raise GateRefused(
+            f"{job.model.name} was refused by its gates; no version was made", why=judged.gates.reason
+        )
+    if verdict is Verdict.INCONCLUSIVE:
+        raise Inconclusive(
+            f"the gates of {job.model.name} are inconclusive; no version was made",
+            why=judged.gates.reason,
+            fix="more test data, or a gate that can decide",
+        )
+
+
+def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
+    packaged = ensure_image(plan.run_id, job, ports)
+    return Outcome(
+        stage="package",
+        sentence=f"version {packaged.version}, {packaged.size / 1e6:.1f} MB, {packaged.image.digest[:19]}"
+        + (", found" if packaged.found else ""),
+        found=packaged.found,
+        detail={
+            "version": packaged.version,
+            "image": packaged.image.digest,
+            "size": packaged.size,
+            "tag": image_tag(job.model.name, packaged.version),
+        },
+    )
+
+
+def image_tag(model: str, version: int) -> str:
+    return f"{model}-{version}"
+
+
+def ensure_image(run_id: str, job: Job, ports: Ports) -> Packaged:
+    """Reserve the version if needed and store the image if it is not there."""
+    run = identify(job, ports).trained(job.model.name)
+    version = _reserve(run_id, job, ports)
+    blob, layer = version_layer(job.model.name, version, compression=job.config.store.compression)
+    model = model_layers(run)
+    image = join(_base(job), model, layer, _origin(job, run, version))
+    size = len(image.config) + len(image.manifest) + layer.blob.size + sum(m.blob.size for m in model.layers)
+    tag = image_tag(job.model.name, version)
+    existing = ports.store.find(tag)
+    if existing is not None and existing.digest == image.digest:
+        return Packaged(version=version, image=image, size=size, found=True)
+    failpoint("package.before-image")
+    ports.store.put_image(tag, image.config, image.manifest, [blob])
+    failpoint("package.after-image")
+    return Packaged(version=version, image=image, size=size, found=False)
+
+
+def _reserve(run_id: str, job: Job, ports: Ports) -> int:
+    existing = ports.ledger.version_of_run(job.model.name, run_id)
+    if existing is not None:
+        return existing
+    reserved: list[int] = []
+
+    def decide(snapshot: Snapshot) -> Change | None:
+        # Asked again on every head: another process may have reserved for the same run meanwhile.
+        taken = ports.ledger.version_of_run(job.model.name, run_id)
+        if taken is not None:
+            reserved[:] = [taken]
+            return None
+        change, version = history.reserve(snapshot, run_id, job.who(ports.clock))
+        reserved[:] = [version]
+        return change
+
+    ports.ledger.commit(job.model.name, decide)
+    return reserved[0]
+
+
+def model_layers(run: Artifact) -> ModelLayers:
+    """The layers of a stored run."""
+    layers = run.document["layers"]
+    assert isinstance(layers, list)  # noqa: S101  we wrote this document; the store checked its digest
+    return ModelLayers(
+        digest=str(run.document["model_digest"]),
+        size=int(str(run.document["model_size"])),
+        layers=tuple(Layer(blob=descriptor(one["blob"]), diff_id=one["diff_id"]) for one in layers),
+    )
+
+
+def _base(job: Job) -> BaseImage:
+    if job.config.image.base:
+        raise InputError(
+            "a base image needs the registry, which this version does not read yet",
+            where=job.config.mark("image.base"),
+            fix="leave image.base out: the image then holds the model alone",
+        )
+    return BaseImage()
+
+
+def _origin(job: Job, run: Artifact, version: int) -> Origin:
+    return Origin(
+        model=job.model.name,
+        version=version,
+        run_id=str(run.document["run_id"]),
+        commit=str(run.document["commit"]),
+        # The commit of the run, not of this checkout: a later commit that changes no input keeps the image.
+        committed=int(str(run.document["committed"])),
+    )

@@ -1,0 +1,63 @@
+"""Stage `prepare`: is anything to be done, and is the Python environment of the model there?"""
+
+from dataclasses import dataclass
+
+from mmcicd_jenkins.stages.context import Job, Outcome, Ports
+from mmcicd_jenkins.stages.identity import Identity, identify, refuse_uncommitted, requirements_path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    identity: Identity
+    version: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """`trained`: the run is stored; `version`: it was released under this number."""
+
+    run_id: str
+    commit: str
+    requirements: str
+    trained: bool
+    version: int | None
+
+
+def look(job: Job, ports: Ports) -> Facts:
+    refuse_uncommitted(job, ports)
+    identity = identify(job, ports)
+    return Facts(identity=identity, version=ports.ledger.version_of_run(job.model.name, identity.run_id))
+
+
+def plan(job: Job, facts: Facts) -> Plan:
+    return Plan(
+        run_id=facts.identity.run_id,
+        commit=facts.identity.commit.sha,
+        requirements=job.model.train.requirements,
+        trained=facts.identity.artifact is not None,
+        version=facts.version,
+    )
+
+
+def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
+    environment = ports.environments.ensure(requirements_path(job), ports.progress.line)
+    if not plan.requirements:
+        made = "no requirements file: the environment that is there"
+    else:
+        made = f"environment from {plan.requirements}, " + ("made once" if environment.made else "found")
+    if plan.version is not None:
+        made += f"; nothing to train since {plan.version}"
+    elif plan.trained:
+        made += "; trained already"
+    return Outcome(
+        stage="prepare",
+        sentence=made,
+        found=not environment.made,
+        detail={
+            "run_id": plan.run_id,
+            "commit": plan.commit,
+            "trained": plan.trained,
+            "version": plan.version,
+            "environment": environment.digest,
+        },
+    )

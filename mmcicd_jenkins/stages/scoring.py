@@ -1,0 +1,232 @@
+"""Measures of a model on the test data of this checkout: found in the store, or scored once and stored.
+
+The identity of an evaluation is (model digest, test data, how it is evaluated), so the champion is scored
+again exactly when the candidate's data or evaluation differ from what it was scored on before.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmcicd_jenkins.config.model import DataSource
+from mmcicd_jenkins.errors import CommandFailed, InputError
+from mmcicd_jenkins.failpoints import failpoint
+from mmcicd_jenkins.image.descriptor import Artifact, Descriptor
+from mmcicd_jenkins.ports import Scored, ScoreRequest
+from mmcicd_jenkins.release.canonical import digest_of
+from mmcicd_jenkins.release.documents import from_document, to_document
+from mmcicd_jenkins.release.measures import Measures
+from mmcicd_jenkins.release.runs import training_files
+from mmcicd_jenkins.stages.context import Job, Ports
+from mmcicd_jenkins.stages.data import ready_data
+from mmcicd_jenkins.stages.identity import data_key, locked_data, locked_facts, requirements_path
+from mmcicd_jenkins.stages.workspace import fresh_directory, write_json
+
+EVALUATION_KIND = "application/vnd.mmcicd.evaluation.v1+json"
+# Raised when scoring itself changes, so that stored evaluations are not mistaken for new ones.
+SCORING_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A model to score: its digest and where its bytes are."""
+
+    digest: str
+    layers: tuple[Descriptor, ...]
+
+
+def descriptor(document: Mapping[str, object]) -> Descriptor:
+    """Back from the JSON of a descriptor, as records keep it."""
+    annotations = document.get("annotations", {})
+    return Descriptor(
+        media_type=str(document["mediaType"]),
+        digest=str(document["digest"]),
+        size=int(str(document["size"])),
+        annotations=annotations if isinstance(annotations, dict) else {},
+    )
+
+
+def evaluation_id(job: Job, ports: Ports, model_digest: str) -> str:
+    """`sha256:` over all that decides the numbers."""
+    evaluate = job.model.evaluate
+    code: Mapping[str, str] = {}
+    if evaluate.command:
+        # The team's own evaluation is part of the repository; any file of the model may be part of it.
+        code = training_files(ports.checkout.files(job.model.path), job.model.path, (), ("*.md",))
+    return digest_of(
+        {
+            "scoring": SCORING_VERSION,
+            "model": model_digest,
+            "data": data_key(job, locked_data(job)),
+            "evaluate": to_document(evaluate),
+            "slices": list(job.model.columns_to_slice),
+            "code": dict(code),
+        }
+    )
+
+
+def evaluation_tag(evaluation: str) -> str:
+    return "evaluation-" + evaluation.removeprefix("sha256:")
+
+
+def find_scored(job: Job, ports: Ports, model_digest: str) -> Scored | None:
+    """The stored evaluation, None when this model was not scored on this data in this way."""
+    stored = ports.store.find(evaluation_tag(evaluation_id(job, ports, model_digest)))
+    return None if stored is None else _read(stored, ports)
+
+
+def ensure_scored(job: Job, ports: Ports, subject: Subject) -> Scored:
+    """Find the evaluation, or score the model and store what came out."""
+    tag = evaluation_tag(evaluation_id(job, ports, subject.digest))
+    waiting = f"waiting for another process that evaluates {job.model.name}"
+    with job.workspace.lock(tag[:40], lambda: ports.progress.line(waiting)):
+        stored = ports.store.find(tag)
+        if stored is None:
+            scored = _score(job, ports, subject)
+            failpoint("evaluate.scored")
+            stored = ports.store.put_artifact(
+                tag,
+                EVALUATION_KIND,
+                {"model_digest": subject.digest, "samples": _samples(scored)},
+                files={
+                    "measures.json": _bytes(to_document(scored.measures)),
+                    "report.json": _bytes(scored.report),
+                    "golden.json": _bytes(scored.golden),
+                    "reference.json": _bytes(scored.reference),
+                },
+            )
+        return _read(stored, ports)
+
+
+def _samples(scored: Scored) -> int:
+    return max((m.samples for m in scored.measures.overall.values()), default=0)
+
+
+def _bytes(document: object) -> bytes:
+    # NaN has its own spelling here: a stored measure must come back as what it was.
+    return json.dumps(document, sort_keys=True).encode()
+
+
+def _read(stored: Artifact, ports: Ports) -> Scored:
+    def document(name: str) -> dict[str, object]:
+        blob = stored.file(name)
+        if blob is None:
+            raise InputError(f"the stored evaluation {stored.digest} lacks {name}")
+        loaded: dict[str, object] = json.loads(ports.store.read(blob))
+        return loaded
+
+    return Scored(
+        measures=from_document(Measures, document("measures.json"), f"evaluation {stored.digest}"),
+        report=document("report.json"),
+        golden=document("golden.json"),
+        reference=document("reference.json"),
+    )
+
+
+def model_files(job: Job, ports: Ports, subject: Subject) -> Path:
+    """The model's files in the workspace, extracted and verified once."""
+    folder = job.workspace.model_files(subject.digest)
+    with job.workspace.lock(f"model-{folder.name}", lambda: None):
+        if not folder.exists():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            ports.store.extract(subject.layers, folder)
+    return folder
+
+
+def _score(job: Job, ports: Ports, subject: Subject) -> Scored:
+    folder = fresh_directory(job.workspace.root / "evaluations" / subject.digest.removeprefix("sha256:")[:8])
+    model = model_files(job, ports, subject)
+    if job.model.evaluate.command:
+        return _score_by_command(job, ports, model, folder)
+    source = _judged_source(job)
+    facts = locked_facts(job, source.name)
+    request = ScoreRequest(
+        model=model,
+        table=ready_data(job, ports).test_table(source.name),
+        columns=tuple(c.name for c in facts.columns if c.name not in {source.label, source.group_by}),
+        label=source.label,
+        slices=job.model.columns_to_slice,
+        problem=job.model.evaluate.problem or "",
+        signature=job.model.evaluate.signature,
+        output=job.model.evaluate.output,
+        threshold=job.model.evaluate.threshold,
+        batch_size=job.model.evaluate.batch_size,
+        classes=_classes(facts.label_counts) if job.model.evaluate.problem != "regression" else (),
+    )
+    environment = ports.environments.ensure(requirements_path(job), ports.progress.line)
+    return ports.evaluator.score(request, environment, folder)
+
+
+def _judged_source(job: Job) -> DataSource:
+    """The source whose test part is scored: the one with a label and a test part."""
+    held = [s for s in job.model.data if s.label and (s.test_size or s.role == "test")]
+    if len(held) != 1:
+        raise InputError(
+            f"the built-in evaluation of {job.model.name} needs exactly one source with a label and a test part",
+            where=job.config.mark(f"models.{job.model.name}.data"),
+            why=f"{len(held)} sources have both",
+            fix="set label and test_size on one source, or label and role: test, or evaluate: {command: ...}",
+        )
+    return held[0]
+
+
+def _classes(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """Numbers in their own order, words in theirs."""
+    try:
+        return tuple(sorted(counts, key=float))
+    except ValueError:
+        return tuple(sorted(counts))
+
+
+def _score_by_command(job: Job, ports: Ports, model: Path, folder: Path) -> Scored:
+    data = ready_data(job, ports)
+    environment = ports.environments.ensure(requirements_path(job), ports.progress.line)
+    write_json(folder / "params.json", dict(job.model.train.params))
+    command = job.model.evaluate.command
+    where = f"{job.config.mark(f'models.{job.model.name}.evaluate')}, log {folder / 'evaluate.log'}"
+    finished = ports.commands.run(
+        command,
+        directory=job.root / job.model.path,
+        variables={
+            **environment.variables,
+            "MMCICD_MODEL_DIR": str(model),
+            "MMCICD_DATA_DIR": str(data.test),
+            "MMCICD_PARAMS": str(folder / "params.json"),
+            "MMCICD_EVALUATION_DIR": str(folder),
+        },
+        log=folder / "evaluate.log",
+        timeout_seconds=job.model.train.timeout_seconds,
+        on_line=ports.progress.update,
+    )
+    if finished.status != 0:
+        raise CommandFailed(
+            f"the evaluation of {job.model.name} failed",
+            status=finished.status,
+            last_lines=finished.last_lines,
+            where=where,
+            why=f"{command} exited {finished.status}",
+            fix="read the output below, mend, commit, and run again",
+        )
+    metrics = folder / "metrics.json"
+    if not metrics.is_file():
+        raise CommandFailed(
+            f"the evaluation of {job.model.name} wrote no metrics.json",
+            status=0,
+            where=where,
+            why=f"{command} ended well, but MMCICD_EVALUATION_DIR holds no metrics.json",
+            fix='write {"metrics": {"accuracy": 0.9}, "samples": 1000} to $MMCICD_EVALUATION_DIR/metrics.json',
+        )
+    golden = folder / "golden.json"
+    return Scored(
+        measures=ports.reports.read_metrics(metrics),
+        report={},
+        golden=json.loads(golden.read_text()) if golden.is_file() else {},
+        reference={},
+    )
+
+
+def recorded_golden(evaluation: str, ports: Ports) -> Mapping[str, object]:
+    """The golden requests of a stored evaluation; empty when the store no longer has it."""
+    stored = ports.store.find(evaluation_tag(evaluation))
+    return {} if stored is None else _read(stored, ports).golden

@@ -1,0 +1,69 @@
+"""Stage `smoke`: ask the serving environment the golden requests, by REST and by gRPC."""
+
+from dataclasses import dataclass
+
+from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.ports import GoldenResult
+from mmcicd_jenkins.release.verdicts import Verdict
+from mmcicd_jenkins.stages.context import Job, Outcome, Ports
+from mmcicd_jenkins.stages.moving import ask, require_release
+from mmcicd_jenkins.stages.scoring import recorded_golden
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    environment: str
+    version: int | None
+    observed: int | None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    environment: str
+    version: int
+
+
+def look(job: Job, ports: Ports) -> Facts:
+    name = job.environment or _default(job)
+    pointer = ports.ledger.snapshot(job.model.name).pointer(name)
+    observed = ports.target(job.config.environments[name]).observe(job.model.name)
+    return Facts(environment=name, version=pointer.serving, observed=observed.version, reason=observed.reason)
+
+
+def _default(job: Job) -> str:
+    """The last environment before production, which is where `deploy` ended."""
+    before = job.config.before_production
+    return before[-1].name if before else job.config.production.name
+
+
+def plan(job: Job, facts: Facts) -> Plan:
+    if facts.version is None:
+        raise InputError(
+            f"{facts.environment} serves no version of {job.model.name}",
+            fix=f"mmcicd-jenkins stage deploy --model {job.model.name}",
+        )
+    return Plan(environment=facts.environment, version=facts.version)
+
+
+def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
+    release = require_release(job, ports, plan.version)
+    target = ports.target(job.config.environments[plan.environment])
+    result = ask(target, job, ports, recorded_golden(release.evaluation, ports))
+    return Outcome(
+        stage="smoke",
+        sentence=_sentence(result),
+        verdict=Verdict.PASSED if _all(result) else Verdict.FAILED,
+        detail={"environment": plan.environment, "version": plan.version, "asked": result.asked},
+    )
+
+
+def _all(result: GoldenResult) -> bool:
+    return not result.differences and result.matched_rest == result.matched_grpc == result.asked
+
+
+def _sentence(result: GoldenResult) -> str:
+    if not result.asked:
+        return "no golden requests to ask"
+    told = f"{result.matched_rest} of {result.asked} by REST, {result.matched_grpc} of {result.asked} by gRPC"
+    return "; ".join([told, *result.differences[:1]])

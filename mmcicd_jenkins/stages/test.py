@@ -1,0 +1,68 @@
+"""Stage `test`: the team's own unit tests, in the model's environment."""
+
+import re
+from dataclasses import dataclass
+
+from mmcicd_jenkins.errors import CommandFailed
+from mmcicd_jenkins.stages.context import Job, Outcome, Ports
+from mmcicd_jenkins.stages.identity import requirements_path
+from mmcicd_jenkins.stages.workspace import make_directory
+
+TIMEOUT_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    command: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    command: str
+    timeout_seconds: float
+
+
+def look(job: Job, ports: Ports) -> Facts:  # noqa: ARG001  every stage has the same three functions
+    return Facts(command=job.model.test)
+
+
+def plan(job: Job, facts: Facts) -> Plan:  # noqa: ARG001  every stage has the same three functions
+    return Plan(command=facts.command, timeout_seconds=TIMEOUT_SECONDS)
+
+
+def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
+    if not plan.command:
+        return Outcome(stage="test", sentence="no unit tests", found=True)
+    environment = ports.environments.ensure(requirements_path(job), ports.progress.line)
+    log = make_directory(job.workspace.root / "logs") / f"{job.model.name}-test.log"
+    log.unlink(missing_ok=True)
+    finished = ports.commands.run(
+        plan.command,
+        directory=job.root / job.model.path,
+        variables=environment.variables,
+        log=log,
+        timeout_seconds=plan.timeout_seconds,
+        on_line=ports.progress.update,
+    )
+    if finished.status != 0:
+        raise CommandFailed(
+            f"the unit tests of {job.model.name} failed",
+            status=finished.status,
+            last_lines=finished.last_lines,
+            where=f"{job.config.mark(f'models.{job.model.name}.test')}, log {log}",
+            why="they took too long" if finished.timed_out else f"{plan.command} exited {finished.status}",
+            fix="read the output below, mend, commit, and run again",
+        )
+    return Outcome(stage="test", sentence=_summary(finished.last_lines), detail={"log": str(log)})
+
+
+def _summary(lines: tuple[str, ...]) -> str:
+    """`12 passed` out of pytest's or unittest's last line; else that the command passed."""
+    for line in reversed(lines):
+        counts = re.findall(r"\d+ (?:passed|failed|skipped|xfailed|errors?)\b", line)
+        if counts:
+            return ", ".join(counts)
+        unittest = re.match(r"Ran (\d+) tests?", line)
+        if unittest:
+            return f"{unittest.group(1)} passed"
+    return "passed"

@@ -1,0 +1,242 @@
+"""Stage `train`: the team's own command, once per run; the SavedModel becomes layers as soon as it ends.
+
+The checkpoint folder outlives a killed training; the model folder is empty at every start. The first stored
+result of a run is the run.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmcicd_jenkins.errors import CommandFailed, InputError
+from mmcicd_jenkins.failpoints import failpoint
+from mmcicd_jenkins.image.descriptor import Artifact, ModelLayers
+from mmcicd_jenkins.ports import Finished, PythonEnvironment
+from mmcicd_jenkins.stages.context import Job, Outcome, Ports, timestamp
+from mmcicd_jenkins.stages.data import PreparedData, ready_data
+from mmcicd_jenkins.stages.identity import Identity, identify, refuse_uncommitted, requirements_path, run_tag
+from mmcicd_jenkins.stages.workspace import fresh_directory, make_directory, write_json
+
+RUN_KIND = "application/vnd.mmcicd.run.v1+json"
+CURVES = "metrics.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    identity: Identity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """`train` is False when the run is stored already."""
+
+    run_id: str
+    attempt: int
+    train: bool
+    command: str
+    parameters: Mapping[str, object]
+    seed: int
+    timeout_seconds: float
+
+
+def look(job: Job, ports: Ports) -> Facts:
+    refuse_uncommitted(job, ports)
+    return Facts(identity=identify(job, ports))
+
+
+def plan(job: Job, facts: Facts) -> Plan:
+    train = job.model.train
+    return Plan(
+        run_id=facts.identity.run_id,
+        attempt=facts.identity.attempt,
+        train=facts.identity.artifact is None,
+        command=train.command,
+        parameters=dict(train.params),
+        seed=train.seed,
+        timeout_seconds=train.timeout_seconds,
+    )
+
+
+def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
+    waiting = f"waiting for another process that trains {job.model.name}"
+    with job.workspace.lock(
+        f"train-{job.workspace.run(plan.run_id).name}", lambda: ports.progress.line(waiting)
+    ):
+        stored = ports.store.find(run_tag(plan.run_id))
+        if stored is not None:
+            return _outcome(stored, found=True)
+        return _outcome(_train(plan, job, ports), found=False)
+
+
+def _outcome(stored: Artifact, *, found: bool) -> Outcome:
+    document = stored.document
+    sentence = str(document["summary"]) if document.get("summary") else "trained"
+    return Outcome(
+        stage="train",
+        sentence="found, not trained again" if found else sentence,
+        found=found,
+        detail={
+            "run_id": document["run_id"],
+            "model_digest": document["model_digest"],
+            "model_size": document["model_size"],
+            "run": stored.digest,
+            "seconds": document["seconds"],
+        },
+    )
+
+
+def _train(plan: Plan, job: Job, ports: Ports) -> Artifact:
+    if job.model.train.image:
+        raise InputError(
+            "training in an image needs a Docker engine, which this version does not drive yet",
+            where=job.config.mark(f"models.{job.model.name}.train.image"),
+            fix="train in an environment from requirements, or on an agent whose own image is that one",
+        )
+    data = ready_data(job, ports)
+    environment = ports.environments.ensure(requirements_path(job), ports.progress.line)
+    folder = make_directory(job.workspace.run(plan.run_id))
+    model = fresh_directory(folder / "model")
+    variables = _variables(plan, job, folder, data)
+    failpoint("train.before-command")
+    started = time.time()
+    finished = _run(plan, job, ports, environment, variables, folder)
+    failpoint("train.after-command")
+    _check_model(job, ports, model, folder, started)
+    layers = ports.store.put_model(
+        model, lambda done, total: ports.progress.update("storing the model", done / total if total else None)
+    )
+    artifact = _store(plan, job, ports, layers, environment, folder, finished)
+    # The store has it; the copies here would only cost space.
+    shutil.rmtree(model, ignore_errors=True)
+    shutil.rmtree(job.workspace.checkpoints(plan.run_id), ignore_errors=True)
+    return artifact
+
+
+def _variables(plan: Plan, job: Job, folder: Path, data: PreparedData) -> dict[str, str]:
+    """The training contract of DESIGN section 3."""
+    write_json(folder / "params.json", plan.parameters)
+    (folder / CURVES).unlink(missing_ok=True)
+    return {
+        "MMCICD_MODEL_DIR": str(folder / "model"),
+        "MMCICD_DATA_DIR": str(data.train),
+        "MMCICD_PARAMS": str(folder / "params.json"),
+        "MMCICD_CHECKPOINT_DIR": str(make_directory(job.workspace.checkpoints(plan.run_id))),
+        "MMCICD_METRICS": str(folder / CURVES),
+        "MMCICD_RUN_ID": plan.run_id,
+        "MMCICD_SEED": str(plan.seed),
+    }
+
+
+def _run(
+    plan: Plan,
+    job: Job,
+    ports: Ports,
+    environment: PythonEnvironment,
+    variables: Mapping[str, str],
+    folder: Path,
+) -> Finished:
+    finished = ports.commands.run(
+        plan.command,
+        directory=job.root / job.model.path,
+        variables={**environment.variables, **variables},
+        log=folder / "train.log",
+        timeout_seconds=plan.timeout_seconds,
+        on_line=ports.progress.update,
+    )
+    if finished.status != 0:
+        why = f"{plan.command} exited {finished.status}"
+        if finished.status < 0:
+            why = f"{plan.command} was ended by signal {-finished.status}" + (
+                ", as happens when memory runs out" if finished.status == -9 else ""
+            )
+        if finished.timed_out:
+            why = f"{plan.command} ran longer than the timeout of {plan.timeout_seconds:g} s"
+        raise CommandFailed(
+            f"the training of {job.model.name} failed",
+            status=finished.status,
+            last_lines=finished.last_lines,
+            where=_where(job, folder),
+            why=why,
+            fix="read the log; after a commit, or with nothing changed, the same command resumes from the checkpoint",
+        )
+    return finished
+
+
+def _where(job: Job, folder: Path) -> str:
+    return f"{job.config.mark(f'models.{job.model.name}.train')} models.{job.model.name}.train, log {folder / 'train.log'}"
+
+
+def _check_model(job: Job, ports: Ports, model: Path, folder: Path, started: float) -> None:
+    if not (model / "saved_model.pb").is_file():
+        wrote, line = ports.saved_models.diagnose(model, job.root / job.model.path, started)
+        raise CommandFailed(
+            "training ended without a SavedModel", status=0, where=_where(job, folder), why=wrote, fix=line
+        )
+    try:
+        ports.saved_models.signature(model, job.model.evaluate.signature)
+    except InputError as e:
+        raise CommandFailed(
+            f"the model that training exported cannot be used: {e.what}",
+            status=0,
+            where=_where(job, folder),
+            why=e.why,
+            fix=e.fix,
+        ) from e
+
+
+def _store(
+    plan: Plan,
+    job: Job,
+    ports: Ports,
+    layers: ModelLayers,
+    environment: PythonEnvironment,
+    folder: Path,
+    finished: Finished,
+) -> Artifact:
+    curves = folder / CURVES
+    commit = ports.checkout.commit()
+    document = {
+        "run_id": plan.run_id,
+        "attempt": plan.attempt,
+        "model": job.model.name,
+        "model_digest": layers.digest,
+        "model_size": layers.size,
+        "layers": [{"blob": layer.blob.to_json(), "diff_id": layer.diff_id} for layer in layers.layers],
+        "commit": commit.sha,
+        "committed": commit.time,
+        "branch": commit.branch,
+        "author": commit.author,
+        "parameters": dict(plan.parameters),
+        "seed": plan.seed,
+        "environment": environment.digest,
+        "packages": list(environment.packages),
+        "builder": job.builder,
+        "trained": timestamp(ports.clock),
+        "seconds": round(finished.seconds),
+        "summary": _summary(curves),
+    }
+    return ports.store.put_artifact(
+        run_tag(plan.run_id),
+        RUN_KIND,
+        document,
+        layers=[layer.blob for layer in layers.layers],
+        files={CURVES: curves} if curves.is_file() else {},
+    )
+
+
+def _summary(curves: Path) -> str:
+    """`20 epochs, val_auc 0.868` from the curves, when the training wrote any."""
+    try:
+        lines = [json.loads(line) for line in curves.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, ValueError):
+        return ""
+    points = [line for line in lines if isinstance(line, dict)]
+    if not points:
+        return ""
+    last = {k: v for k, v in points[-1].items() if isinstance(v, int | float) and k not in {"epoch", "loss"}}
+    shown = next((k for k in last if k.startswith("val_") and k != "val_loss"), next(iter(last), ""))
+    epochs = f"{len(points)} epoch" + ("s" if len(points) != 1 else "")
+    return f"{epochs}, {shown} {last[shown]:.3f}" if shown else epochs

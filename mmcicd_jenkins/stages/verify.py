@@ -1,0 +1,187 @@
+"""Stage `verify`: the packaged bytes load, answer the golden requests alike by REST and gRPC, fast enough.
+
+What it saw is stored under the image's digest, so that a verified image is not verified twice and the
+release record can be written from what was measured.
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmcicd_jenkins.failpoints import failpoint
+from mmcicd_jenkins.image.descriptor import Artifact
+from mmcicd_jenkins.ports import Endpoint, GoldenResult, Switch
+from mmcicd_jenkins.release.documents import from_document, to_document
+from mmcicd_jenkins.release.gates import extend, judge_measure
+from mmcicd_jenkins.release.measures import Measure
+from mmcicd_jenkins.release.records import GateOutcome, GateReport
+from mmcicd_jenkins.release.rules import Rule
+from mmcicd_jenkins.release.verdicts import Verdict
+from mmcicd_jenkins.stages.context import Job, Outcome, Ports
+from mmcicd_jenkins.stages.evaluate import judge_run, run_subject
+from mmcicd_jenkins.stages.identity import identify
+from mmcicd_jenkins.stages.package import ensure_image, refuse_unless_passed
+
+VERIFIED_KIND = "application/vnd.mmcicd.verified.v1+json"
+# Latency is judged on this many single requests at least; golden requests are asked again until there are enough.
+LATENCY_REQUESTS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    run: Artifact
+    version: int
+    image: str
+    verified: Artifact | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    run_id: str
+    version: int
+    image: str
+    serve: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """What `verify` saw: golden answers and the outcomes of the rules that need a server."""
+
+    golden: GoldenResult
+    outcomes: tuple[GateOutcome, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        golden = self.golden
+        if golden.differences or {golden.matched_rest, golden.matched_grpc} != {golden.asked}:
+            return Verdict.FAILED
+        bad = [o.verdict for o in self.outcomes if o.counts and o.verdict is not Verdict.PASSED]
+        return (Verdict.FAILED if Verdict.FAILED in bad else bad[0]) if bad else Verdict.PASSED
+
+
+def verified_tag(image: str) -> str:
+    return "verified-" + image.removeprefix("sha256:")
+
+
+def look(job: Job, ports: Ports) -> Facts:
+    identity = identify(job, ports)
+    run = identity.trained(job.model.name)
+    version = ports.ledger.version_of_run(job.model.name, identity.run_id)
+    if version is None or ports.ledger.release(job.model.name, version) is None:
+        refuse_unless_passed(job, judge_run(job, ports, run))
+    packaged = ensure_image(identity.run_id, job, ports)
+    return Facts(
+        run=run,
+        version=packaged.version,
+        image=packaged.image.digest,
+        verified=ports.store.find(verified_tag(packaged.image.digest)),
+    )
+
+
+def plan(job: Job, facts: Facts) -> Plan:  # noqa: ARG001  every stage has the same three functions
+    return Plan(
+        run_id=str(facts.run.document["run_id"]),
+        version=facts.version,
+        image=facts.image,
+        serve=facts.verified is None,
+    )
+
+
+def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
+    verified = find_verified(plan.image, ports)
+    found = verified is not None
+    if verified is None:
+        verified = _verify(plan, job, ports)
+        if verified.verdict is Verdict.PASSED:
+            failpoint("verify.before-record")
+            ports.store.put_artifact(verified_tag(plan.image), VERIFIED_KIND, to_document(verified))
+    return Outcome(
+        stage="verify",
+        sentence=_sentence(verified),
+        found=found,
+        verdict=verified.verdict,
+        detail={"version": plan.version, "image": plan.image, "verified": to_document(verified)},
+    )
+
+
+def find_verified(image: str, ports: Ports) -> Verified | None:
+    stored = ports.store.find(verified_tag(image))
+    if stored is None:
+        return None
+    return from_document(Verified, dict(stored.document), f"verification of {image}")
+
+
+def with_outcomes(report: GateReport, verified: Verified) -> GateReport:
+    """The gate report of the evaluation and what the running server decided, as one."""
+    return extend(report, verified.outcomes) if verified.outcomes else report
+
+
+def _verify(plan: Plan, job: Job, ports: Ports) -> Verified:
+    run = identify(job, ports).trained(job.model.name)
+    golden = judge_run(job, ports, run).scored.golden
+    with tempfile.TemporaryDirectory(prefix="mmcicd-verify-") as folder:
+        target = ports.throwaway(Path(folder))
+        try:
+            ports.progress.update("loading the packaged model")
+            target.switch(
+                Switch(
+                    model=job.model.name,
+                    version=plan.version,
+                    epoch=1,
+                    op_id=plan.image,
+                    layers=run_subject(run).layers,
+                )
+            )
+            result = _ask(job, ports, golden, target.endpoint())
+        finally:
+            target.stop()
+    rules = [rule for rule in job.model.gates if rule.needs_server]
+    return Verified(golden=result, outcomes=tuple(_judge(rule, result) for rule in rules))
+
+
+def _ask(job: Job, ports: Ports, golden: Mapping[str, object], endpoint: Endpoint) -> GoldenResult:
+    """Ask the golden requests; with a latency rule, ask until the percentiles mean something."""
+    if not golden.get("instances"):
+        return GoldenResult(asked=0, matched_rest=0, matched_grpc=0, seconds=())
+    first = ports.client.ask_golden(endpoint, job.model.name, golden)
+    if not any(rule.needs_server for rule in job.model.gates):
+        return first
+    seconds = list(first.seconds)
+    while len(seconds) < LATENCY_REQUESTS and not first.differences and first.seconds:
+        seconds += ports.client.ask_golden(endpoint, job.model.name, golden).seconds
+    return GoldenResult(
+        asked=first.asked,
+        matched_rest=first.matched_rest,
+        matched_grpc=first.matched_grpc,
+        seconds=tuple(seconds),
+        differences=first.differences,
+    )
+
+
+def percentile(seconds: Sequence[float], share: float) -> float:
+    """Nearest rank: the smallest value that at least `share` of all do not exceed."""
+    ordered = sorted(seconds)
+    rank = -(-len(ordered) * share // 1)
+    return ordered[max(0, int(rank) - 1)]
+
+
+def _judge(rule: Rule, result: GoldenResult) -> GateOutcome:
+    shares = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
+    measure = None
+    if rule.metric in shares and result.seconds:
+        measure = Measure(value=percentile(result.seconds, shares[rule.metric]), samples=len(result.seconds))
+    return judge_measure(rule, "", measure, None, champion=None, min_samples=LATENCY_REQUESTS)
+
+
+def _sentence(verified: Verified) -> str:
+    golden = verified.golden
+    if golden.differences:
+        return f"refused: {golden.differences[0]}"
+    if not golden.asked:
+        said = "loads; there are no golden requests"
+    else:
+        p99 = percentile(golden.seconds, 0.99) * 1e3 if golden.seconds else 0.0
+        said = f"loads; {golden.matched_rest} of {golden.asked} golden answers; p99 {p99:.0f} ms"
+    bad = [o.reason for o in verified.outcomes if o.verdict is not Verdict.PASSED]
+    return "; ".join([said, *bad])

@@ -1,0 +1,104 @@
+"""Where stages keep files under `.mmcicd/`. Everything here can be made again from ledger, store and checkout.
+
+Writes are atomic (temporary sibling, fsync, rename), so a killed process leaves whole files or none.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmcicd_jenkins.errors import OutsideFailed
+from mmcicd_jenkins.release.runs import short
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """The folder `.mmcicd` of a checkout."""
+
+    root: Path
+
+    def run(self, run_id: str) -> Path:
+        return self.root / "runs" / short(run_id)
+
+    def checkpoints(self, run_id: str) -> Path:
+        return self.root / "checkpoints" / short(run_id)
+
+    def data(self, key: str) -> Path:
+        return self.root / "data" / short(key)
+
+    def model_files(self, model_digest: str) -> Path:
+        return self.root / "models" / short(model_digest)
+
+    def golden(self, model: str) -> Path:
+        return self.root / "golden" / f"{model}.json"
+
+    def serving(self, environment: str) -> Path:
+        return self.root / "serve" / environment
+
+    def monitor(self, environment: str, model: str) -> Path:
+        return self.root / "monitor" / environment / f"{model}.json"
+
+    @contextlib.contextmanager
+    def lock(self, name: str, waiting: Callable[[], None]) -> Iterator[None]:
+        """Hold a lock between processes; `waiting` is called once when another one holds it."""
+        path = self.root / "locks" / f"{name}.lock"
+        make_directory(path.parent)
+        with path.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def make_directory(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise cannot_write(path, e) from e
+    return path
+
+
+def fresh_directory(path: Path) -> Path:
+    """An empty directory, whatever a killed process left there."""
+    shutil.rmtree(path, ignore_errors=True)
+    return make_directory(path)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Whole or not at all, even when the process or the machine dies."""
+    make_directory(path.parent)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as e:
+        temporary.unlink(missing_ok=True)
+        raise cannot_write(path, e) from e
+
+
+def write_json(path: Path, document: object) -> None:
+    write_atomically(path, json.dumps(document, indent=2, sort_keys=True).encode() + b"\n")
+
+
+def cannot_write(path: Path, error: OSError) -> OutsideFailed:
+    fixes = {
+        28: "free some space and run the same command again",
+        30: "make the file system writable",
+        13: "give yourself write permission",
+    }
+    return OutsideFailed(
+        f"cannot write {path}",
+        where=str(path),
+        why=error.strerror or str(error),
+        fix=fixes.get(error.errno or 0, "make the folder writable and run the same command again"),
+    )
