@@ -44,7 +44,6 @@ _FOREIGN = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
     "GIT_DIR",
-    "GIT_GRAFT_FILE",
     "GIT_IMPLICIT_WORK_TREE",
     "GIT_INDEX_FILE",
     "GIT_NAMESPACE",
@@ -64,7 +63,9 @@ def _environment(variables: Mapping[str, str]) -> dict[str, str]:
         "LANGUAGE": "C",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_OPTIONAL_LOCKS": "0",
+        # Grafts and replacements show another history than the one that was written.
         "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_GRAFT_FILE": os.devnull,
         "GIT_LITERAL_PATHSPECS": "1",
         "SSH_ASKPASS_REQUIRE": "never",
         "GIT_AUTHOR_NAME": _NAME,

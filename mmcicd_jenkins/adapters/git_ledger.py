@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from mmcicd_jenkins.adapters.git_answers import Answer, Kind
 from mmcicd_jenkins.adapters.git_cli import TIMEOUT_SECONDS
+from mmcicd_jenkins.adapters.git_history import steps
 from mmcicd_jenkins.adapters.git_places import Place, place_of
 from mmcicd_jenkins.errors import IntegrityFailed, MmcicdError, OutsideFailed
 from mmcicd_jenkins.failpoints import failpoint
@@ -29,6 +30,7 @@ from mmcicd_jenkins.release.ledger import (
     run_path,
 )
 from mmcicd_jenkins.release.names import check_name
+from mmcicd_jenkins.release.proof import Step
 from mmcicd_jenkins.release.records import Release
 
 BRANCHES = "refs/heads/mmcicd/"
@@ -97,6 +99,11 @@ class GitLedger:
             for number, data in zip(numbers, files, strict=True):
                 yield _event(data, f"{model} {event_path(number)}")
             at = numbers[-1] - 1
+
+    def steps(self, model: str) -> Iterator[Step]:
+        """Every commit, oldest first, for `release.proof`; the one read that needs the whole history."""
+        commit = self._place.head(branch_of(model), self._call_seconds)
+        return steps(self._place.objects, commit) if commit else iter(())
 
     def commit(self, model: str, decide: Callable[[Snapshot], Change | None]) -> Snapshot:
         write = _Write(

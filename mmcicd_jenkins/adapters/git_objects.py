@@ -62,6 +62,29 @@ class Objects:
             for folder, f in zip(folders, found, strict=True)
         }
 
+    def line_of(self, commit: str) -> list[tuple[str, str]]:
+        """The commits that lead to `commit` by first parents, oldest first, each with that parent ("" for none)."""
+        listed = self._git.run("rev-list", "--first-parent", "--reverse", "--parents", commit, "--").decode()
+        pairs = [line.split(" ") for line in listed.splitlines()]
+        return [(pair[0], pair[1] if len(pair) > 1 else "") for pair in pairs]
+
+    def changes(self, commits: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+        """For each commit and its parent: path -> id of the new blob, or zeros for a file that went away."""
+        listed = "".join(f"{commit} {parent}".strip() + "\n" for commit, parent in commits).encode()
+        # Without --always a commit that changes nothing would not be listed at all.
+        answer = self._git.run(
+            "diff-tree",
+            "--stdin",
+            "-r",
+            "-z",
+            "--root",
+            "--always",
+            "--no-renames",
+            "--no-abbrev",
+            stdin=listed,
+        )
+        return _split_changes(answer, [commit for commit, _ in commits])
+
     def write_commit(self, parent: str, files: Mapping[str, bytes], message: str, seconds: int) -> str:
         """A commit on `parent` ("" for none) in which `files` have these bytes; gives its id."""
         blobs = self._write_blobs(files)
@@ -128,6 +151,18 @@ def _split_batch(answer: bytes, count: int) -> list[Found | None]:
         found.append(Found(oid=words[0].decode(), kind=words[1].decode(), data=answer[at : at + size]))
         at += size + 1
     return found
+
+
+def _split_changes(answer: bytes, commits: Sequence[str]) -> list[dict[str, str]]:
+    fields = iter(answer.split(b"\0"))
+    changes: dict[str, dict[str, str]] = {commit: {} for commit in commits}
+    files: dict[str, str] = {}
+    for field in fields:
+        if field.startswith(b":"):
+            files[os.fsdecode(next(fields))] = field.split(b" ")[3].decode()
+        elif field:
+            files = changes[field.decode().strip()]
+    return [changes[commit] for commit in commits]
 
 
 def _parse_tree(tree: Found) -> dict[str, Entry]:

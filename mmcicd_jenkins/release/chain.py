@@ -64,7 +64,7 @@ def draft(snapshot: Snapshot, change: Change, event_id: str) -> Draft:
         InputError: a path, a number or a size that a ledger does not take.
     """
     files = {path: _file_bytes(path, document) for path, document in change.files.items()}
-    writes = {path: _sha256(data) for path, data in files.items()}
+    writes = {path: sha256_of(data) for path, data in files.items()}
     event = Event(
         seq=snapshot.head.seq + 1,
         prev=snapshot.head.last,
@@ -82,7 +82,7 @@ def draft(snapshot: Snapshot, change: Change, event_id: str) -> Draft:
 def head_digest(head: Head) -> str:
     """Of what a decision may change in the head."""
     own = {k: v for k, v in to_document(head).items() if k not in {"seq", "last"}}
-    return _sha256(readable(own))
+    return sha256_of(readable(own))
 
 
 def after(snapshot: Snapshot, written: Draft, commit: str) -> Snapshot:
@@ -183,5 +183,5 @@ def _file_bytes(path: str, document: Mapping[str, object]) -> bytes:
     return data
 
 
-def _sha256(data: bytes) -> str:
+def sha256_of(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
