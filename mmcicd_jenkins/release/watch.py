@@ -1,0 +1,208 @@
+"""Decide what a monitor does: nothing, wait, alert, roll back once, or freeze and ask. Pure.
+
+Only a cause that a rollback can cure rolls back: the error budget burns too fast (SRE workbook, chapter 5:
+over a long and a short window at once), or requests are refused that the version before answered. Drift of
+the predictions alone never rolls back, because the old version would see the same inputs: it alerts.
+Too little traffic decides nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mmcicd_jenkins.release.counters import Reading, Window, window
+from mmcicd_jenkins.release.drift import Drift, judge_drift
+from mmcicd_jenkins.release.verdicts import Verdict, worst
+
+# A p99 objective allows one request in a hundred to be slower.
+LATENCY_BUDGET = 0.01
+
+
+class Action(StrEnum):
+    NONE = "none"
+    WAIT = "wait"
+    ALERT = "alert"
+    ROLLBACK = "rollback"
+    FREEZE = "freeze"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Burn:
+    rate: float
+    long_seconds: float
+    short_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objectives:
+    """What was promised, and how much evidence a decision needs."""
+
+    availability: float
+    latency_p99_seconds: float
+    windows: tuple[Burn, ...]
+    min_requests: int
+    min_errors: int
+    bad_windows: int
+    drift_min_predictions: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """What the environment and the ledger say beside the counters.
+
+    `refused_before` is the share of requests that the version before refused, measured before the switch;
+    None when unknown. `drifted` counts the windows in a row, up to the last one, in which predictions drifted.
+    """
+
+    version: int
+    now: float
+    ready: bool
+    reason: str
+    reference: tuple[int, ...]
+    refused_before: float | None
+    automatic: bool
+    can_roll_back: bool
+    cooling_down: bool
+    frozen: str
+    drifted: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One question and its answer. `curable`: a rollback would help."""
+
+    name: str
+    verdict: Verdict
+    reason: str
+    curable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    action: Action
+    verdict: Verdict
+    reason: str
+    checks: tuple[Check, ...]
+    drifted: int
+
+
+def decide(readings: Sequence[Reading], objectives: Objectives, situation: Situation) -> Decision:
+    """One decision on all readings so far."""
+    drift = _drift(readings, objectives, situation)
+    drifted = situation.drifted + 1 if drift.verdict is Verdict.FAILED else 0
+    checks = (
+        _readiness(situation),
+        *_burns(readings, objectives, situation),
+        _drift_check(drift, drifted, objectives),
+    )
+    return _conclude(checks, situation, drifted)
+
+
+def _conclude(checks: tuple[Check, ...], situation: Situation, drifted: int) -> Decision:
+    failed = [check for check in checks if check.verdict is Verdict.FAILED]
+    curable = [check for check in failed if check.curable]
+    verdict = worst(check.verdict for check in checks)
+    reason = "; ".join(check.reason for check in (failed or checks))
+    if curable:
+        reason = "; ".join(check.reason for check in curable)
+        action, why = _cure(situation)
+        reason += why
+    elif failed:
+        action = Action.ALERT
+    else:
+        action = Action.NONE if verdict is Verdict.PASSED else Action.WAIT
+    return Decision(action=action, verdict=verdict, reason=reason, checks=checks, drifted=drifted)
+
+
+def _cure(situation: Situation) -> tuple[Action, str]:
+    """Roll back, unless a person must: switched off, frozen, nothing to go back to, or it was tried just now."""
+    if situation.frozen:
+        return Action.ALERT, f"; frozen: {situation.frozen}"
+    if not situation.automatic:
+        return Action.ALERT, "; automatic rollback is switched off"
+    if not situation.can_roll_back:
+        return Action.FREEZE, "; there is no earlier healthy release, a person must decide"
+    if situation.cooling_down:
+        return Action.FREEZE, "; it was rolled back automatically a short while ago, a person must decide"
+    return Action.ROLLBACK, ""
+
+
+def _readiness(situation: Situation) -> Check:
+    if situation.ready:
+        return Check(name="ready", verdict=Verdict.PASSED, reason=f"version {situation.version} is available")
+    why = f": {situation.reason}" if situation.reason else ""
+    return Check(
+        name="ready", verdict=Verdict.FAILED, reason=f"version {situation.version} is not available{why}"
+    )
+
+
+def _burns(readings: Sequence[Reading], objectives: Objectives, situation: Situation) -> tuple[Check, ...]:
+    checks = [_burn_check("errors", readings, objectives, situation)]
+    if objectives.latency_p99_seconds:
+        checks.append(_burn_check("latency", readings, objectives, situation))
+    return tuple(checks)
+
+
+def _burn_check(
+    kind: str, readings: Sequence[Reading], objectives: Objectives, situation: Situation
+) -> Check:
+    """Failed when both windows of any pair burn too fast on enough evidence."""
+    enough, worst_told = False, ""
+    for burn in objectives.windows:
+        pair = [
+            window(readings, situation.version, now=situation.now, seconds=seconds)
+            for seconds in (burn.long_seconds, burn.short_seconds)
+        ]
+        long, short = pair
+        if long is None or short is None or long.requests < objectives.min_requests:
+            continue
+        enough = True
+        rates = [_burn_rate(kind, one, objectives, situation) for one in (long, short)]
+        bad = _bad(kind, long, objectives, situation)
+        told = f"{kind}: {bad:,.0f} bad of {long.requests:,} requests, budget burns {rates[0]:.1f} times too fast"
+        if min(rates) >= burn.rate and bad >= objectives.min_errors:
+            return Check(
+                name=kind, verdict=Verdict.FAILED, reason=f"{told} (limit {burn.rate:g})", curable=True
+            )
+        worst_told = worst_told or f"{kind}: {bad:,.0f} bad of {long.requests:,} requests"
+    if not enough:
+        seen = window(readings, situation.version, now=situation.now, seconds=situation.now)
+        reason = f"{kind}: {seen.requests if seen else 0:,} of {objectives.min_requests:,} requests"
+        return Check(name=kind, verdict=Verdict.INCONCLUSIVE, reason=reason)
+    return Check(name=kind, verdict=Verdict.PASSED, reason=worst_told)
+
+
+def _bad(kind: str, seen: Window, objectives: Objectives, situation: Situation) -> float:
+    if kind == "latency":
+        return seen.slower_than(objectives.latency_p99_seconds)
+    # Refusals are the callers' fault as long as they are as many as before; a rise after a switch is ours.
+    expected = (situation.refused_before or 0.0) * seen.requests
+    return seen.failed + max(0.0, seen.refused - expected)
+
+
+def _burn_rate(kind: str, seen: Window, objectives: Objectives, situation: Situation) -> float:
+    if not seen.requests:
+        return 0.0
+    budget = LATENCY_BUDGET if kind == "latency" else 1.0 - objectives.availability
+    return _bad(kind, seen, objectives, situation) / seen.requests / budget
+
+
+def _drift(readings: Sequence[Reading], objectives: Objectives, situation: Situation) -> Drift:
+    """On the shortest stretch that holds enough predictions: up to the longest window of the objectives."""
+    longest = max((burn.long_seconds for burn in objectives.windows), default=3600.0)
+    shortest = min((burn.short_seconds for burn in objectives.windows), default=300.0)
+    counts: tuple[int, ...] = (0,) * len(situation.reference)
+    seconds = shortest
+    while True:
+        seen = window(readings, situation.version, now=situation.now, seconds=seconds)
+        counts = seen.predictions if seen else counts
+        if sum(counts) >= objectives.drift_min_predictions or seconds >= longest:
+            return judge_drift(situation.reference, counts, min_predictions=objectives.drift_min_predictions)
+        seconds = min(seconds * 2, longest)
+
+
+def _drift_check(drift: Drift, drifted: int, objectives: Objectives) -> Check:
+    if drift.verdict is Verdict.FAILED and drifted < objectives.bad_windows:
+        reason = f"{drift.reason}, window {drifted} of {objectives.bad_windows}"
+        return Check(name="drift", verdict=Verdict.INCONCLUSIVE, reason=reason)
+    return Check(name="drift", verdict=drift.verdict, reason=drift.reason)
