@@ -1,0 +1,178 @@
+"""The server process: ports, signals, the watch on the desired state, the log. Everything heavy starts here.
+
+It ends on SIGTERM or SIGINT: no new connections, what runs is answered, models are closed. One line per event.
+"""
+
+import asyncio
+import logging
+import logging.handlers
+import os
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from mmcicd_jenkins.errors import InputError, MmcicdError, OutsideFailed
+from mmcicd_jenkins.release.desired import LOG, Actual, Desired, Listening
+from mmcicd_jenkins.serving.state import StateDirectory
+
+# How soon a changed desired state is seen.
+POLL_SECONDS = 0.1
+# Two files of a megabyte: about ten thousand events.
+LOG_BYTES, LOG_FILES = 2**20, 1
+# How long requests may run on after SIGTERM: TF Serving's REST timeout.
+GRACE_SECONDS = 30.0
+
+
+class Server:
+    """One state directory served on one REST and one gRPC port."""
+
+    def __init__(self, state: StateDirectory) -> None:
+        self._state = state
+        self._log = _logger(state.root)
+        self._problem = ""
+
+    def run(self) -> None:
+        """Serve until told to end.
+
+        Raises:
+            MmcicdError: it cannot start; the same is written to `server.json` and to the log.
+        """
+        self._state.note_pid()
+        try:
+            desired = self._state.read_desired()
+            listener = _listen(desired)
+            self._serve(desired, listener)
+        except MmcicdError as e:
+            self._log.info("cannot start: %s (%s)", e.what, e.why or e.where)
+            failed = Listening(pid=os.getpid(), what=e.what, where=e.where, why=e.why, fix=e.fix)
+            self._state.write_listening(failed)
+            raise
+
+    def _serve(self, desired: Desired, listener: socket.socket) -> None:
+        try:
+            from mmcicd_jenkins.serving import grpc_api
+            from mmcicd_jenkins.serving.inference import Inference
+            from mmcicd_jenkins.serving.loading import make_loader
+            from mmcicd_jenkins.serving.metrics import Metrics
+            from mmcicd_jenkins.serving.models import Models
+            from mmcicd_jenkins.serving.reload import make_reload
+        except ImportError as e:
+            raise InputError(
+                f"the embedded server needs {e.name}", fix="pip install 'mmcicd-jenkins[tensorflow]'"
+            ) from e
+        metrics = Metrics()
+        self._models = Models(self._state.root, make_loader(metrics), self._publish, self._note)
+        requests = Inference(self._models, metrics)
+        reload = make_reload(self._state.root, self._models)
+        grpc_server = grpc_api.make_server(requests, reload, desired.max_request_bytes, self._note)
+        grpc_port = grpc_api.bind(grpc_server, desired.host, desired.grpc_port)
+        if not grpc_port:
+            raise port_taken(desired, desired.grpc_port, "grpc_port")
+        grpc_server.start()
+        asyncio.run(self._serve_rest(desired, listener, requests, grpc_port))
+        self._note("draining")
+        grpc_server.stop(GRACE_SECONDS).wait()
+        self._models.close()
+        self._state.clear()
+        self._note("ended")
+
+    async def _serve_rest(
+        self, desired: Desired, listener: socket.socket, requests: Any, grpc_port: int
+    ) -> None:
+        from aiohttp import web
+
+        from mmcicd_jenkins.serving.rest import RestApi
+
+        ended = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        api = RestApi(requests, desired.max_request_bytes, self._note)
+        runner = web.ServerRunner(web.Server(api.handle, access_log=None), shutdown_timeout=GRACE_SECONDS)
+        await runner.setup()
+        await web.SockSite(runner, listener).start()
+        rest_port = int(listener.getsockname()[1])
+        self._note(f"listening on {desired.host}: REST {rest_port}, gRPC {grpc_port}")
+        watching = threading.Event()
+        watcher = threading.Thread(target=self._watch, args=(watching,), name="watch", daemon=True)
+        watcher.start()
+        self._state.write_listening(
+            Listening(pid=os.getpid(), host=desired.host, rest_port=rest_port, grpc_port=grpc_port)
+        )
+        await ended.wait()
+        watching.set()
+        await runner.cleanup()
+        api.close()
+        watcher.join()
+
+    def _watch(self, ended: threading.Event) -> None:
+        while not ended.is_set():
+            if self._state.changed():
+                self._take()
+            ended.wait(POLL_SECONDS)
+
+    def _take(self) -> None:
+        """Take up the desired state; what is wrong with it is published and what served before serves on."""
+        try:
+            desired = self._state.read_desired()
+        except MmcicdError as e:
+            problem = f"{e.what}: {e.why or e.where}"
+        else:
+            problem = self._models.take(dict(desired.models))
+        if problem and problem != self._problem:
+            self._note(problem)
+        self._problem = problem
+        self._publish()
+
+    def _publish(self) -> None:
+        self._state.write_actual(Actual(pid=os.getpid(), models=self._models.states(), problem=self._problem))
+
+    def _note(self, text: str) -> None:
+        self._log.info("%s", " ".join(text.split()))
+
+
+def _listen(desired: Desired) -> socket.socket:
+    """The REST socket, bound and listening before the seconds that TensorFlow's import takes.
+
+    Raises:
+        OutsideFailed: the port is taken, or the address is not ours.
+    """
+    family = socket.AF_INET6 if ":" in desired.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((desired.host, desired.rest_port))
+    except OSError as e:
+        listener.close()
+        raise port_taken(desired, desired.rest_port, "rest_port") from e
+    listener.setblocking(False)
+    return listener
+
+
+def port_taken(desired: Desired, port: int, key: str) -> OutsideFailed:
+    """The one sentence about a port that cannot be had."""
+    setting = (
+        f"environments.{desired.environment}.{key}" if desired.environment else f"--{key.replace('_', '-')}"
+    )
+    return OutsideFailed(
+        f"port {port} on {desired.host} cannot be used",
+        where=f"{desired.host}:{port}",
+        why="another program listens there, or this machine does not own the address or the port number",
+        fix=f"stop that program, or set {setting} to a free port",
+    )
+
+
+def _logger(root: Path) -> logging.Logger:
+    handler = logging.handlers.RotatingFileHandler(
+        root / LOG, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8"
+    )
+    formatter = logging.Formatter("%(asctime)sZ %(process)d %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logger = logging.getLogger("mmcicd_jenkins.serving")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.addHandler(handler)
+    return logger
