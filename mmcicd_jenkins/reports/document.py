@@ -1,0 +1,120 @@
+"""The report document: what the pages show beyond the measures, as JSON values, a few hundred numbers at most."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmcicd_jenkins.ports import ScoreRequest
+from mmcicd_jenkins.reports.metrics import BinaryTally, MulticlassTally, MultilabelTally, RegressionTally
+from mmcicd_jenkins.reports.metrics.ranking import Steps
+
+CURVE_POINTS = 120
+CURVES = 10  # classes with a curve of their own; more cannot be told apart
+MATRIX_CLASSES = 40
+SCATTER_ROWS = 400
+
+AnyTally = BinaryTally | MulticlassTally | MultilabelTally | RegressionTally
+
+
+def describe(
+    request: ScoreRequest, tally: AnyTally, classes: tuple[str, ...], scores: NDArray[np.float32]
+) -> dict[str, object]:
+    """`problem`, `rows`, `label`, `unusable`; for classification `classes`, `per_class`, `confusion`, `curves` and
+    `calibration`; for regression `predicted` with quantiles of the predictions.
+    """
+    document: dict[str, object] = {
+        "problem": request.problem,
+        "label": request.label,
+        "rows": len(scores),
+        "threshold": request.threshold if request.problem in {"binary", "multilabel"} else None,
+        "unusable": tally.unusable(),
+    }
+    if isinstance(tally, RegressionTally):
+        return document | {"predicted": _spread(scores)}
+    return document | {
+        "classes": list(classes),
+        "per_class": _per_class(tally, classes),
+        "confusion": _confusion(tally, classes),
+        "curves": _curves(tally, classes),
+        "calibration": [
+            {"low": b.low, "high": b.high, "rows": b.rows, "score": b.score, "observed": b.observed}
+            for b in tally.probabilities.bins()
+        ],
+    }
+
+
+def _per_class(
+    tally: BinaryTally | MulticlassTally | MultilabelTally, classes: tuple[str, ...]
+) -> list[Mapping[str, object]]:
+    rows: list[Mapping[str, object]] = []
+    for index, name in enumerate(classes):
+        of = tally.counts.of(0, index)
+        column = None if isinstance(tally, BinaryTally) else index
+        areas = tally.areas(0, column or 0)
+        rows.append(
+            {
+                "class": name,
+                "rows": of.support,
+                "precision": of.precision,
+                "recall": of.recall,
+                "f1": of.f1,
+                "roc_auc": areas.roc,
+            }
+        )
+    return rows
+
+
+def _confusion(
+    tally: BinaryTally | MulticlassTally | MultilabelTally, classes: tuple[str, ...]
+) -> list[list[int]]:
+    """Actual by predicted; [] when rows have several classes or there are too many to show."""
+    if isinstance(tally, MultilabelTally) or len(classes) > MATRIX_CLASSES:
+        return []
+    matrix: list[list[int]] = tally.counts.matrix.tolist()
+    return matrix
+
+
+def _curves(
+    tally: BinaryTally | MulticlassTally | MultilabelTally, classes: tuple[str, ...]
+) -> list[Mapping[str, object]]:
+    """ROC and precision-recall points of the positive class, or of the most frequent classes."""
+    if isinstance(tally, BinaryTally):
+        wanted = [(0, classes[1])]
+    else:
+        frequent = np.argsort(-tally.counts.actual[0], kind="stable")[:CURVES]
+        wanted = [(int(i), classes[i]) for i in sorted(frequent)]
+    curves: list[Mapping[str, object]] = []
+    for column, name in wanted:
+        steps = tally.ranking.steps(0, column)
+        if steps is not None and steps.areas().roc is not None:
+            curves.append({"class": name, **_points(steps)})
+    return curves
+
+
+def _points(steps: Steps) -> dict[str, object]:
+    tp = np.concatenate([[0], np.cumsum(steps.positives)])
+    fp = np.concatenate([[0], np.cumsum(steps.negatives)])
+    recall, fall_out = tp / tp[-1], fp / fp[-1]
+    # Points evenly along the curve, not along the scores, so that steep parts keep their shape.
+    length = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(recall)) + np.abs(np.diff(fall_out)))])
+    kept = np.unique(np.searchsorted(length, np.linspace(0, length[-1], CURVE_POINTS)).clip(0, len(tp) - 1))
+    precision = tp[kept[kept > 0]] / (tp + fp)[kept[kept > 0]]
+    return {
+        "roc": [[_round(x), _round(y)] for x, y in zip(fall_out[kept], recall[kept], strict=True)],
+        "pr": [[_round(x), _round(y)] for x, y in zip(recall[kept[kept > 0]], precision, strict=True)],
+    }
+
+
+def _round(value: float) -> float:
+    return round(float(value), 5)
+
+
+def _spread(scores: NDArray[np.float32]) -> dict[str, float]:
+    """Quantiles of the predictions."""
+    sample = scores[:: 1 + len(scores) // 1_000_000]
+    finite = sample[np.isfinite(sample)].astype(np.float64)
+    if not len(finite):
+        return {}
+    shares = {"min": 0.0, "p10": 0.1, "median": 0.5, "p90": 0.9, "max": 1.0}
+    return {name: float(np.quantile(finite, share)) for name, share in shares.items()}
