@@ -107,7 +107,7 @@ class LayoutFiles:
             f"the store does not hold {blob.digest}",
             where=str(self.path),
             why="something refers to it, and it was deleted, cut short or never stored here",
-            fix="run the step that stores it again, or copy it back from another store",
+            fix="copy it back from another store, or make it anew: mmcicd-jenkins run --again",
         )
 
     def manifests(self) -> list[dict[str, Any]]:

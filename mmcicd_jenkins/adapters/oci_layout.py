@@ -6,13 +6,14 @@ against its digest. How its files are shared by several processes is in `layout_
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mmcicd_jenkins.adapters.layout_files import REF_NAME, HashingSink, LayoutFiles
 from mmcicd_jenkins.adapters.private_folder import new_folder
 from mmcicd_jenkins.adapters.stat_cache import StatCache
-from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.errors import InputError, IntegrityFailed
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.artifact import (
     LARGEST_MANIFEST,
@@ -86,9 +87,11 @@ class OciLayoutStore:
         layers: Sequence[Descriptor] = (),
         files: Mapping[str, Path | bytes] | None = None,
     ) -> Artifact:
-        existing = self.find(check_tag(tag))
-        if existing:
-            return existing
+        # A damaged one is not the end: storing the same again makes it whole.
+        with suppress(IntegrityFailed):
+            existing = self.find(check_tag(tag))
+            if existing:
+                return existing
         self._files.prepare()
         self._expect_blobs(layers)
         config = self._put_bytes(canonical(document), DOCUMENT)

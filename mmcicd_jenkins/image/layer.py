@@ -23,7 +23,7 @@ from mmcicd_jenkins.image.reading import read_file
 from mmcicd_jenkins.image.tree import ModelFile, ModelTree
 
 # The rule by which files become layers is part of every digest: a change makes new layers of old models.
-BIG = 16 * 2**20
+BIG = 2**20
 # Docker stops at 127 layers; base image and version layer need some.
 MOST_BIG_LAYERS = 64
 

@@ -57,7 +57,7 @@ class Unpacker:
         try:
             for path, size in _entries(stream):
                 self._unpack_entry(path, size, stream)
-            stream.expect_zeros()
+            stream.expect_end()
         except (tarfile.HeaderError, zlib.error, UnicodeDecodeError, ValueError) as e:
             raise _refused(where, f"it cannot be read: {e}") from e
 
@@ -127,7 +127,7 @@ def _entries(stream: "_Stream") -> Iterator[tuple[str, int | None]]:
             told = _pax(entry.size, stream)
             continue
         path = told.get("path", entry.name).rstrip("/")
-        size = int(told.get("size", entry.size))
+        size = _number(told["size"]) if "size" in told else entry.size
         told = {}
         if size < 0:
             raise stream.refused(f"{path!r} has a negative size")
@@ -147,7 +147,7 @@ def _pax(size: int, stream: "_Stream") -> dict[str, str]:
     told = {}
     while rest:
         length_text, _, _ = rest.partition(b" ")
-        length = int(length_text)
+        length = _number(length_text.decode())
         key, equals, value = rest[len(length_text) + 1 : length].decode("utf-8").partition("=")
         if (
             not 0 < length <= len(rest)
@@ -159,6 +159,13 @@ def _pax(size: int, stream: "_Stream") -> dict[str, str]:
         told[key] = value[:-1]
         rest = rest[length:]
     return told
+
+
+def _number(text: str) -> int:
+    """`int` alone would take spaces, signs, underscores and other scripts' digits."""
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f"{text!r} is not a number")
+    return int(text)
 
 
 def _decompressed(chunks: Iterator[bytes], blob: Descriptor, where: str) -> Iterator[bytes]:
@@ -207,8 +214,9 @@ class _Stream:
     def take(self, size: int) -> bytes:
         return b"".join(self.pieces(size))
 
-    def expect_zeros(self) -> None:
-        """Read to the end, which also finishes the check of the digest."""
+    def expect_end(self) -> None:
+        """One more empty record, then only padding. Reads all, which also finishes the check of the digest."""
+        self._expect_zeros_in(self.take(tar.RECORD))
         self._expect_zeros_in(self._rest)
         for chunk in self._chunks:
             self._expect_zeros_in(chunk)
@@ -227,5 +235,8 @@ class _Stream:
 
 def _refused(where: str, why: str) -> IntegrityFailed:
     return IntegrityFailed(
-        "this is not a layer of a model as it was stored", where=where, why=why, fix="store the model again"
+        "this is not a layer of a model as it was stored",
+        where=where,
+        why=why,
+        fix="copy it back from another store, or make it anew: mmcicd-jenkins run --again",
     )

@@ -32,5 +32,5 @@ def mismatch(blob: Descriptor, where: str, why: str) -> IntegrityFailed:
         f"the store holds other bytes than {blob.digest}",
         where=where,
         why=why,
-        fix="delete it and run the step that stores it again, or copy it back from a good store",
+        fix="copy it back from another store, or delete it and make it anew: mmcicd-jenkins run --again",
     )
