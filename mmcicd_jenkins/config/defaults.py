@@ -45,13 +45,20 @@ def _relative(path: Path, root: Path) -> str:
 
 
 def _environments(environments: Mapping[str, Any]) -> dict[str, Any]:
-    """Ports that do not meet: the last local environment has TF Serving's own, each before it 100 more."""
-    ports: dict[str, Any] = {}
-    for index, (name, written) in enumerate(reversed(list(environments.items()))):
-        local = (written or {}).get("kind", "local") == "local"
-        rest, grpc = (port + 100 * index for port in LAST_PORTS)
-        ports[name] = {"rest_port": rest, "grpc_port": grpc} if local else {}
-    return {name: ports[name] for name in environments}
+    ports = local_ports(
+        {name: (written or {}).get("kind", "local") for name, written in environments.items()}
+    )
+    return {
+        name: {"rest_port": ports[name][0], "grpc_port": ports[name][1]} if name in ports else {}
+        for name in environments
+    }
+
+
+def local_ports(kinds: Mapping[str, str]) -> dict[str, tuple[int, int]]:
+    """REST and gRPC ports that do not meet: the last environment has TF Serving's own, each before it 100 more."""
+    rest, grpc = LAST_PORTS
+    numbered = enumerate(reversed(list(kinds.items())))
+    return {name: (rest + 100 * n, grpc + 100 * n) for n, (name, kind) in numbered if kind == "local"}
 
 
 def merged(

@@ -63,12 +63,17 @@ def load(
     overrides = collect(os.environ if environ is None else environ, flags or {}, document.plain)
     plain = apply(document.plain, overrides)
     # validate
-    findings = Findings(document, {o.path: (o.source, o.text) for o in overrides}, list(document.problems))
+    findings = Findings(
+        document,
+        {o.path: (o.source, o.text) for o in overrides},
+        problems=[problem for _, problem in document.problems],
+        broken=[path for path, _ in document.problems],
+    )
     checked = check_shape(plain, findings)
     if checked is not None:
         check_sense(checked, findings, root)
     if findings.problems or checked is None:
-        raise ConfigInvalid(_in_order([p for _, p in findings.problems]))
+        raise ConfigInvalid(_in_order(findings.problems))
     # resolve
     complete = merged(derived(plain, root), plain, {"train": "command", "ledger": "url"})
     config = resolve(

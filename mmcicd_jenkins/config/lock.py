@@ -78,8 +78,7 @@ def read_lock(content: bytes) -> Lock:
     unknown = sorted(set(document) - {"lock", "data", "images"})
     if unknown:
         raise _wrong(unknown[0], "unknown field")
-    lock = Lock(data=_sources(document.get("data", {})), images=_images(document.get("images", {})))
-    return lock
+    return Lock(data=_sources(document.get("data", {})), images=_images(document.get("images", {})))
 
 
 def lock_bytes(lock: Lock) -> bytes:
@@ -102,17 +101,18 @@ def _json(content: bytes) -> dict[str, Any]:
         raise _wrong("", "it is larger than 5 MB")
     conflict = _CONFLICT.search(content)
     if conflict:
+        line = content.count(b"\n", 0, conflict.start()) + 1
         raise InputError(
             f"{FILE} has merge conflicts",
-            where=f"{FILE}:{content.count(b'\n', 0, conflict.start()) + 1}:1",
+            where=f"{FILE}:{line}:1",
             why="two branches moved the same data source",
             fix=f"take one side (git checkout --theirs {FILE}), then: mmcicd-jenkins data update",
         )
     try:
         document = json.loads(content, object_pairs_hook=_once, parse_constant=_finite)
     except (ValueError, RecursionError) as e:
-        line = f":{e.lineno}:{e.colno}" if isinstance(e, json.JSONDecodeError) else ""
-        raise _wrong(line, f"it is not JSON: {str(e).splitlines()[0]}") from e
+        place = f"line {e.lineno} column {e.colno}" if isinstance(e, json.JSONDecodeError) else ""
+        raise _wrong(place, f"it is not JSON: {str(e).splitlines()[0]}") from e
     if not isinstance(document, dict):
         raise _wrong("", "expected an object")
     return document

@@ -22,25 +22,38 @@ from mmcicd_jenkins.errors import Problem
 
 @dataclass
 class Findings:
-    """Mistakes and warnings with the paths that they are about. `overrides` are values from outside the file."""
+    """Mistakes and warnings, and where values were so wrong that nothing more can be said about them.
+
+    `overrides` are values from outside the file: path -> (where it came from, its text).
+    """
 
     document: Document
     overrides: Mapping[KeyPath, tuple[str, str]] = field(default_factory=dict)
-    problems: list[tuple[KeyPath, Problem]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    broken: list[KeyPath] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
     def add(
         self, path: KeyPath, what: str, fix: str, *, column: int = 0, width: int = 0, on_key: bool = False
     ) -> None:
-        """Note a mistake, unless one about the same value, its parent or a part of it is noted already."""
-        if not any(_related(path, known) for known, _ in self.problems):
-            self.problems.append((path, self._problem(path, what, fix, column, width, on_key)))
+        """Note a mistake, unless its value, a parent or a part of it is broken: it would only be an echo."""
+        if not any(_related(path, known) for known in self.broken):
+            self.problems.append(self._problem(path, what, fix, column, width, on_key))
 
-    def warn(self, path: KeyPath, what: str, fix: str, *, column: int = 0, width: int = 0) -> None:
-        if not any(_related(path, known) for known, _ in self.problems):
-            self.warnings.append(self._problem(path, what, fix, column, width, on_key=False))
+    def add_broken(
+        self, path: KeyPath, what: str, fix: str, *, column: int = 0, width: int = 0, on_key: bool = False
+    ) -> None:
+        """Note a mistake and that nothing more can be said about this value."""
+        self.add(path, what, fix, column=column, width=width, on_key=on_key)
+        self.broken.append(path)
+
+    def warn(self, path: KeyPath, what: str, fix: str) -> None:
+        if not any(_related(path, known) for known in self.broken):
+            self.warnings.append(self._problem(path, what, fix, 0, 0, on_key=False))
 
     def _problem(self, path: KeyPath, what: str, fix: str, column: int, width: int, on_key: bool) -> Problem:
+        if path not in self.document.values and path[:-1] in self.document.texts:
+            path = path[:-1]  # a text that stands alone for its section is called by the key that people see
         said = f"{dotted(path)}: {what}" if path else what
         outside = self.overrides.get(path)
         if outside:
@@ -63,9 +76,9 @@ def _related(one: KeyPath, other: KeyPath) -> bool:
 def check_shape(plain: object, findings: Findings) -> FileSection | None:
     """The checked file, wrong values replaced; None when nothing can be said about it."""
     if not isinstance(plain, dict):
-        if not findings.problems:
+        if not findings.broken:
             got = "is empty" if plain is None else f"starts with {shown(plain)}"
-            findings.add(
+            findings.add_broken(
                 (), f"{findings.document.file} {got}", "start with `models:` and a model's name below it"
             )
         return None
@@ -91,20 +104,20 @@ def _say(mistake: Any, unknown: Iterable[KeyPath], findings: Findings) -> None:
     path = _path(mistake)
     if mistake["type"] == "extra_forbidden":
         # A sibling with a mistake of its own must not hide this one, nor this one its siblings.
-        findings.add(path, *_unknown(path), on_key=True)
+        findings.add_broken(path, *_unknown(path), on_key=True)
     elif mistake["type"] == "missing":
         near = (u for u in unknown if u[:-1] == path[:-1] and _nearest(str(u[-1]), [str(path[-1])]))
         if next(near, None) is None:
             entry = catalogue.find(path)
             example = entry.example if entry else "..."
-            findings.add(
+            findings.add_broken(
                 path, "is missing", f"add it, for example `{path[-1]}: {written(example)}`", on_key=True
             )
     elif mistake["type"] == "form":
         facts = mistake["ctx"]
-        findings.add(path, facts["what"], facts["fix"], column=facts["column"], width=facts["width"])
+        findings.add_broken(path, facts["what"], facts["fix"], column=facts["column"], width=facts["width"])
     else:
-        findings.add(path, *_wrong(mistake, path, findings.document))
+        findings.add_broken(path, *_wrong(mistake, path, findings.document))
 
 
 def _nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:

@@ -1,10 +1,241 @@
-"""What needs two keys, the file system or another section. Shape and kind of single values are `config.shape`'s."""
+"""What needs two keys, the file system or another section. Shape and kind of single values are `config.shape`'s.
 
+Models and what the whole file shares are here, environments in `config.validate_environments`.
+"""
+
+import difflib
+import re
 from pathlib import Path
 
-from mmcicd_jenkins.config.schema import FileSection
+from mmcicd_jenkins.config.marks import KeyPath
+from mmcicd_jenkins.config.metrics import LIVE_METRICS, METRICS, nearest_metric
+from mmcicd_jenkins.config.places import has_password, is_url, leaves_root, script_of
+from mmcicd_jenkins.config.schema import (
+    STAGES,
+    DataSection,
+    FileSection,
+    JenkinsSection,
+    ModelSection,
+    TrainSection,
+)
 from mmcicd_jenkins.config.shape import Findings
+from mmcicd_jenkins.config.validate_environments import check_environments
+from mmcicd_jenkins.release.names import is_name
+from mmcicd_jenkins.release.rules import SERVING_METRICS, Rule
+
+_NAME_FIX = "use lower-case letters, digits and inner dashes, at most 40"
 
 
 def check_sense(file: FileSection, findings: Findings, root: Path) -> None:
     """Add every mistake and warning about a file whose shape is right."""
+    for name, model in file.models.items():
+        path: KeyPath = ("models", name)
+        check_named(path, "model", findings)
+        _check_model(path, model, findings, root)
+    for name in file.environments:
+        check_named(("environments", name), "environment", findings)
+    check_environments(file, findings)
+    _check_shared(file, findings)
+
+
+def check_named(path: KeyPath, kind: str, findings: Findings) -> None:
+    name = str(path[-1])
+    if is_name(name):
+        return
+    near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-")
+    fix = f"{_NAME_FIX}, for example `{near}`" if near else _NAME_FIX
+    findings.add(path, f"{name[:60]!r} cannot be the name of a {kind}", fix, on_key=True)
+
+
+def _check_model(path: KeyPath, model: ModelSection, findings: Findings, root: Path) -> None:
+    folder = root / model.path
+    if _check_inside((*path, "path"), model.path, findings, root) and not folder.is_dir():
+        findings.add((*path, "path"), f"there is no folder {model.path}", "create it, or correct the path")
+    _check_train((*path, "train"), model, findings, root)
+    for name, source in model.data.items():
+        check_named((*path, "data", name), "data source", findings)
+        _check_source((*path, "data", name), source, findings, root)
+    _check_evaluation(path, model, findings)
+    _check_gates((*path, "gates"), model, findings)
+
+
+def _check_inside(path: KeyPath, text: str, findings: Findings, root: Path) -> bool:
+    if leaves_root(text, root):
+        findings.add(
+            path, f"{text!r} is outside the repository", "write a path relative to the root, without .."
+        )
+        return False
+    return True
+
+
+def _check_file(path: KeyPath, text: str, findings: Findings, root: Path) -> None:
+    if _check_inside(path, text, findings, root) and not (root / text).is_file():
+        findings.add(
+            path, f"there is no file {text}", "create it, or correct the path; it is relative to the root"
+        )
+
+
+def _check_train(path: KeyPath, model: ModelSection, findings: Findings, root: Path) -> None:
+    train = model.train
+    if train.requirements:
+        _check_file((*path, "requirements"), train.requirements, findings, root)
+        if train.image:
+            what = "an image has its packages already"
+            findings.add((*path, "requirements"), what, "keep `requirements` or `image`, not both")
+    _check_script(path, train, model, findings, root)
+
+
+def _check_script(
+    path: KeyPath, train: TrainSection, model: ModelSection, findings: Findings, root: Path
+) -> None:
+    script = script_of(train.command)
+    if not script or (root / model.path / script).is_file():
+        return
+    where = "the root" if model.path == "." else model.path
+    elsewhere = model.path != "." and (root / script).is_file()
+    fix = f"commands run in {where}; " + (
+        f"{script} is in the root" if elsewhere else "create it, or correct the command"
+    )
+    column = train.command.find(script)
+    findings.add(
+        (*path, "command"), f"there is no file {script} in {where}", fix, column=column, width=len(script)
+    )
+
+
+def _check_source(path: KeyPath, source: DataSection, findings: Findings, root: Path) -> None:
+    _check_address((*path, "url"), source.url, findings)
+    if not is_url(source.url) and not (root / source.url).exists():
+        findings.warn((*path, "url"), f"{source.url} is not there", "create it, or correct the path")
+    if source.schema_file:
+        _check_file((*path, "schema"), source.schema_file, findings, root)
+    if source.group_by and source.test_size is None:
+        findings.add(
+            (*path, "group_by"),
+            "nothing is divided here",
+            "add `test_size`, or delete `group_by`",
+            on_key=True,
+        )
+    if source.group_by and source.group_by == source.label:
+        what = "the label cannot keep rows together: training and test would have no label in common"
+        findings.add((*path, "group_by"), what, "name a column such as a customer's id")
+    if source.role == "test" and source.test_size is not None:
+        what = "this source is all test data"
+        findings.add((*path, "test_size"), what, "delete `test_size`, or delete `role: test`", on_key=True)
+
+
+def _check_address(path: KeyPath, text: str, findings: Findings) -> None:
+    if has_password(text):
+        fix = "take it out and change it; credentials come from the environment or from Jenkins"
+        findings.add(path, "a password stands in this address", fix)
+    elif text.startswith("-") or "::" in text.partition("/")[0]:
+        findings.add(path, f"{text[:60]!r} is not an address", "write a path, or a URL such as https://...")
+
+
+def _check_evaluation(path: KeyPath, model: ModelSection, findings: Findings) -> None:
+    evaluate = model.evaluate
+    at = (*path, "evaluate")
+    if evaluate.problem and evaluate.command:
+        findings.add((*at, "command"), "evaluation is built in or a command, not both", "keep one of them")
+    elif not evaluate.problem and not evaluate.command:
+        fix = "write `evaluate: binary`, or `evaluate: {command: ./evaluate.sh}`"
+        findings.add(at, "neither a kind of problem nor a command", fix, on_key=True)
+    elif evaluate.problem:
+        _check_test_rows(path, model, findings)
+
+
+def _check_test_rows(path: KeyPath, model: ModelSection, findings: Findings) -> None:
+    """The built-in evaluation needs one table with a label whose rows training never sees."""
+    data = (*path, "data")
+    held = {name: source for name, source in model.data.items() if source.role == "test" or source.test_size}
+    if not held:
+        fix = "give a source `test_size: 0.2`, or add one with `role: test`"
+        findings.add(data, "there are no test rows to evaluate on", fix, on_key=True)
+        return
+    labelled = [name for name, source in held.items() if source.label]
+    if not labelled:
+        name = next(iter(held))
+        what = "evaluation needs the label of the test rows"
+        findings.add((*data, name), what, "add `label: COLUMN`", on_key=True)
+    elif len(labelled) > 1:
+        what = f"two sources have labelled test rows: {labelled[0]} and {labelled[1]}"
+        findings.add(
+            (*data, labelled[1]), what, "keep `test_size` or `role: test` on one of them", on_key=True
+        )
+
+
+def _check_gates(path: KeyPath, model: ModelSection, findings: Findings) -> None:
+    seen: dict[str, int] = {}
+    for index, rule in enumerate(model.gates):
+        at = (*path, index)
+        if rule.text in seen:
+            findings.add(at, "this gate stands here twice", "delete one")
+        seen[rule.text] = index
+        _check_rule(at, rule, model, findings)
+    if not any(rule.is_absolute and not rule.needs_server for rule in model.gates):
+        example = "roc_auc >= 0.80" if model.evaluate.problem == "binary" else "accuracy >= 0.9"
+        if model.evaluate.problem == "regression":
+            example = "rmse <= 10"
+        target = path if model.gates else path[:-1]
+        what = "no gate has a limit of its own: a first version has nothing to be compared with and cannot be released"
+        findings.warn(target, what, f"add a gate such as `{example}`")
+
+
+def _check_rule(at: KeyPath, rule: Rule, model: ModelSection, findings: Findings) -> None:
+    if rule.limit.baseline == "stable":
+        column = rule.text.find("stable")
+        what = "`stable` is known only while a canary runs"
+        findings.add(at, what, "write champion instead of stable", column=column, width=len("stable"))
+    if rule.needs_server and rule.columns:
+        findings.add(
+            at, f"{rule.metric} is not measured by {rule.columns[0]}", "delete the part after the limit"
+        )
+    problem = model.evaluate.problem
+    if problem and rule.metric not in SERVING_METRICS and rule.metric not in METRICS[problem]:
+        what, fix = _unknown_metric(rule.metric, problem)
+        findings.add(at, what, fix, column=0, width=len(rule.metric))
+
+
+def _unknown_metric(name: str, problem: str) -> tuple[str, str]:
+    what = f"{name} is not a metric of {problem} evaluation"
+    if name in LIVE_METRICS:
+        return what, "it is measured while serving: use it in environments.ENVIRONMENT.strategy.canary.checks"
+    return what, nearest_metric(name, [*METRICS[problem], *SERVING_METRICS])
+
+
+def _check_shared(file: FileSection, findings: Findings) -> None:
+    if file.ledger.url:
+        _check_address(("ledger", "url"), file.ledger.url, findings)
+    if file.store.registry and is_url(file.store.registry):
+        fix = f"write `registry: {file.store.registry.partition('://')[2]}`"
+        findings.add(("store", "registry"), "a registry is a host and a path, without https://", fix)
+    hooks = [f"{when}_{stage}" for when in ("before", "after") for stage in STAGES]
+    for name in file.hooks:
+        if name not in hooks:
+            near = difflib.get_close_matches(name, hooks, 1)
+            fix = f"did you mean `{near[0]}`?" if near else "write before_STAGE or after_STAGE"
+            findings.add(("hooks", name), "there is no such place for a hook", fix, on_key=True)
+    if file.jenkins:
+        _check_jenkins(file.jenkins, findings)
+
+
+def _check_jenkins(jenkins: JenkinsSection, findings: Findings) -> None:
+    at: KeyPath = ("jenkins",)
+    for name in ("url", "cli"):
+        text = getattr(jenkins, name)
+        if text and has_password(text):
+            findings.add((*at, name), "a password stands in this address", "take it out and change it")
+    hosts = [n for n in ("github", "gitlab", "bitbucket", "git") if getattr(jenkins.source, n)]
+    if len(hosts) > 1:
+        findings.add(
+            (*at, "source", hosts[1]), f"{hosts[0]} is named already", "keep one of them", on_key=True
+        )
+    for name in jenkins.agents:
+        if name not in ("default", *STAGES):
+            near = difflib.get_close_matches(name, ("default", *STAGES), 1)
+            fix = f"did you mean `{near[0]}`?" if near else f"write default or a stage: {', '.join(STAGES)}"
+            findings.add((*at, "agents", name), "there is no such stage", fix, on_key=True)
+    for name in jenkins.credentials:
+        if name not in ("ci", "ops"):
+            findings.add(
+                (*at, "credentials", name), "the folders are ci and ops", "write ci or ops", on_key=True
+            )
