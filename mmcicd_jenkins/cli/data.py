@@ -1,0 +1,112 @@
+"""`data check|update`: do the sources still hold what the lock says, and move the lock to what they hold."""
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from mmcicd_jenkins.cli import report
+from mmcicd_jenkins.cli.options import dry_run_option, json_option, model_option
+from mmcicd_jenkins.config.data_schema import check_source, load_schema
+from mmcicd_jenkins.config.lock import Lock, LockedSource, changes, lock_bytes
+from mmcicd_jenkins.config.model import DataSource, Model
+from mmcicd_jenkins.errors import InputError, IntegrityFailed
+from mmcicd_jenkins.ports import SourceFacts
+from mmcicd_jenkins.stages.workspace import write_atomically
+from mmcicd_jenkins.wiring import Bench, open_bench
+
+LOCK_FILE = "mmcicd.lock"
+
+
+@click.group(help="Check the data against the lock and the schema, or move the lock.")
+def command() -> None:
+    pass
+
+
+@command.command(
+    "check",
+    epilog="Example: mmcicd-jenkins data check --model churn",
+    help="Read every source and compare it with mmcicd.lock and with its schema. "
+    "Exits 7 when bytes changed without the lock, 3 when the schema is not met.",
+)
+@model_option()
+@json_option
+def check(model: str | None, as_json: bool) -> int:
+    bench = open_bench(Path.cwd())
+    changed, broken = [], []
+    for one, source in _sources(bench, model):
+        facts = _look(bench, source)
+        locked = bench.lock.source(one.name, source.name)
+        if locked is None or locked.facts.digest != facts.digest:
+            changed += [f"{one.name}/{source.name}: {line}" for line in _differences(locked, source, facts)]
+        broken += [f"{one.name}/{source.name}: {line}" for line in _schema_problems(bench, source, facts)]
+    if as_json:
+        report.emit({"changed": changed, "schema": broken})
+    if changed:
+        raise IntegrityFailed(
+            "the data changed without the lock",
+            why="\n".join(changed),
+            fix="mmcicd-jenkins data update, then commit mmcicd.lock",
+        )
+    if broken:
+        raise InputError(
+            "the data do not meet their schema", why="\n".join(broken), fix="mend the data or the schema"
+        )
+    if not as_json:
+        report.say("every source holds what the lock says")
+    return 0
+
+
+@command.command(
+    "update",
+    epilog="Example: mmcicd-jenkins data update --model churn && git commit -m 'Newer data' mmcicd.lock",
+    help="Read every source, show what changed since mmcicd.lock, and write the lock. Nothing is trained; "
+    "commit the lock and the next run uses the new data.",
+)
+@model_option()
+@dry_run_option
+@json_option
+def update(model: str | None, dry_run: bool, as_json: bool) -> int:
+    bench = open_bench(Path.cwd())
+    lock = bench.lock
+    for one, source in _sources(bench, model):
+        lock = with_source(
+            lock, one.name, source.name, LockedSource(url=source.url, facts=_look(bench, source))
+        )
+    told = changes(bench.lock, lock)
+    if not dry_run and lock != bench.lock:
+        write_atomically(bench.config.root / LOCK_FILE, lock_bytes(lock))
+    if as_json:
+        report.emit({"changes": list(told), "written": not dry_run and lock != bench.lock})
+        return 0
+    for line in told or ("nothing changed",):
+        report.out(line)
+    if told and not dry_run:
+        report.say(f"Next: git commit -m 'Newer data' {LOCK_FILE} && mmcicd-jenkins run")
+    return 0
+
+
+def with_source(lock: Lock, model: str, source: str, locked: LockedSource) -> Lock:
+    return dataclasses.replace(lock, data={**lock.data, f"{model}/{source}": locked})
+
+
+def _sources(bench: Bench, model: str | None) -> list[tuple[Model, DataSource]]:
+    models = [bench.model(model)] if model else list(bench.config.models.values())
+    return [(one, source) for one in models for source in one.data]
+
+
+def _look(bench: Bench, source: DataSource) -> SourceFacts:
+    address = source.url if "://" in source.url else str(bench.config.root / source.url)
+    return bench.ports.sources.look(address, source.label)
+
+
+def _differences(locked: LockedSource | None, source: DataSource, facts: SourceFacts) -> list[str]:
+    old = Lock(data={} if locked is None else {source.name: locked})
+    new = Lock(data={source.name: LockedSource(url=source.url, facts=facts)})
+    return list(changes(old, new)) or ["other bytes"]
+
+
+def _schema_problems(bench: Bench, source: DataSource, facts: SourceFacts) -> list[str]:
+    if not source.schema:
+        return []
+    return list(check_source(load_schema(bench.config.root / source.schema), facts))

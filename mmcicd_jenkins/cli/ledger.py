@@ -1,0 +1,152 @@
+"""`ledger verify`: prove the history of each model, or show the first place where it does not hold."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mmcicd_jenkins.adapters.git_answers import redact
+from mmcicd_jenkins.adapters.git_ledger import GitLedger
+from mmcicd_jenkins.adapters.git_places import is_local
+from mmcicd_jenkins.adapters.signing import DsseSigner, read_trusted
+from mmcicd_jenkins.adapters.system_clock import SystemClock
+from mmcicd_jenkins.cli import report
+from mmcicd_jenkins.cli.options import json_option, model_option
+from mmcicd_jenkins.config.load import load_config
+from mmcicd_jenkins.errors import IntegrityFailed, UsageError
+from mmcicd_jenkins.release.chain import PAYLOAD_TYPE
+from mmcicd_jenkins.release.names import check_name
+from mmcicd_jenkins.release.proof import UNSIGNED, Proof, Trust, prove
+
+
+@click.group(name="ledger")
+def command() -> None:
+    """Prove the history.
+
+    Example: mmcicd-jenkins ledger verify --model churn
+    """
+
+
+@command.command(name="verify")
+@model_option()
+@click.option(
+    "--zone",
+    type=click.Choice(["laptop", "ops"]),
+    help="Whose ledger it is; ops for an address, laptop for a path.",
+)
+@click.option(
+    "--witness",
+    metavar="NUMBER:DIGEST",
+    help="An event noted earlier that must still be there (with --model); shows a cut-off end.",
+)
+@json_option
+def verify(model: str | None, zone: str | None, witness: str | None, as_json: bool) -> int:
+    """Check every event, digest and signature; exit 7 at a break.
+
+    Example: mmcicd-jenkins ledger verify --model churn --witness 12:sha256:77aa...
+    """
+    expected = _read_witness(witness, model)
+    opened = _open(zone)
+    models = (check_name(model, "model"),) if model else opened.ledger.models()
+    proofs = [prove(name, opened.ledger.steps(name), opened.trust, witness=expected) for name in models]
+    broken = next((proof for proof in proofs if proof.breaks), None)
+    error = _error(broken, opened.address) if broken else None
+    if as_json:
+        report.emit(_document(proofs, opened, error))
+        return error.exit_code if error else 0
+    report.out(f"ledger {opened.address}, keys of zone {opened.trust.zone}")
+    for proof in proofs:
+        report.out(_line(proof))
+    if not proofs:
+        report.out("nothing is written yet")
+    if error:
+        raise error
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Opened:
+    ledger: GitLedger
+    address: str
+    trust: Trust
+
+
+def _open(zone: str | None) -> _Opened:
+    config = load_config(Path.cwd())
+    url = config.ledger.url
+    trusted = read_trusted(config.root)
+    signer = DsseSigner(trusted, None)
+    own_zone = zone or ("laptop" if is_local(url) else "ops")
+
+    def check(payload: bytes, signature: Mapping[str, str]) -> str:
+        return signer.check(PAYLOAD_TYPE, payload, signature)
+
+    return _Opened(
+        ledger=GitLedger(url, signer=signer, clock=SystemClock(), root=config.root),
+        address=redact(url),
+        trust=Trust(check=check, zone=own_zone, required=any(key.zone == own_zone for key in trusted)),
+    )
+
+
+def _read_witness(text: str | None, model: str | None) -> tuple[int, str] | None:
+    if text is None:
+        return None
+    number, _, digest = text.partition(":")
+    if not model or not (number.isascii() and number.isdigit() and digest.startswith("sha256:")):
+        raise UsageError(
+            f"--witness {text!r} cannot be used",
+            why="it needs --model, and is NUMBER:sha256:DIGEST as an earlier 'ledger verify' printed it",
+        )
+    return int(number), digest
+
+
+def _error(proof: Proof, address: str) -> IntegrityFailed:
+    first = proof.breaks[0]
+    others = len(proof.breaks) - 1
+    place = " ".join(
+        filter(None, [proof.model, first.place, first.commit and f"in commit {first.commit[:8]}"])
+    )
+    return IntegrityFailed(
+        f"the history of {proof.model} does not hold"
+        + (f" ({others} more breaks: --json)" if others else ""),
+        where=place,
+        why=first.what,
+        fix=f"look with: git log -p mmcicd/{proof.model} (in {address}); restore the branch from a copy made before",
+    )
+
+
+def _line(proof: Proof) -> str:
+    if proof.breaks:
+        return f"{proof.model}: BROKEN, {proof.events} events read"
+    if not proof.events:
+        return f"{proof.model}: no history yet"
+    signers = ", ".join(
+        f"{count} unsigned" if zone == UNSIGNED else f"{count} signed by {zone}"
+        for zone, count in proof.signers.items()
+    )
+    return (
+        f"{proof.model}: {proof.events} events hold, {proof.releases} releases; {signers}; "
+        f"newest {proof.events}:{proof.last}"
+    )
+
+
+def _document(proofs: list[Proof], opened: _Opened, error: IntegrityFailed | None) -> dict[str, Any]:
+    document: dict[str, Any] = error.to_json() if error else {"exit_code": 0}
+    document["ledger"] = opened.address
+    document["zone"] = opened.trust.zone
+    document["models"] = [
+        {
+            "model": proof.model,
+            "holds": not proof.breaks,
+            "events": proof.events,
+            "releases": proof.releases,
+            "newest": f"{proof.events}:{proof.last}",
+            "signed_by": {zone: count for zone, count in proof.signers.items() if zone != UNSIGNED},
+            "unsigned": proof.signers.get(UNSIGNED, 0),
+            "breaks": [{"commit": b.commit, "place": b.place, "what": b.what} for b in proof.breaks],
+        }
+        for proof in proofs
+    ]
+    return document

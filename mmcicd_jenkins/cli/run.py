@@ -1,0 +1,103 @@
+"""`run`: the whole pipeline here, with the stages Jenkins would call. Unchanged work is found, not redone."""
+
+import time
+from pathlib import Path
+
+import click
+
+from mmcicd_jenkins.cli import report
+from mmcicd_jenkins.cli.options import environment_option, json_option, model_option
+from mmcicd_jenkins.cli.progress import StageProgress, make_progress
+from mmcicd_jenkins.cli.telling import say_next, stage_line
+from mmcicd_jenkins.errors import UsageError
+from mmcicd_jenkins.release.runs import short
+from mmcicd_jenkins.stages import ROAD, run_stage
+from mmcicd_jenkins.stages.context import Job, Outcome
+from mmcicd_jenkins.wiring import Bench, open_bench
+
+STAGE = click.Choice(list(ROAD))
+
+
+@click.command(
+    epilog="Example: mmcicd-jenkins run --model churn --until evaluate",
+    help="The whole pipeline here, from prepare to propose, with the stages Jenkins would call. "
+    "What is there already is found, not done again; after a failure the same command goes on.",
+)
+@model_option()
+@click.option("--from", "first", type=STAGE, default=ROAD[0], help="Begin with this stage.")
+@click.option("--until", "last", type=STAGE, default=ROAD[-1], help="End with this stage.")
+@environment_option("Deploy only to this environment.")
+@click.option(
+    "--again", is_flag=True, help="Train again although nothing changed; the new attempt is the run."
+)
+@json_option
+def command(
+    model: str | None, first: str, last: str, environment: str | None, again: bool, as_json: bool
+) -> int:
+    stages = ROAD[ROAD.index(first) : ROAD.index(last) + 1]
+    if not stages:
+        raise UsageError(f"--until {last} comes before --from {first}")
+    with make_progress() as progress:
+        bench = open_bench(Path.cwd(), progress)
+        names = (
+            [bench.model(model).name] if model or len(bench.config.models) == 1 else list(bench.config.models)
+        )
+        codes, told = [], {}
+        for name in names:
+            job = bench.job(name, environment=environment, again=again)
+            outcomes = run_road(stages, job, bench, progress)
+            told[name] = [outcome.to_json() for outcome in outcomes]
+            codes.append(outcomes[-1].exit_code)
+    if as_json:
+        report.emit({"models": told, "exit_code": max(codes)})
+    return max(codes)
+
+
+def run_road(stages: tuple[str, ...], job: Job, bench: Bench, progress: StageProgress) -> list[Outcome]:
+    """The stages one after the other, until one of them says no."""
+    commit = bench.ports.checkout.commit()
+    report.say(
+        f"{job.model.name} at {short(commit.sha)[:7]}, on this machine only: nothing shared is touched"
+    )
+    outcomes: list[Outcome] = []
+    for stage in stages:
+        started = time.monotonic()
+        progress.begin(stage)
+        try:
+            # `--again` names a new attempt; once it is trained, the other stages find it as the newest.
+            again = job.again and stage == "train"
+            outcome = run_stage(stage, job if again or not job.again else _found(job), bench.ports)
+        finally:
+            progress.end()
+        outcomes.append(outcome)
+        report.say(stage_line(outcome, time.monotonic() - started))
+        if outcome.exit_code:
+            break
+    _say_end(outcomes, job, bench)
+    return outcomes
+
+
+def _found(job: Job) -> Job:
+    from dataclasses import replace
+
+    return replace(job, again=False)
+
+
+def _say_end(outcomes: list[Outcome], job: Job, bench: Bench) -> None:
+    by_stage = {outcome.stage: outcome for outcome in outcomes}
+    evaluated = by_stage.get("evaluate")
+    if evaluated:
+        report.say(f"Report: {report.relative(Path(str(evaluated.detail['report'])))}")
+    last = outcomes[-1]
+    serving = bench.ledger.snapshot(job.model.name).pointer(bench.config.production.name).serving
+    keeps = (
+        f"{bench.config.production.name} keeps serving {serving}"
+        if serving
+        else "nothing serves in production"
+    )
+    if last.exit_code:
+        report.say(f"No version was made; {keeps}.")
+        if serving:
+            say_next(f"mmcicd-jenkins show {job.model.name}@{serving}, to compare with the report")
+    elif last.stage == "propose" and last.detail.get("waits"):
+        say_next(f"mmcicd-jenkins promote --model {job.model.name} --env {bench.config.production.name}")

@@ -1,0 +1,35 @@
+"""How outcomes, durations and times are told on a terminal of 80 columns."""
+
+from mmcicd_jenkins.cli import report
+from mmcicd_jenkins.stages.context import Outcome
+
+# The column in which durations end.
+WIDTH = 78
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `44 s`, `1 m 36 s`, `2 h 5 m`."""
+    if seconds < 1:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} m {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} m"
+
+
+def stage_line(outcome: Outcome, seconds: float) -> str:
+    """`  train     20 epochs, val_auc 0.868        44 s`."""
+    left = f"  {outcome.stage:<9} {outcome.sentence}"
+    right = duration(seconds)
+    return left + " " * max(2, WIDTH - len(left) - len(right)) + right
+
+
+def say_next(text: str) -> None:
+    report.say(f"Next: {text}")
+
+
+def moment(iso: str) -> str:
+    """`2026-11-24 08:20` of an ISO time."""
+    return iso[:16].replace("T", " ")

@@ -1,0 +1,251 @@
+"""The only place that picks adapters and turns a configuration into their arguments.
+
+`open_bench` gives everything that a command needs. Adapters are imported when a bench is opened, their heavy
+libraries only when they are used.
+"""
+
+import getpass
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from time import sleep
+
+from mmcicd_jenkins.config.load import load_config
+from mmcicd_jenkins.config.lock import Lock, load_lock
+from mmcicd_jenkins.config.model import Config, Environment, Model
+from mmcicd_jenkins.errors import InputError, OutsideFailed, UsageError
+from mmcicd_jenkins.ports import EvaluationRecord, Ledger, Progress, Store, Target
+from mmcicd_jenkins.release.measures import Measures
+from mmcicd_jenkins.stages.context import Job, Ports
+from mmcicd_jenkins.stages.workspace import Workspace
+
+
+class SystemClock:
+    """`ports.Clock` on the machine's own clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def sleep(self, seconds: float) -> None:
+        sleep(seconds)
+
+
+class Silent:
+    """`ports.Progress` that shows nothing, for the Python API."""
+
+    def line(self, text: str) -> None:
+        pass
+
+    def update(self, text: str, done: float | None = None) -> None:
+        pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """An opened repository: its configuration, its lock, and the adapters behind the ports."""
+
+    config: Config
+    lock: Lock
+    progress: Progress
+    variables: Mapping[str, str]
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        return Workspace(root=self.config.root / ".mmcicd")
+
+    @cached_property
+    def actor(self) -> str:
+        return who_am_i(self.variables)
+
+    @cached_property
+    def builder(self) -> str:
+        """The build's address on Jenkins, else who sits at the laptop."""
+        return self.variables.get("BUILD_URL") or self.actor
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        from mmcicd_jenkins.adapters.git_ledger import GitLedger
+        from mmcicd_jenkins.adapters.signing import open_signer
+
+        signer = open_signer(self.config.root, self.variables)
+        return GitLedger(ledger_address(self.config), signer=signer, clock=SystemClock())
+
+    @cached_property
+    def store(self) -> Store:
+        from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
+
+        settings = self.config.store
+        if settings.registry:
+            raise InputError(
+                "a registry as store is not built yet",
+                where=self.config.mark("store.registry"),
+                fix="store: {path: DIRECTORY}, an OCI image layout",
+            )
+        return OciLayoutStore(self.config.root / settings.path, settings.compression)
+
+    @cached_property
+    def ports(self) -> Ports:
+        from mmcicd_jenkins.adapters.checkout import GitCheckout
+        from mmcicd_jenkins.adapters.commands import ShellCommands
+        from mmcicd_jenkins.adapters.data_sources import FsspecSources
+        from mmcicd_jenkins.adapters.environments import VirtualEnvironments
+        from mmcicd_jenkins.adapters.evaluator import TensorflowEvaluator
+        from mmcicd_jenkins.adapters.model_client import HttpModelClient
+        from mmcicd_jenkins.adapters.saved_model import SavedModelFiles
+        from mmcicd_jenkins.reports.measuring import measure
+
+        commands = ShellCommands()
+        cache = cache_folder(self.variables)
+        return Ports(
+            checkout=GitCheckout(self.config.root),
+            ledger=self.ledger,
+            store=self.store,
+            commands=commands,
+            environments=VirtualEnvironments(cache / "environments", commands),
+            sources=FsspecSources(cache / "data"),
+            saved_models=SavedModelFiles(),
+            evaluator=TensorflowEvaluator(commands, measure),
+            reports=ReportFiles(),
+            client=HttpModelClient(),
+            target=self.target,
+            throwaway=self.throwaway,
+            clock=SystemClock(),
+            progress=self.progress,
+        )
+
+    def target(self, environment: Environment) -> Target:
+        """What stands behind an environment."""
+        if environment.kind != "local":
+            raise InputError(
+                f"environments of kind {environment.kind} are not built yet",
+                where=self.config.mark(f"environments.{environment.name}.kind"),
+                fix="kind: local",
+            )
+        from mmcicd_jenkins.adapters.local_target import LocalTarget
+
+        return LocalTarget(environment, self.workspace.serving(environment.name), self.store)
+
+    def throwaway(self, folder: Path) -> Target:
+        """A server of its own on free ports, for `verify`."""
+        from mmcicd_jenkins.adapters.local_target import LocalTarget
+
+        place = Environment(name="verify", kind="local", rest_port=0, grpc_port=0)
+        return LocalTarget(place, folder, self.store)
+
+    def model(self, name: str | None) -> Model:
+        """The model of that name, or the only one.
+
+        Raises:
+            UsageError: unknown, or left out where there are several.
+        """
+        models = self.config.models
+        if name is None and len(models) == 1:
+            return next(iter(models.values()))
+        if name in models:
+            return models[name]
+        what = "which model?" if name is None else f"there is no model {name!r}"
+        raise UsageError(what, where=self.config.file, fix="--model " + " or --model ".join(models))
+
+    def place(self, name: str | None) -> Environment:
+        """The environment of that name, production when left out.
+
+        Raises:
+            UsageError: unknown.
+        """
+        places = self.config.environments
+        if name is None:
+            return self.config.production
+        if name not in places:
+            raise UsageError(
+                f"there is no environment {name!r}",
+                where=self.config.file,
+                fix="--env " + " or --env ".join(places),
+            )
+        return places[name]
+
+    def job(
+        self,
+        model: str | None,
+        *,
+        environment: str | None = None,
+        version: int | None = None,
+        reason: str = "",
+        again: bool = False,
+    ) -> Job:
+        return Job(
+            config=self.config,
+            lock=self.lock,
+            model=self.model(model),
+            workspace=self.workspace,
+            actor=self.actor,
+            builder=self.builder,
+            environment=self.place(environment).name if environment else "",
+            version=version,
+            reason=reason,
+            again=again,
+        )
+
+
+class ReportFiles:
+    """`ports.Reports` by the reports room and the reader of the team's own metrics."""
+
+    def write(self, directory: Path, record: EvaluationRecord) -> Path:
+        from mmcicd_jenkins.reports.report import write_report
+
+        return write_report(directory, record)
+
+    def read_metrics(self, path: Path) -> Measures:
+        from mmcicd_jenkins.adapters.metrics_file import read_metrics_file
+
+        return read_metrics_file(path)
+
+
+def open_bench(
+    start: Path, progress: Progress | None = None, variables: Mapping[str, str] | None = None
+) -> Bench:
+    """Load `mmcicd.yaml` of `start` or a folder above it, with its lock.
+
+    Raises:
+        ConfigInvalid: every mistake of the file.
+        InputError: there is none, or the lock cannot be read.
+    """
+    variables = os.environ if variables is None else variables
+    config = load_config(start, environ=variables)
+    return Bench(
+        config=config, lock=load_lock(config.root), progress=progress or Silent(), variables=variables
+    )
+
+
+def ledger_address(config: Config) -> str:
+    """The ledger's URL; a path is relative to the repository."""
+    url = config.ledger.url
+    if "://" in url or (":" in url.split("/", maxsplit=1)[0]):
+        return url
+    return str((config.root / url).resolve())
+
+
+def cache_folder(variables: Mapping[str, str]) -> Path:
+    """`$XDG_CACHE_HOME/mmcicd`, or `~/.cache/mmcicd`."""
+    base = variables.get("XDG_CACHE_HOME")
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "mmcicd"
+    except RuntimeError as e:
+        raise OutsideFailed(
+            "there is no home folder for a cache", why=str(e), fix="set XDG_CACHE_HOME"
+        ) from e
+
+
+def who_am_i(variables: Mapping[str, str]) -> str:
+    """Who acts: what Jenkins says, else the user of this machine."""
+    named = variables.get("MMCICD_ACTOR") or variables.get("BUILD_USER_ID")
+    if named:
+        return named
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
