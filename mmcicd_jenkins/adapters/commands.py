@@ -7,7 +7,6 @@ ends with us: by its own end, a timeout, our SIGTERM or SIGINT, or our death.
 
 import contextlib
 import errno
-import fcntl
 import os
 import select
 import signal
@@ -21,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Self
 
-from mmcicd_jenkins.adapters import supervise
+from mmcicd_jenkins.adapters import file_lock, supervise
 from mmcicd_jenkins.adapters.redaction import Redactor
 from mmcicd_jenkins.errors import InputError, Interrupted, OutsideFailed, Terminated
 from mmcicd_jenkins.ports import Finished
@@ -107,21 +106,14 @@ def _open_log(log: Path, lock_seconds: float) -> Iterator[IO[bytes]]:
     except OSError as e:
         raise OutsideFailed("the log of a command cannot be written", where=str(log), why=_why(e)) from e
     with file:
-        deadline = time.monotonic() + lock_seconds
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as e:
-                if time.monotonic() >= deadline:
-                    raise OutsideFailed(
-                        "another run of this command has not ended",
-                        where=str(log),
-                        why=f"it still holds its log after {lock_seconds:.0f} s",
-                        fix="wait for it, or end it, then run the same command again",
-                        retryable=True,
-                    ) from e
-                time.sleep(0.05)
+        if not file_lock.take(file, lock_seconds):
+            raise OutsideFailed(
+                "another run of this command has not ended",
+                where=str(log),
+                why=f"it still holds its log after {lock_seconds:g} s",
+                fix="wait for it, or end it, then run the same command again",
+                retryable=True,
+            )
         yield file
 
 

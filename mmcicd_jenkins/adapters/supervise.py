@@ -24,7 +24,7 @@ LEFTOVER_SECONDS = 2.0
 AGAIN_SECONDS = 0.05
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-ORDERS = {b"T": signal.SIGTERM, b"I": signal.SIGINT}
+LETTERS = {b"T": signal.SIGTERM, b"I": signal.SIGINT}
 
 
 def _prctl(option: int, value: int) -> None:
@@ -95,7 +95,7 @@ class Supervisor:
     """The command's tree, from start to its last process."""
 
     def __init__(self, control: int, grace_seconds: float) -> None:
-        self.control = control
+        self.orders = [control]  # empty once it is closed: select would return at once for ever
         self.grace_seconds = grace_seconds
         self.child = 0
         self.status: int | None = None
@@ -138,20 +138,22 @@ class Supervisor:
 
     def _wait(self) -> None:
         timeout = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
-        ready, _, _ = select.select([self.control, self.wake], [], [], timeout)
+        ready, _, _ = select.select([*self.orders, self.wake], [], [], timeout)
         if self.wake in ready:
             for number in os.read(self.wake, 4096):
                 if number != signal.SIGCHLD:
                     self._stop(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
-        if self.control in ready:
-            orders = os.read(self.control, 4096)
-            if not orders or b"K" in orders:
-                self._end_within(0.0)
-            for order, number in ORDERS.items():
-                if order in orders:
-                    self._stop(number)
-            if not orders:
-                self.control = self.wake  # closed for ever; select would return at once
+        if ready and ready[0] in self.orders:
+            self._obey(os.read(ready[0], 4096))
+
+    def _obey(self, letters: bytes) -> None:
+        if not letters:
+            self.orders = []
+        if not letters or b"K" in letters:
+            self._end_within(0.0)
+        for letter, number in LETTERS.items():
+            if letter in letters:
+                self._stop(number)
 
     def _stop(self, number: int) -> None:
         with contextlib.suppress(OSError):
