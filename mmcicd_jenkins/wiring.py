@@ -9,11 +9,10 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from time import sleep
 
+from mmcicd_jenkins.adapters.system_clock import SystemClock
 from mmcicd_jenkins.config.load import load_config
 from mmcicd_jenkins.config.lock import Lock, load_lock
 from mmcicd_jenkins.config.model import Config, Environment, Model
@@ -22,16 +21,6 @@ from mmcicd_jenkins.ports import EvaluationRecord, Ledger, Progress, Store, Targ
 from mmcicd_jenkins.release.measures import Measures
 from mmcicd_jenkins.stages.context import Job, Ports
 from mmcicd_jenkins.stages.workspace import Workspace
-
-
-class SystemClock:
-    """`ports.Clock` on the machine's own clock."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def sleep(self, seconds: float) -> None:
-        sleep(seconds)
 
 
 class Silent:
@@ -199,7 +188,7 @@ class ReportFiles:
         return write_report(directory, record)
 
     def read_metrics(self, path: Path) -> Measures:
-        from mmcicd_jenkins.adapters.metrics_file import read_metrics_file
+        from mmcicd_jenkins.reports.metrics_file import read_metrics_file
 
         return read_metrics_file(path)
 

@@ -1,6 +1,5 @@
 """`data check|update`: do the sources still hold what the lock says, and move the lock to what they hold."""
 
-import dataclasses
 from pathlib import Path
 
 import click
@@ -84,10 +83,6 @@ def update(model: str | None, dry_run: bool, as_json: bool) -> int:
     if told and not dry_run:
         report.say(f"Next: git commit -m 'Newer data' {LOCK_FILE} && mmcicd-jenkins run")
     return 0
-
-
-def with_source(lock: Lock, model: str, source: str, locked: LockedSource) -> Lock:
-    return dataclasses.replace(lock, data={**lock.data, f"{model}/{source}": locked})
 
 
 def _sources(bench: Bench, model: str | None) -> list[tuple[Model, DataSource]]:

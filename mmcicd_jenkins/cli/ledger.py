@@ -113,7 +113,8 @@ def _error(proof: Proof, address: str) -> IntegrityFailed:
         + (f" ({others} more breaks: --json)" if others else ""),
         where=place,
         why=first.what,
-        fix=f"look with: git log -p mmcicd/{proof.model} (in {address}); restore the branch from a copy made before",
+        fix=first.fix
+        or f"look with: git log -p mmcicd/{proof.model} (in {address}); restore the branch from a copy",
     )
 
 

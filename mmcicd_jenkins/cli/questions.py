@@ -1,0 +1,179 @@
+"""What `generate` must know about a repository: asked on a terminal, taken from flags elsewhere.
+
+The answers are looked up in the data as far as possible, so that a person mostly presses Enter. Without a
+terminal every missing answer is named at once.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from mmcicd_jenkins.cli import report
+from mmcicd_jenkins.config import guess
+from mmcicd_jenkins.config.model import Problem
+from mmcicd_jenkins.errors import InputError, MmcicdError, UsageError
+from mmcicd_jenkins.ports import SourceFacts
+from mmcicd_jenkins.release.names import check_name
+from mmcicd_jenkins.render.scaffold import Answers, model_name, source_name
+
+PROBLEMS: tuple[str, ...] = get_args(Problem)
+FLAGS = {
+    "model": "--model",
+    "train": "--train",
+    "data": "--data",
+    "label": "--label",
+    "group_by": "--group-by",
+    "evaluate": "--evaluate",
+}
+
+Look = Callable[[str, str], SourceFacts]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What the flags say; None where they are silent. `yes` takes what was guessed for the rest."""
+
+    model: str | None = None
+    train: str | None = None
+    data: str | None = None
+    label: str | None = None
+    group_by: str | None = None
+    evaluate: str | None = None
+    yes: bool = False
+
+    def missing(self, name: str) -> bool:
+        return getattr(self, name) is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    answers: Answers
+    facts: SourceFacts
+
+
+@dataclass
+class _Talk:
+    """One conversation. Off a terminal it collects what is missing instead of asking."""
+
+    given: Given
+    terminal: bool
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def answer(self, name: str, question: str, default: str, note: str = "") -> str:
+        """The flag, the person's word, or the guess. "" is an answer where there is no guess."""
+        value: str | None = getattr(self.given, name)
+        if value is not None:
+            return value
+        if self.terminal and not self.given.yes:
+            asked: str = click.prompt(question, default=default, err=True, show_default=bool(default))
+            if note:
+                report.say(f"  {note}")
+            return asked.strip()
+        if not self.given.yes and default:
+            self.missing[name] = default
+        return default
+
+
+def ask(root: Path, given: Given, look: Look, *, terminal: bool) -> Answered:
+    """Everything about the one model that the first `mmcicd.yaml` describes.
+
+    Raises:
+        UsageError: off a terminal, with every flag that is missing.
+        InputError: the data cannot be read, or an answer does not fit them.
+    """
+    talk = _Talk(given=given, terminal=terminal)
+    model = check_name(talk.answer("model", "Model", model_name(root.name)), "model")
+    train = talk.answer("train", "Train command", "python train.py")
+    url, facts = _ask_data(talk, root, look)
+    label = _ask_label(talk, facts, model)
+    facts = look(url, label) if label else facts
+    problem = _ask_problem(talk, facts, label)
+    group_by = _ask_group(talk, facts, label)
+    _refuse_missing(talk)
+    answers = Answers(
+        model=model, train=train, source=source_name(url), url=url, label=label, group_by=group_by, problem=problem
+    )
+    return Answered(answers=answers, facts=facts)
+
+
+def _ask_data(talk: _Talk, root: Path, look: Look) -> tuple[str, SourceFacts]:
+    default = _only_table(root)
+    while True:
+        url = talk.answer("data", "Data", default)
+        if not url:
+            raise UsageError("where is the data?", fix=f"{FLAGS['data']} PATH or URL")
+        try:
+            facts = look(url, "")
+        except MmcicdError as e:
+            if not talk.terminal or not talk.given.missing("data"):
+                raise
+            # A person may have mistyped it; asking again beats starting again.
+            report.say(f"  {e.what}" + (f": {e.why}" if e.why else ""))
+            continue
+        report.say("  " + _described(facts))
+        return url, facts
+
+
+def _only_table(root: Path) -> str:
+    """The data file, when there is exactly one candidate."""
+    found = [p for folder in (root, root / "data") for p in folder.glob("*") if p.suffix in {".csv", ".parquet"}]
+    return found[0].relative_to(root).as_posix() if len(found) == 1 else ""
+
+
+def _described(facts: SourceFacts) -> str:
+    size = f"{facts.size / 1e6:,.1f} MB"
+    if facts.rows is None:
+        return f"{facts.files:,} files, {size}"
+    return f"{facts.rows:,} rows, {len(facts.columns)} columns, {size}"
+
+
+def _ask_label(talk: _Talk, facts: SourceFacts, model: str) -> str:
+    if not facts.columns:
+        return talk.given.label or ""
+    label = talk.answer("label", "Label", guess.label(facts.columns, model))
+    _require_column(label, facts, "label")
+    return label
+
+
+def _ask_group(talk: _Talk, facts: SourceFacts, label: str) -> str:
+    if not facts.columns:
+        return ""
+    group_by = talk.answer("group_by", "Keep rows together by", guess.group_by(facts.columns, label))
+    if group_by in {"", "-", "none"}:
+        return ""
+    _require_column(group_by, facts, "column to keep rows together by")
+    return group_by
+
+
+def _require_column(name: str, facts: SourceFacts, role: str) -> None:
+    names = [column.name for column in facts.columns]
+    if name not in names:
+        shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+        raise InputError(f"the data have no column {name!r} to be the {role}", why=f"the columns are: {shown}")
+
+
+def _ask_problem(talk: _Talk, facts: SourceFacts, label: str) -> Problem:
+    guessed, sentence = guess.problem(facts, label)
+    if talk.given.missing("evaluate") and sentence:
+        report.say(f"  {label}: {sentence}")
+    value = talk.given.evaluate or guessed
+    for problem in get_args(Problem):
+        if problem == value:
+            return problem  # type: ignore[no-any-return]  # get_args is untyped
+    if talk.terminal and not talk.given.yes:
+        choice = click.Choice(PROBLEMS)
+        return click.prompt("Kind of problem", type=choice, err=True)  # type: ignore[no-any-return]  # click is untyped here
+    raise UsageError("what kind of problem is it?", fix=f"{FLAGS['evaluate']} " + "|".join(PROBLEMS))
+
+
+def _refuse_missing(talk: _Talk) -> None:
+    if talk.missing:
+        flags: Mapping[str, str] = {FLAGS[name]: guessed for name, guessed in talk.missing.items()}
+        raise UsageError(
+            "this is no terminal, so flags must answer: " + ", ".join(flags),
+            why="; ".join(f"{flag} would be {guessed!r}" for flag, guessed in flags.items()),
+            fix="give them, or --yes to take these",
+        )
