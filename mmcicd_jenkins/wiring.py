@@ -17,7 +17,7 @@ from mmcicd_jenkins.config.load import load_config
 from mmcicd_jenkins.config.lock import Lock, load_lock
 from mmcicd_jenkins.config.model import Config, Environment, Model
 from mmcicd_jenkins.errors import InputError, OutsideFailed, UsageError
-from mmcicd_jenkins.ports import EvaluationRecord, Ledger, Progress, Store, Target
+from mmcicd_jenkins.ports import DataSources, EvaluationRecord, Ledger, Progress, Store, Target
 from mmcicd_jenkins.release.measures import Measures
 from mmcicd_jenkins.stages.context import Job, Ports
 from mmcicd_jenkins.stages.workspace import Workspace
@@ -207,6 +207,13 @@ def open_bench(
     return Bench(
         config=config, lock=load_lock(config.root), progress=progress or Silent(), variables=variables
     )
+
+
+def open_sources(variables: Mapping[str, str]) -> DataSources:
+    """Data sources alone, for commands that work before there is a configuration."""
+    from mmcicd_jenkins.adapters.data_sources import FsspecSources
+
+    return FsspecSources(cache_folder(variables) / "data")
 
 
 def ledger_address(config: Config) -> str:

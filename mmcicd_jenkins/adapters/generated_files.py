@@ -18,7 +18,7 @@ from mmcicd_jenkins.errors import InputError, OutsideFailed
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.render.update import Decision, Merged, Present, Record
 
-RECORD = ".mmcicd-generated"
+RECORD = "jenkins/.generated.json"
 _ABOUT = "What mmcicd-jenkins generate wrote, so that it can tell your edits from its own text. Commit it."
 # A generated text is far smaller; the limit keeps a forged record from unpacking without end.
 _LARGEST = 1 << 22

@@ -26,7 +26,7 @@ _FILTERS: Mapping[Language, Mapping[str, Callable[[object], literals.Literal]]] 
     "groovy": {"groovy": literals.groovy, "shell": literals.shell, "verbatim": literals.verbatim},
     "yaml": {"yaml": literals.yaml, "verbatim": literals.verbatim},
     "shell": {"shell": literals.shell, "verbatim": literals.verbatim},
-    "plain": {"verbatim": literals.verbatim},
+    "plain": {"name": literals.name, "verbatim": literals.verbatim},
 }
 
 

@@ -39,8 +39,8 @@ class Stage:
     is_hook: bool = False
 
 
-def render_jenkinsfiles(config: Config) -> Mapping[str, str]:
-    """The Jenkinsfiles of every model: path relative to the root -> text.
+def render_jenkinsfiles(config: Config, model: str | None = None) -> Mapping[str, str]:
+    """The Jenkinsfiles of every model, or of one: path relative to the root -> text.
 
     Without a section `jenkins` these are the CI files alone; with it also those of the ops folder.
 
@@ -49,12 +49,14 @@ def render_jenkinsfiles(config: Config) -> Mapping[str, str]:
     """
     own = config.root / OWN_TEMPLATES
     texts: dict[str, str] = {}
-    for model in config.models.values():
-        for path, text in _of_model(config, model, own if own.is_dir() else None).items():
+    for entry in config.models.values():
+        if model not in {None, entry.name}:
+            continue
+        for path, text in _of_model(config, entry, own if own.is_dir() else None).items():
             if path in texts:
                 raise InputError(
                     f"two models would share {path}",
-                    where=config.mark(f"models.{model.name}"),
+                    where=config.mark(f"models.{entry.name}"),
                     fix="rename the model whose name ends in -release, -promote, -rollback or -monitor",
                 )
             texts[path] = text

@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Mapping
 
 from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.release.names import is_name
 
 _GROOVY_ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -104,6 +105,13 @@ def verbatim(value: object) -> Literal:
     """Text that is already correct in the file's language, for the results of macros. Never for a user's value."""
     if not isinstance(value, str):
         raise _not_possible(value, "verbatim text")
+    return Literal(value, "verbatim")
+
+
+def name(value: object) -> Literal:
+    """A name that passed `release.names`, which is safe in every language."""
+    if not isinstance(value, str) or not is_name(value):
+        raise InputError(f"{value!r} is not a name", fix="use lower-case letters, digits and inner dashes")
     return Literal(value, "verbatim")
 
 
