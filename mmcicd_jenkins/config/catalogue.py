@@ -14,7 +14,7 @@ from mmcicd_jenkins.config.schema import FileSection
 from mmcicd_jenkins.config.section import Kind, Section
 
 # What stands for a name that the user chooses, by the key that holds such names.
-_NAMES = {"models": "MODEL", "environments": "ENVIRONMENT", "data": "SOURCE"}
+NAMES = {"models": "MODEL", "environments": "ENVIRONMENT", "data": "SOURCE", "windows": "N"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ def _walk(section: type[Section], path: KeyPath) -> Iterator[Key]:
         entry = _key(info, (*path, info.alias or name))
         yield entry
         if entry.section:
-            chosen = (_NAMES[entry.name],) if entry.container == "mapping" else ()
+            chosen = (NAMES[entry.name],) if entry.container else ()
             yield from _walk(entry.section, (*entry.path, *chosen))
 
 
@@ -117,7 +117,7 @@ def _words(info: FieldInfo, section: type[Section] | None, allowed: tuple[str, .
         return "one of " + ", ".join(allowed)
     named = [m.words for m in _metadata(info) if isinstance(m, Kind)]
     if named:
-        return named[-1]
+        return named[0]
     return "mapping" if section else "text"
 
 

@@ -48,10 +48,14 @@ def _environments(environments: Mapping[str, Any]) -> dict[str, Any]:
     ports = local_ports(
         {name: (written or {}).get("kind", "local") for name, written in environments.items()}
     )
-    return {
-        name: {"rest_port": ports[name][0], "grpc_port": ports[name][1]} if name in ports else {}
-        for name in environments
-    }
+    return {name: _environment(written or {}, ports.get(name)) for name, written in environments.items()}
+
+
+def _environment(written: Mapping[str, Any], ports: tuple[int, int] | None) -> dict[str, Any]:
+    strategy = written.get("strategy", {})
+    has_canary = isinstance(strategy, Mapping) and strategy.get("canary") is not None
+    values: dict[str, Any] = {"strategy": {"kind": "canary" if has_canary else "rolling"}}
+    return values | {"rest_port": ports[0], "grpc_port": ports[1]} if ports else values
 
 
 def local_ports(kinds: Mapping[str, str]) -> dict[str, tuple[int, int]]:

@@ -75,7 +75,7 @@ def load(
     if findings.problems or checked is None:
         raise ConfigInvalid(_in_order(findings.problems))
     # resolve
-    complete = merged(derived(plain, root), plain, {"train": "command", "ledger": "url"})
+    complete = merged(derived(plain, root), plain, {"train": "command", "ledger": "url", "strategy": "kind"})
     config = resolve(
         FileSection.model_validate(complete), root=root, name=file.name, marks=_marks(document, overrides)
     )

@@ -3,8 +3,9 @@
 The names that `reports.metrics` measures; a test compares both lists.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping
+
+from mmcicd_jenkins.config.suggest import nearest
 
 _PROBABILITIES = ("roc_auc", "pr_auc", "log_loss", "brier", "ece")
 _CLASSES = ("accuracy", "precision", "recall", "f1", *_PROBABILITIES)
@@ -28,7 +29,7 @@ def nearest_metric(name: str, known: Iterable[str]) -> str:
         "acc": "accuracy",
         "logloss": "log_loss",
     }
-    near = difflib.get_close_matches(name.lower().replace("_", ""), folded, 1)
-    if near and folded[near[0]] in names:
-        return f"did you mean `{folded[near[0]]}`?"
+    near = nearest(name.lower().replace("_", ""), folded)
+    if near and folded[near] in names:
+        return f"did you mean `{folded[near]}`?"
     return f"metrics are: {', '.join(sorted(names))}"

@@ -31,7 +31,7 @@ class Kind:
 
 
 class Section(BaseModel):
-    """A mapping of the file. `shorthand` names the field for which one text may stand alone."""
+    """A mapping of the file. `shorthand` names the field whose value may stand alone for the whole."""
 
     model_config = ConfigDict(
         strict=True, extra="forbid", frozen=True, defer_build=True, validate_default=True
@@ -41,7 +41,8 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def expand(cls, value: Any) -> Any:
-        return {cls.shorthand: value} if cls.shorthand and isinstance(value, str) else value
+        alone = isinstance(value, str | list) if cls.shorthand == "by" else isinstance(value, str)
+        return {cls.shorthand: value} if cls.shorthand and alone else value
 
 
 def key(default: Any, meaning: str, example: Any, **limits: Any) -> Any:

@@ -6,7 +6,6 @@ nothing more is said about them.
 """
 
 import copy
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +16,7 @@ from mmcicd_jenkins.config import catalogue
 from mmcicd_jenkins.config.forms import shown
 from mmcicd_jenkins.config.marks import MAX_PROBLEMS, Document, KeyPath, Mark, dotted
 from mmcicd_jenkins.config.schema import FileSection
+from mmcicd_jenkins.config.suggest import nearest
 from mmcicd_jenkins.errors import Problem
 
 
@@ -106,7 +106,7 @@ def _say(mistake: Any, unknown: Iterable[KeyPath], findings: Findings) -> None:
         # A sibling with a mistake of its own must not hide this one, nor this one its siblings.
         findings.add_broken(path, *_unknown(path), on_key=True)
     elif mistake["type"] == "missing":
-        near = (u for u in unknown if u[:-1] == path[:-1] and _nearest(str(u[-1]), [str(path[-1])]))
+        near = (u for u in unknown if u[:-1] == path[:-1] and nearest(str(u[-1]), [str(path[-1])]))
         if next(near, None) is None:
             entry = catalogue.find(path)
             example = entry.example if entry else "..."
@@ -120,10 +120,6 @@ def _say(mistake: Any, unknown: Iterable[KeyPath], findings: Findings) -> None:
         findings.add_broken(path, *_wrong(mistake, path, findings.document))
 
 
-def _nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    return next(iter(difflib.get_close_matches(name, list(known), 1, cutoff)), "")
-
-
 def _unknown(path: KeyPath) -> tuple[str, str]:
     name = str(path[-1])
     if path == ("extends",):
@@ -134,7 +130,7 @@ def _unknown(path: KeyPath) -> tuple[str, str]:
     section = catalogue.section_at(path[:-1])
     known = list(catalogue.children(section)) if section else []
     elsewhere = [k.dotted for k in catalogue.all_keys() if k.name == name]
-    near = _nearest(name.lower().replace("-", "_"), known, 0.6 if not elsewhere else 0.8)
+    near = nearest(name.lower().replace("-", "_"), known, 0.6 if not elsewhere else 0.8)
     if near:
         return "unknown key", f"did you mean `{near}`?"
     if elsewhere:
@@ -208,7 +204,7 @@ def _fix_value(value: object, entry: catalogue.Key | None, path: KeyPath) -> str
     if entry is None:
         return "write another value"
     if entry.allowed:
-        near = _nearest(str(value).lower(), entry.allowed)
+        near = nearest(str(value).lower(), entry.allowed)
         if near:
             return f"did you mean `{near}`?"
         if entry.dotted.endswith("evaluate.problem"):

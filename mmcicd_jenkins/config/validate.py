@@ -3,7 +3,6 @@
 Models and what the whole file shares are here, environments in `config.validate_environments`.
 """
 
-import difflib
 import re
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from mmcicd_jenkins.config.schema import (
     TrainSection,
 )
 from mmcicd_jenkins.config.shape import Findings
+from mmcicd_jenkins.config.suggest import nearest
 from mmcicd_jenkins.config.validate_environments import check_environments
 from mmcicd_jenkins.release.names import is_name
 from mmcicd_jenkins.release.rules import SERVING_METRICS, Rule
@@ -211,8 +211,8 @@ def _check_shared(file: FileSection, findings: Findings) -> None:
     hooks = [f"{when}_{stage}" for when in ("before", "after") for stage in STAGES]
     for name in file.hooks:
         if name not in hooks:
-            near = difflib.get_close_matches(name, hooks, 1)
-            fix = f"did you mean `{near[0]}`?" if near else "write before_STAGE or after_STAGE"
+            near = nearest(name, hooks)
+            fix = f"did you mean `{near}`?" if near else "write before_STAGE or after_STAGE"
             findings.add(("hooks", name), "there is no such place for a hook", fix, on_key=True)
     if file.jenkins:
         _check_jenkins(file.jenkins, findings)
@@ -231,8 +231,8 @@ def _check_jenkins(jenkins: JenkinsSection, findings: Findings) -> None:
         )
     for name in jenkins.agents:
         if name not in ("default", *STAGES):
-            near = difflib.get_close_matches(name, ("default", *STAGES), 1)
-            fix = f"did you mean `{near[0]}`?" if near else f"write default or a stage: {', '.join(STAGES)}"
+            near = nearest(name, ("default", *STAGES))
+            fix = f"did you mean `{near}`?" if near else f"write default or a stage: {', '.join(STAGES)}"
             findings.add((*at, "agents", name), "there is no such stage", fix, on_key=True)
     for name in jenkins.credentials:
         if name not in ("ci", "ops"):
