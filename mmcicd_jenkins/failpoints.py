@@ -33,6 +33,8 @@ FAILPOINTS = (
     "deploy.before-switch",
     "deploy.after-switch",
     "deploy.before-done",
+    "serve.before-desired",
+    "serve.after-desired",
     "generate.file-written",
     "generate.before-record",
 )

@@ -29,11 +29,16 @@ class ServedVersion:
 
 @dataclass(frozen=True, kw_only=True)
 class ServedModel:
-    """One model. `versions` is keyed by the version number as text; none of them means: serve nothing."""
+    """One model. `versions` is keyed by the version number as text; none of them means: serve nothing.
+
+    `fallback` is what serves while `versions` cannot: a server that starts anew in the middle of a switch
+    keeps the last healthy copy by it.
+    """
 
     epoch: int = 0
     op_id: str = ""
     versions: Mapping[str, ServedVersion] = field(default_factory=dict)
+    fallback: Mapping[str, ServedVersion] = field(default_factory=dict)
     labels: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -183,7 +183,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore
             wanted = wanted_by(request.model_spec)
             return status_response(wanted.model, self._requests.models.state(wanted.model), wanted.version)
 
-    def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
         response = model_management_pb2.ReloadConfigResponse()
         try:
             self._reload(request.config)

@@ -80,8 +80,8 @@ class LoadedModel:
         """
         for signature in self.signatures.values():
             feeds = {name: self._zeros(tensor) for name, tensor in signature.inputs.items()}
-            with suppress(Refused):
-                self.run(signature, feeds, list(signature.outputs))
+            with suppress(tf.errors.OpError, TypeError, ValueError, RuntimeError):
+                self._callable(signature, tuple(feeds), tuple(signature.outputs))(*feeds.values())
 
     def _zeros(self, tensor_name: str) -> Array:
         tensor = self.session.graph.get_tensor_by_name(tensor_name)

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 from mmcicd_jenkins.errors import MmcicdError, Superseded
 from mmcicd_jenkins.release.desired import ACTUAL, DESIRED, LOCK, SERVER, Actual, Desired, Listening
 from mmcicd_jenkins.release.documents import from_document, to_document
+
+LOCK_TRIES, LOCK_PAUSE_SECONDS = 20, 0.02
 
 
 class StateDirectory:
@@ -33,10 +36,15 @@ class StateDirectory:
         """
         self.root.mkdir(parents=True, exist_ok=True)
         self._lock_file = os.open(self.root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as e:
-            raise Superseded("a server runs on this state already", where=str(self.root)) from e
+        for _ in range(LOCK_TRIES):
+            try:
+                fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                # Who only asks whether a server lives holds the lock for a moment.
+                time.sleep(LOCK_PAUSE_SECONDS)
+        else:
+            raise Superseded("a server runs on this state already", where=str(self.root))
         (self.root / SERVER).unlink(missing_ok=True)
         (self.root / ACTUAL).unlink(missing_ok=True)
 

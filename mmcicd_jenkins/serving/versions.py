@@ -117,16 +117,25 @@ class ModelVersions:
         """Make `order` true, giving up between two loads when it is `outdated`."""
         with self._lock:
             self._order = order
-        ready: dict[int, Servable] = {}
-        for text, wanted in order.versions.items():
-            if outdated():
-                return
-            servable = self._ensure(int(text), wanted)
-            if servable is not None:
-                ready[servable.version] = servable
-        if len(ready) == len(order.versions):
+        if order.fallback and not self._routes.versions:
+            # A server that starts in the middle of a switch answers with what served before first.
+            self._swap(self._ensure_all(order.fallback, outdated), {})
+        ready = self._ensure_all(order.versions, outdated)
+        if not outdated() and len(ready) == len(order.versions):
             self._swap(ready, order.labels)
         self._publish()
+
+    def _ensure_all(
+        self, wanted: Mapping[str, ServedVersion], outdated: Callable[[], bool]
+    ) -> dict[int, Servable]:
+        """The wanted versions that could be loaded."""
+        ready: dict[int, Servable] = {}
+        for text, version in wanted.items():
+            if not outdated():
+                servable = self._ensure(int(text), version)
+                if servable is not None:
+                    ready[servable.version] = servable
+        return ready
 
     def _ensure(self, version: int, wanted: ServedVersion) -> Servable | None:
         """The servable of a wanted version, loaded when it is not there; None when it does not load."""
