@@ -134,7 +134,7 @@ class Bench:
         models = self.config.models
         if name is None and len(models) == 1:
             return next(iter(models.values()))
-        if name in models:
+        if name is not None and name in models:
             return models[name]
         what = "which model?" if name is None else f"there is no model {name!r}"
         raise UsageError(what, where=self.config.file, fix="--model " + " or --model ".join(models))

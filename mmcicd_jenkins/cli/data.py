@@ -69,8 +69,8 @@ def update(model: str | None, dry_run: bool, as_json: bool) -> int:
     bench = open_bench(Path.cwd())
     lock = bench.lock
     for one, source in _sources(bench, model):
-        lock = with_source(
-            lock, one.name, source.name, LockedSource(url=source.url, facts=_look(bench, source))
+        lock = lock.with_source(
+            one.name, source.name, LockedSource(url=source.url, facts=_look(bench, source))
         )
     told = changes(bench.lock, lock)
     if not dry_run and lock != bench.lock:

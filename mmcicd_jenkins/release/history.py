@@ -99,19 +99,7 @@ def begin(
     if resumable(snapshot, environment, action, target):
         return None
     pointer = snapshot.pointer(environment)
-    if decided_on is not None and pointer.epoch != decided_on:
-        raise Superseded(
-            f"{environment} has a newer decision; nothing was changed",
-            where=f"epoch {pointer.epoch}, decided on {decided_on}",
-            why=_last_words(pointer),
-            fix="mmcicd-jenkins status",
-        )
-    if action != "rollback" and snapshot.is_revoked(target):
-        raise GateRefused(
-            f"version {target} was taken back and cannot be deployed again",
-            why=snapshot.head.revoked[str(target)],
-            fix="train again: a new version has a new number",
-        )
+    _refuse_to_begin(snapshot, pointer, action, target, decided_on)
     operation = Operation(
         op_id=operation_id(snapshot.head.model, environment, action, target, pointer.epoch),
         action=action,
@@ -124,24 +112,51 @@ def begin(
         actor=who.actor,
         reason=who.reason,
     )
-    after = dataclasses.replace(pointer, epoch=operation.epoch, operation=operation)
-    if automatic:
-        after = dataclasses.replace(after, automatic_rollback=who.at)
-    elif action in {"promote", "rollback"}:
-        after = dataclasses.replace(after, frozen="")
+    after = _decided(pointer, operation, automatic=automatic)
     files: dict[str, Mapping[str, object]] = {pointer_path(environment): to_document(after)}
     if release is not None:
         files[release_path(release.version)] = to_document(release)
-    detail = {
+    kind = "released" if release is not None else "prepared"
+    return _change(kind, who, snapshot.head, _told(environment, operation), files)
+
+
+def _refuse_to_begin(
+    snapshot: Snapshot, pointer: Pointer, action: str, target: int, decided_on: int | None
+) -> None:
+    if decided_on is not None and pointer.epoch != decided_on:
+        raise Superseded(
+            f"{pointer.environment} has a newer decision; nothing was changed",
+            where=f"epoch {pointer.epoch}, decided on {decided_on}",
+            why=_last_words(pointer),
+            fix="mmcicd-jenkins status",
+        )
+    if action != "rollback" and snapshot.is_revoked(target):
+        raise GateRefused(
+            f"version {target} was taken back and cannot be deployed again",
+            why=snapshot.head.revoked[str(target)],
+            fix="train again: a new version has a new number",
+        )
+
+
+def _decided(pointer: Pointer, operation: Operation, *, automatic: bool) -> Pointer:
+    after = dataclasses.replace(pointer, epoch=operation.epoch, operation=operation)
+    if automatic:
+        return dataclasses.replace(after, automatic_rollback=operation.started)
+    if operation.action in {"promote", "rollback"}:
+        return dataclasses.replace(after, frozen="")
+    return after
+
+
+def _told(environment: str, operation: Operation) -> dict[str, object]:
+    """What an event says of an operation."""
+    return {
         "environment": environment,
-        "action": action,
+        "action": operation.action,
         "from": operation.source,
-        "to": target,
+        "to": operation.target,
         "epoch": operation.epoch,
         "op_id": operation.op_id,
     }
-    kind = "released" if release is not None else "prepared"
-    return _change(kind, who, snapshot.head, detail, files)
 
 
 def _own(snapshot: Snapshot, environment: str, epoch: int) -> tuple[Pointer, Operation]:
@@ -176,15 +191,9 @@ def finish(snapshot: Snapshot, environment: str, epoch: int, who: Who) -> Change
         head = dataclasses.replace(
             head, revoked={**head.revoked, str(left): f"{why} ({environment}, {who.at})"}
         )
-    detail = {
-        "environment": environment,
-        "action": done.action,
-        "from": done.source,
-        "to": done.target,
-        "epoch": epoch,
-        "op_id": done.op_id,
-    }
-    return _change("done", who, head, detail, {pointer_path(environment): to_document(after)})
+    return _change(
+        "done", who, head, _told(environment, done), {pointer_path(environment): to_document(after)}
+    )
 
 
 def _served(pointer: Pointer, version: int | None, at: str) -> tuple[Served, ...]:
@@ -203,15 +212,13 @@ def fail(snapshot: Snapshot, environment: str, epoch: int, who: Who) -> Change |
         return None
     failed = dataclasses.replace(operation, phase="failed", ended=who.at, reason=who.reason)
     after = dataclasses.replace(pointer, operation=failed)
-    detail = {
-        "environment": environment,
-        "action": failed.action,
-        "from": failed.source,
-        "to": failed.target,
-        "epoch": epoch,
-        "op_id": failed.op_id,
-    }
-    return _change("failed", who, snapshot.head, detail, {pointer_path(environment): to_document(after)})
+    return _change(
+        "failed",
+        who,
+        snapshot.head,
+        _told(environment, failed),
+        {pointer_path(environment): to_document(after)},
+    )
 
 
 def propose(snapshot: Snapshot, environment: str, version: int, who: Who) -> Change:
