@@ -46,7 +46,9 @@ def _inside(root: Path, path: str) -> Path:
     file = root / path
     if file.is_symlink() or not file.parent.resolve().is_relative_to(root.resolve()):
         raise InputError(
-            f"{path} is a link or lies behind one", where=str(file), fix="replace the link by an ordinary file"
+            f"{path} is a link or lies behind one",
+            where=str(file),
+            fix="replace the link by an ordinary file",
         )
     return file
 
@@ -85,7 +87,9 @@ def write_record(root: Path, record: Record) -> bool:
     """Write the record unless it says the same already; one line per file, so that git merges it well."""
     if (root / RECORD).exists() and read_record(root) == record:
         return False
-    packed = {path: base64.b64encode(zlib.compress(text, 9)).decode() for path, text in record.managed.items()}
+    packed = {
+        path: base64.b64encode(zlib.compress(text, 9)).decode() for path, text in record.managed.items()
+    }
     document: Mapping[str, Any] = {"about": _ABOUT, "managed": packed, "once": sorted(record.once)}
     text = json.dumps(document, indent=1, ensure_ascii=True, sort_keys=True) + "\n"
     failpoint("generate.before-record")

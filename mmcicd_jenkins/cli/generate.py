@@ -46,7 +46,11 @@ class Begun:
     "merged, never overwritten; what you deleted stays deleted; running it again changes nothing.",
 )
 @click.argument("directory", metavar="[DIR]", default=".", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--example", type=click.Choice(list(scaffold.EXAMPLES)), help="Start from a working example with real data.")
+@click.option(
+    "--example",
+    type=click.Choice(list(scaffold.EXAMPLES)),
+    help="Start from a working example with real data.",
+)
 @click.option("--model", metavar="NAME", help="The name of the model.")
 @click.option("--train", metavar="COMMAND", help="The command that trains it.")
 @click.option("--data", metavar="URL", help="Its data: a path, or an https, s3 or gs URL.")
@@ -125,7 +129,9 @@ def _from_answers(root: Path, given: dict[str, str | None], *, yes: bool) -> Beg
     from mmcicd_jenkins.cli.questions import Given, ask
 
     if not root.is_dir():
-        raise InputError(f"there is no folder {root}", fix="mmcicd-jenkins generate DIR --example image starts a new one")
+        raise InputError(
+            f"there is no folder {root}", fix="mmcicd-jenkins generate DIR --example image starts a new one"
+        )
     sources = open_sources(os.environ)
     answered = ask(
         root,
@@ -238,7 +244,11 @@ def _tell(root: Path, plan: UpdatePlan, begun: Begun, *, as_json: bool) -> int:
 
 
 def _tell_beginning(root: Path, written: list[str], begun: Begun) -> None:
-    first = [p for p in written if p in {scaffold.CONFIG, LOCK_FILE, scaffold.WRAPPER} or p.endswith(".Jenkinsfile")]
+    first = [
+        p
+        for p in written
+        if p in {scaffold.CONFIG, LOCK_FILE, scaffold.WRAPPER} or p.endswith(".Jenkinsfile")
+    ]
     first.sort(key=lambda p: (p.endswith(".Jenkinsfile"), p != scaffold.CONFIG, p))
     more = len(written) - len(first)
     what = ", ".join(first) + (f" and {more} more" if more > 0 else "")

@@ -7,7 +7,7 @@ terminal every missing answer is named at once.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
 import click
 
@@ -94,7 +94,13 @@ def ask(root: Path, given: Given, look: Look, *, terminal: bool) -> Answered:
     group_by = _ask_group(talk, facts, label)
     _refuse_missing(talk)
     answers = Answers(
-        model=model, train=train, source=source_name(url), url=url, label=label, group_by=group_by, problem=problem
+        model=model,
+        train=train,
+        source=source_name(url),
+        url=url,
+        label=label,
+        group_by=group_by,
+        problem=problem,
     )
     return Answered(answers=answers, facts=facts)
 
@@ -119,7 +125,9 @@ def _ask_data(talk: _Talk, root: Path, look: Look) -> tuple[str, SourceFacts]:
 
 def _only_table(root: Path) -> str:
     """The data file, when there is exactly one candidate."""
-    found = [p for folder in (root, root / "data") for p in folder.glob("*") if p.suffix in {".csv", ".parquet"}]
+    found = [
+        p for folder in (root, root / "data") for p in folder.glob("*") if p.suffix in {".csv", ".parquet"}
+    ]
     return found[0].relative_to(root).as_posix() if len(found) == 1 else ""
 
 
@@ -152,7 +160,9 @@ def _require_column(name: str, facts: SourceFacts, role: str) -> None:
     names = [column.name for column in facts.columns]
     if name not in names:
         shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-        raise InputError(f"the data have no column {name!r} to be the {role}", why=f"the columns are: {shown}")
+        raise InputError(
+            f"the data have no column {name!r} to be the {role}", why=f"the columns are: {shown}"
+        )
 
 
 def _ask_problem(talk: _Talk, facts: SourceFacts, label: str) -> Problem:
@@ -160,13 +170,11 @@ def _ask_problem(talk: _Talk, facts: SourceFacts, label: str) -> Problem:
     if talk.given.missing("evaluate") and sentence:
         report.say(f"  {label}: {sentence}")
     value = talk.given.evaluate or guessed
-    for problem in get_args(Problem):
-        if problem == value:
-            return problem  # type: ignore[no-any-return]  # get_args is untyped
-    if talk.terminal and not talk.given.yes:
-        choice = click.Choice(PROBLEMS)
-        return click.prompt("Kind of problem", type=choice, err=True)  # type: ignore[no-any-return]  # click is untyped here
-    raise UsageError("what kind of problem is it?", fix=f"{FLAGS['evaluate']} " + "|".join(PROBLEMS))
+    if value not in PROBLEMS and talk.terminal and not talk.given.yes:
+        value = click.prompt("Kind of problem", type=click.Choice(PROBLEMS), err=True)
+    if value not in PROBLEMS:
+        raise UsageError("what kind of problem is it?", fix=f"{FLAGS['evaluate']} " + "|".join(PROBLEMS))
+    return cast("Problem", value)
 
 
 def _refuse_missing(talk: _Talk) -> None:

@@ -23,9 +23,17 @@ def command() -> None:
 
 @command.command(name="jenkinsfile")
 @model_option()
-@click.option("--eject", is_flag=True, help=f"Copy the templates into {OWN_TEMPLATES}/, where your changes win over ours.")
 @click.option(
-    "--template", "names", multiple=True, metavar="NAME", help="With --eject: only this one, such as ci; may be repeated."
+    "--eject",
+    is_flag=True,
+    help=f"Copy the templates into {OWN_TEMPLATES}/, where your changes win over ours.",
+)
+@click.option(
+    "--template",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="With --eject: only this one, such as ci; may be repeated.",
 )
 @json_option
 def jenkinsfile(model: str | None, eject: bool, names: tuple[str, ...], as_json: bool) -> int:
@@ -53,7 +61,9 @@ def _eject(root: Path, names: tuple[str, ...], *, as_json: bool) -> int:
     known = {Path(template).stem: template for template in TEMPLATES}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise UsageError(f"there is no template {unknown[0]!r}", fix="--template " + " or --template ".join(known))
+        raise UsageError(
+            f"there is no template {unknown[0]!r}", fix="--template " + " or --template ".join(known)
+        )
     copied = []
     for template in [known[name] for name in names] or TEMPLATES:
         path = f"{OWN_TEMPLATES}/{template}"

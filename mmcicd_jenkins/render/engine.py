@@ -12,7 +12,14 @@ from pathlib import Path, PurePosixPath
 from traceback import extract_tb
 from typing import Literal as Choice
 
-from jinja2 import BaseLoader, Environment, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError
+from jinja2 import (
+    BaseLoader,
+    Environment,
+    StrictUndefined,
+    TemplateError,
+    TemplateNotFound,
+    TemplateSyntaxError,
+)
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mmcicd_jenkins.errors import InputError, MmcicdError
@@ -46,12 +53,19 @@ def render(name: str, language: Language, values: Mapping[str, object], own: Pat
     try:
         return environment.get_template(name).render(values)
     except TemplateNotFound as e:
-        raise InputError(f"there is no template {e.name}", fix="mmcicd-jenkins render jenkinsfile --eject") from e
+        raise InputError(
+            f"there is no template {e.name}", fix="mmcicd-jenkins render jenkinsfile --eject"
+        ) from e
     except TemplateSyntaxError as e:
         where = f"{_shown(e.name or name, own)}:{e.lineno}"
         raise InputError("the template cannot be read", where=where, why=e.message or "") from e
     except (TemplateError, MmcicdError, TypeError, ValueError, ArithmeticError, LookupError) as e:
-        raise InputError("the template cannot be rendered", where=_place(e, own) or name, why=str(e)) from e
+        raise InputError(
+            "the template cannot be rendered",
+            where=_place(e, own) or name,
+            why=str(e),
+            fix=getattr(e, "fix", ""),
+        ) from e
 
 
 def template_bytes(name: str) -> bytes:
@@ -116,12 +130,22 @@ def _made(language: Language, own: Path | None) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  not HTML: `finalize` demands a literal of the file's language
+        # Escaping is for HTML; here `finalize` demands a literal of the file's language.
+        autoescape=False,
     )
     environment.filters.clear()
-    environment.filters.update(_FILTERS[language])
+    environment.filters.update({name: _defined(write) for name, write in _FILTERS[language].items()})
     environment.globals.clear()
     return environment
+
+
+def _defined(write: Callable[[object], literals.Literal]) -> Callable[[object], literals.Literal]:
+    """A filter that names an undefined value instead of calling it one of the wrong kind."""
+
+    def filtered(value: object) -> literals.Literal:
+        return write(str(value) if isinstance(value, StrictUndefined) else value)
+
+    return filtered
 
 
 def _only_literals(value: object, language: Language) -> literals.Literal:

@@ -17,7 +17,9 @@ from mmcicd_jenkins.render.literals import shell
 FOLDER = "jenkins"
 # Where a team's own copies of templates are, relative to the root.
 OWN_TEMPLATES = "jenkins/templates"
-TEMPLATES = tuple(f"jenkinsfile/{name}.j2" for name in ("ci", "monitor", "parts", "promote", "release", "rollback"))
+TEMPLATES = tuple(
+    f"jenkinsfile/{name}.j2" for name in ("ci", "monitor", "parts", "promote", "release", "rollback")
+)
 
 REPORTS = ".mmcicd/runs"
 DEFAULT_LABEL = "linux"
@@ -163,7 +165,9 @@ def _promote_stages(config: Config, model: Model) -> tuple[tuple[Stage, ...], tu
     promote = Stage(
         title="Promote",
         label=_label(config, "promote", ops=True),
-        script=_command("promote", model, place, ("version", "APPROVED_VERSION"), ("reason", "APPROVED_REASON")),
+        script=_command(
+            "promote", model, place, ("version", "APPROVED_VERSION"), ("reason", "APPROVED_REASON")
+        ),
         lock=f"mmcicd-{place}-{model.name}",
     )
     hooked = _with_hooks(config, "promote", promote)
@@ -176,7 +180,9 @@ def _rollback_stages(config: Config, model: Model) -> tuple[Stage, ...]:
     stage = Stage(
         title="Rollback",
         label=_label(config, "rollback", ops=True),
-        script=_command("rollback", model, config.production.name, ("version", "VERSION"), ("reason", "REASON")),
+        script=_command(
+            "rollback", model, config.production.name, ("version", "VERSION"), ("reason", "REASON")
+        ),
     )
     return tuple(_with_hooks(config, "rollback", stage))
 

@@ -4,9 +4,9 @@ A `Literal` remembers the language it was written for, so that the engine can re
 file. A value inside a shell line passes `shell` first, then the whole line passes `groovy`. Pure.
 """
 
-import json
 import shlex
 from collections.abc import Mapping
+from typing import Self
 
 from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.release.names import is_name
@@ -20,7 +20,7 @@ class Literal(str):
     __slots__ = ("language",)
     language: str
 
-    def __new__(cls, text: str, language: str) -> "Literal":
+    def __new__(cls, text: str, language: str) -> Self:
         literal = super().__new__(cls, text)
         literal.language = language
         return literal
@@ -85,15 +85,23 @@ def _yaml_plain(value: float | None) -> str:
 
 
 def _yaml_text(text: str) -> str:
-    """Plain where every YAML reader takes it for the same text, else in double quotes as JSON writes it."""
+    """Plain where every YAML reader takes it for the same text, else in double quotes and ASCII."""
     import yaml as pyyaml
 
     # A plain scalar of these characters has no indicator, and what looks like another type is found by loading.
     calm = text.isascii() and text[:1].isalnum() and all(c.isalnum() or c in " ._/-+=<>" for c in text)
     if calm and text == text.strip() and pyyaml.safe_load(text) == text and not _is_old_yaml_word(text):
         return text
-    # JSON escapes everything but DEL, C1 controls and a few line separators; ASCII output leaves only DEL.
-    return json.dumps(text, ensure_ascii=True).replace("\x7f", "\\x7f")
+    return '"' + "".join(map(_yaml_character, text)) + '"'
+
+
+def _yaml_character(character: str) -> str:
+    if character in '"\\':
+        return "\\" + character
+    if 32 <= ord(character) < 127:
+        return character
+    # Unlike JSON, YAML does not join two surrogates, so what is beyond 16 bits has a form of its own.
+    return f"\\u{ord(character):04x}" if ord(character) <= 0xFFFF else f"\\U{ord(character):08x}"
 
 
 def _is_old_yaml_word(text: str) -> bool:
@@ -116,4 +124,6 @@ def name(value: object) -> Literal:
 
 
 def _not_possible(value: object, language: str) -> InputError:
-    return InputError(f"a {type(value).__name__} cannot be written as {language}", fix="convert it before the template")
+    return InputError(
+        f"a {type(value).__name__} cannot be written as {language}", fix="convert it before the template"
+    )

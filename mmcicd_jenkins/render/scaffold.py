@@ -65,7 +65,9 @@ def example_files(example: Example, model: str) -> tuple[Generated, ...]:
     """
 
     def text(template: str, path: str, language: Literal["plain", "yaml"] = "plain") -> Generated:
-        content = render(f"scaffold/{example.name}/{template}", language, {"model": model} if language == "yaml" else {})
+        content = render(
+            f"scaffold/{example.name}/{template}", language, {"model": model} if language == "yaml" else {}
+        )
         return Generated(path=path, content=content.encode(), mode="once")
 
     return (
@@ -74,7 +76,9 @@ def example_files(example: Example, model: str) -> tuple[Generated, ...]:
         text("requirements.txt.j2", "requirements.txt"),
         text("data.md.j2", "data/README.md"),
         Generated(
-            path=f"data/{example.table}", content=template_bytes(f"scaffold/{example.name}/{example.table}"), mode="once"
+            path=f"data/{example.table}",
+            content=template_bytes(f"scaffold/{example.name}/{example.table}"),
+            mode="once",
         ),
         text("mmcicd.yaml.j2", CONFIG, "yaml"),
     )
@@ -92,7 +96,9 @@ def first_config(answers: Answers) -> Generated:
         "problem": answers.problem,
         "gates": FIRST_GATES[answers.problem],
     }
-    return Generated(path=CONFIG, content=render("scaffold/bare/mmcicd.yaml.j2", "yaml", values).encode(), mode="once")
+    return Generated(
+        path=CONFIG, content=render("scaffold/bare/mmcicd.yaml.j2", "yaml", values).encode(), mode="once"
+    )
 
 
 def managed_files(config: Config, version: str) -> tuple[Generated, ...]:
@@ -100,7 +106,11 @@ def managed_files(config: Config, version: str) -> tuple[Generated, ...]:
     jenkinsfiles = render_jenkinsfiles(config)
     return (
         _wrapper(config, version),
-        Generated(path=".gitignore", content=render("scaffold/common/gitignore.j2", "plain", {}).encode(), mode="lines"),
+        Generated(
+            path=".gitignore",
+            content=render("scaffold/common/gitignore.j2", "plain", {}).encode(),
+            mode="lines",
+        ),
         Generated(path="README.md", content=_readme(config).encode()),
         *(Generated(path=path, content=text.encode()) for path, text in jenkinsfiles.items()),
     )
@@ -109,10 +119,17 @@ def managed_files(config: Config, version: str) -> tuple[Generated, ...]:
 def _readme(config: Config) -> str:
     before = " and ".join(place.name for place in config.before_production)
     production = config.production.name
-    way = f"to {before}, where it waits for a person who promotes it to {production}" if before else (
-        f"before a person who promotes it to {production}"
+    way = (
+        f"to {before}, where it waits for a person who promotes it to {production}"
+        if before
+        else (f"before a person who promotes it to {production}")
     )
-    values = {"models": list(config.models), "first": next(iter(config.models)), "production": production, "way": way}
+    values = {
+        "models": list(config.models),
+        "first": next(iter(config.models)),
+        "production": production,
+        "way": way,
+    }
     return render("scaffold/common/README.md.j2", "plain", values)
 
 

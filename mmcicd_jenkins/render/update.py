@@ -96,8 +96,8 @@ def plan_update(
     record = _settled(record, files, present)
     decisions = [_decide(new, present.get(new.path), record, merge) for new in files]
     wanted = {new.path for new in files}
-    for path in sorted(set(record.managed) - wanted):
-        decisions.append(_no_longer(path, present.get(path), record.managed[path]))
+    left_over = sorted(set(record.managed) - wanted)
+    decisions += [_no_longer(path, present.get(path), record.managed[path]) for path in left_over]
     return UpdatePlan(decisions=tuple(decisions), record=_next_record(files, decisions, record))
 
 
@@ -155,7 +155,9 @@ def _no_longer(path: str, mine: Present | None, base: bytes) -> Decision:
         return Decision(path=path, step="deleted", reason="generated no longer")
     if mine.content == base:
         return Decision(path=path, step="remove", reason="generated no longer")
-    return Decision(path=path, step="keep", reason="generated no longer, but you edited it: remove it yourself")
+    return Decision(
+        path=path, step="keep", reason="generated no longer, but you edited it: remove it yourself"
+    )
 
 
 def _next_record(files: Sequence[Generated], decisions: Sequence[Decision], record: Record) -> Record:
