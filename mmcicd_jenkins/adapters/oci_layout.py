@@ -114,7 +114,7 @@ class OciLayoutStore:
         stored = self._put_bytes(manifest, MANIFEST)
         entry = {**stored.to_json(), "annotations": {REF_NAME: tag}}
         failpoint("store.before-tag")
-        self._files.change_index(lambda entries: [*_without_tag(entries, tag), entry])
+        self._files.change_index(lambda entries: _retagged(entries, entry))
         failpoint("store.after-tag")
         return stored.digest
 
@@ -187,17 +187,18 @@ def _tagged(entries: Sequence[dict[str, Any]], tag: str) -> dict[str, Any] | Non
     return next((entry for entry in entries if _tag_of(entry) == tag), None)
 
 
-def _without_tag(entries: Sequence[dict[str, Any]], tag: str) -> list[dict[str, Any]]:
-    """`entries` where what `tag` named has lost that name and nothing else."""
-    changed = []
-    for entry in entries:
-        if _tag_of(entry) == tag:
-            notes = {key: text for key, text in entry["annotations"].items() if key != REF_NAME}
-            entry = {key: value for key, value in entry.items() if key != "annotations"}
-            entry |= {"annotations": notes} if notes else {}
-        if entry not in changed:
-            changed.append(entry)
-    return changed
+def _retagged(entries: Sequence[dict[str, Any]], new: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """`entries` with `new`; what its tag named before stays without that name, so that no tool drops it."""
+    if new in entries:
+        return None
+    kept = [_untagged(entry) if _tag_of(entry) == _tag_of(new) else entry for entry in entries]
+    return [*(entry for entry in kept if _tag_of(entry) or entry.get("digest") != new["digest"]), new]
+
+
+def _untagged(entry: dict[str, Any]) -> dict[str, Any]:
+    notes = {key: text for key, text in entry["annotations"].items() if key != REF_NAME}
+    rest = {key: value for key, value in entry.items() if key != "annotations"}
+    return {**rest, "annotations": notes} if notes else rest
 
 
 def _tag_of(entry: dict[str, Any]) -> object:

@@ -35,7 +35,7 @@ class StatCache:
         self._folder = folder
 
     def get(self, plan: LayerPlan, compression: str) -> PackedLayer | None:
-        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, IntegrityFailed):
+        with suppress(OSError, ValueError, LookupError, TypeError, RecursionError, IntegrityFailed):
             check, _, payload = self._path(plan, compression).read_bytes().partition(b"\n")
             if hashlib.sha256(payload).hexdigest().encode() == check:
                 return _packed(json.loads(payload), plan)

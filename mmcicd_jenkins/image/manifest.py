@@ -8,7 +8,7 @@ The image says what TF Serving's own image says (MODEL_NAME, MODEL_BASE_PATH, po
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from mmcicd_jenkins.errors import IntegrityFailed
 from mmcicd_jenkins.image.artifact import is_digest, json_bytes, json_object, read_manifest
@@ -20,6 +20,8 @@ REST_PORT = 8501
 GRPC_PORT = 8500
 # A number, so that Kubernetes can prove that it is not root. Apart from the ids that distributions hand out.
 USER = "10001:10001"
+
+_T = TypeVar("_T")
 
 _DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 
@@ -64,6 +66,8 @@ def join(base: BaseImage, model: ModelLayers, version: Layer, origin: Origin) ->
     Raises:
         IntegrityFailed: the base's documents contradict each other or cannot be read.
     """
+    if base.config or base.manifest:
+        check(base.config, base.manifest)
     layers = (*model.layers, version)
     notes = _notes(base, model, origin)
     config = json_bytes(_config(base, layers, notes, origin))
@@ -96,9 +100,13 @@ def check(config: bytes, manifest: bytes) -> None:
     document = json_object(config, "image config")
     match document:
         case {"rootfs": {"type": "layers", "diff_ids": list(diff_ids)}, "os": str(), "architecture": str()}:
-            pass
+            _check_layers(layers, diff_ids)
+            _check_history(document.get("history") or [], len(layers))
         case _:
             raise _broken("the config lacks rootfs, os or architecture")
+
+
+def _check_layers(layers: Sequence[Descriptor], diff_ids: Sequence[object]) -> None:
     if len(diff_ids) != len(layers):
         raise _broken(f"the manifest has {len(layers)} layers and the config {len(diff_ids)}")
     if not all(isinstance(diff_id, str) and is_digest(diff_id) for diff_id in diff_ids):
@@ -106,7 +114,6 @@ def check(config: bytes, manifest: bytes) -> None:
     for layer, diff_id in zip(layers, diff_ids, strict=True):
         if layer.size < 1 or (layer.media_type == LAYER and layer.digest != diff_id):
             raise _broken(f"layer {layer.digest} is not the tar that the config names")
-    _check_history(document.get("history", []), len(layers))
 
 
 def _check_history(history: object, layers: int) -> None:
@@ -121,32 +128,49 @@ def _config(
     base: BaseImage, layers: Sequence[Layer], notes: Mapping[str, str], origin: Origin
 ) -> dict[str, Any]:
     document = json_object(base.config, "base image config") if base.config else {}
-    settings = dict(document.get("config") or {})
-    settings["Env"] = _env(settings.get("Env") or [], origin.model)
-    settings["ExposedPorts"] = {
-        **(settings.get("ExposedPorts") or {}),
-        f"{GRPC_PORT}/tcp": {},
-        f"{REST_PORT}/tcp": {},
-    }
-    settings["Labels"] = {**(settings.get("Labels") or {}), **notes}
-    settings["User"] = settings.get("User") or USER
-    settings.setdefault("WorkingDir", "/")
-    below = document.get("rootfs", {}).get("diff_ids", [])
+    below = document["rootfs"]["diff_ids"] if document else []
     return {
         **document,
         "architecture": document.get("architecture", "amd64"),
         "os": document.get("os", "linux"),
         "created": _iso(origin.committed),
-        "config": settings,
+        "config": _settings(document, notes, origin),
         "rootfs": {"type": "layers", "diff_ids": [*below, *(layer.diff_id for layer in layers)]},
         "history": [*_base_history(document, len(below)), *_history(layers, origin)],
     }
 
 
+def _settings(document: Mapping[str, Any], notes: Mapping[str, str], origin: Origin) -> dict[str, Any]:
+    """What a container of the image starts with: the base's, with ours in addition."""
+    settings = _typed(document, "config", dict)
+    ports: dict[str, Any] = {f"{GRPC_PORT}/tcp": {}, f"{REST_PORT}/tcp": {}}
+    return {
+        **settings,
+        "Env": _env(_typed(settings, "Env", list), origin.model),
+        "ExposedPorts": {**_typed(settings, "ExposedPorts", dict), **ports},
+        "Labels": {**_typed(settings, "Labels", dict), **notes},
+        "User": settings.get("User") or USER,
+        "WorkingDir": settings.get("WorkingDir") or "/",
+    }
+
+
+def _typed(document: Mapping[str, Any], key: str, kind: type[_T]) -> _T:
+    """A field of a base's config; absent and null are empty.
+
+    Raises:
+        IntegrityFailed: it has another type.
+    """
+    value = document.get(key)
+    if value is None:
+        return kind()
+    if not isinstance(value, kind):
+        raise _broken(f"{key} in the base image's config is not what it should be")
+    return value
+
+
 def _base_history(document: Mapping[str, Any], layers: int) -> list[Any]:
     """The base's history; some builders leave it out, and then a part of it would not fit the layers."""
-    history = document.get("history") or [{"created_by": "base image"} for _ in range(layers)]
-    return list(history)
+    return _typed(document, "history", list) or [{"created_by": "base image"} for _ in range(layers)]
 
 
 def _history(layers: Sequence[Layer], origin: Origin) -> list[dict[str, str]]:
@@ -155,10 +179,15 @@ def _history(layers: Sequence[Layer], origin: Origin) -> list[dict[str, str]]:
     return [*model, {**made, "created_by": f"mmcicd-jenkins version {origin.model} {origin.version}"}]
 
 
-def _env(existing: Sequence[str], model: str) -> list[str]:
+def _env(existing: Sequence[object], model: str) -> list[str]:
     """The base's variables with ours: TF Serving's start script reads both."""
     ours = {"MODEL_NAME": model, "MODEL_BASE_PATH": f"/{MODELS}"}
-    kept = [line for line in existing if line.partition("=")[0] not in ours]
+    kept = []
+    for line in existing:
+        if not isinstance(line, str):
+            raise _broken("Env in the base image's config is not a list of texts")
+        if line.partition("=")[0] not in ours:
+            kept.append(line)
     return [*kept, *(f"{name}={value}" for name, value in ours.items())]
 
 

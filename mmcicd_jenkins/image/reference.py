@@ -52,11 +52,12 @@ def parse_reference(text: str) -> Reference:
     rest, at, digest = text.partition("@")
     if at and not _DIGEST.fullmatch(digest):
         raise _bad(text, "after @ comes sha256: and 64 hexadecimal digits")
-    path, _, last = rest.rpartition("/")
-    last, colon, tag = last.partition(":")
+    # A colon before the last slash is a port.
+    last = rest.rpartition("/")[2]
+    _, colon, tag = last.partition(":")
     if colon and not _TAG.fullmatch(tag):
         raise _bad(text, f"{tag!r} is not a tag")
-    registry, name = _split_registry(f"{path}/{last}" if path else last)
+    registry, name = _split_registry(rest.removesuffix(colon + tag))
     if not _REGISTRY.fullmatch(registry):
         raise _bad(text, f"{registry!r} is not the address of a registry")
     if not _NAME.fullmatch(name):

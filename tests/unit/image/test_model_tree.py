@@ -77,8 +77,7 @@ def test_a_name_that_an_image_reads_as_a_deletion_is_refused(tmp_path, name):
 
 def test_a_name_that_is_not_utf8_is_refused_and_can_be_printed(tmp_path):
     folder = write_folder(tmp_path / "m", SAVED_MODEL)
-    with open(os.fsencode(folder) + b"/\xff\xfe", "wb"):
-        pass
+    (folder / os.fsdecode(b"\xff\xfe")).touch()
     error = refusal(folder)
     assert "UTF-8" in error.why
     str(error).encode()
@@ -114,20 +113,21 @@ def test_a_file_that_changes_after_it_was_listed_is_refused(tmp_path, change):
     assert "saved_model.pb" in refused.value.where
 
 
+def change_while_reading(folder, change):
+    buffer = memoryview(bytearray(600))
+    with read_file(folder, scan(folder).files[0]) as reader:
+        reader.into(buffer)
+        change()
+        reader.into(buffer)
+
+
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path):
     folder = write_folder(tmp_path / "m", {"weights": b"a" * 1000})
-    file = scan(folder).files[0]
-    buffer = memoryview(bytearray(100))
-    with pytest.raises(InputError, match="changed"), read_file(folder, file) as reader:
-        reader.into(buffer)
-        (folder / "weights").write_bytes(b"b" * 1000)
+    with pytest.raises(InputError, match="changed"):
+        change_while_reading(folder, lambda: (folder / "weights").write_bytes(b"b" * 1000))
 
 
 def test_a_file_cut_short_while_it_is_read_is_refused(tmp_path):
     folder = write_folder(tmp_path / "m", {"weights": b"a" * 1000})
-    file = scan(folder).files[0]
-    buffer = memoryview(bytearray(600))
-    with pytest.raises(InputError, match="changed"), read_file(folder, file) as reader:
-        reader.into(buffer)
-        os.truncate(folder / "weights", 600)
-        reader.into(buffer)
+    with pytest.raises(InputError, match="changed"):
+        change_while_reading(folder, lambda: os.truncate(folder / "weights", 600))
