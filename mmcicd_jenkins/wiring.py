@@ -17,8 +17,7 @@ from mmcicd_jenkins.config.load import load_config
 from mmcicd_jenkins.config.lock import Lock, load_lock
 from mmcicd_jenkins.config.model import Config, Environment, Model
 from mmcicd_jenkins.errors import InputError, OutsideFailed, UsageError
-from mmcicd_jenkins.ports import DataSources, EvaluationRecord, Ledger, Progress, Store, Target
-from mmcicd_jenkins.release.measures import Measures
+from mmcicd_jenkins.ports import DataSources, Ledger, Progress, Store, Target
 from mmcicd_jenkins.stages.context import Job, Ports
 from mmcicd_jenkins.stages.workspace import Workspace
 
@@ -58,9 +57,9 @@ class Bench:
     @cached_property
     def ledger(self) -> Ledger:
         from mmcicd_jenkins.adapters.git_ledger import GitLedger
-        from mmcicd_jenkins.adapters.signing import open_signer
+        from mmcicd_jenkins.adapters.signing import DsseSigner, private_key_path, read_trusted
 
-        signer = open_signer(self.config.root, self.variables)
+        signer = DsseSigner(read_trusted(self.config.root), private_key_path(self.variables))
         return GitLedger(ledger_address(self.config), signer=signer, clock=SystemClock())
 
     @cached_property
@@ -86,6 +85,7 @@ class Bench:
         from mmcicd_jenkins.adapters.model_client import HttpModelClient
         from mmcicd_jenkins.adapters.saved_model import SavedModelFiles
         from mmcicd_jenkins.reports.measuring import measure
+        from mmcicd_jenkins.reports.writing import ReportFiles
 
         commands = ShellCommands()
         cache = cache_folder(self.variables)
@@ -177,20 +177,6 @@ class Bench:
             reason=reason,
             again=again,
         )
-
-
-class ReportFiles:
-    """`ports.Reports` by the reports room and the reader of the team's own metrics."""
-
-    def write(self, directory: Path, record: EvaluationRecord) -> Path:
-        from mmcicd_jenkins.reports.report import write_report
-
-        return write_report(directory, record)
-
-    def read_metrics(self, path: Path) -> Measures:
-        from mmcicd_jenkins.reports.metrics_file import read_metrics_file
-
-        return read_metrics_file(path)
 
 
 def open_bench(

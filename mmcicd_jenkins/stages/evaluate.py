@@ -76,6 +76,7 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
     folder = make_directory(job.workspace.run(plan.run_id))
     report = _write_report(job, ports, run, judged, folder)
     write_json(folder / "gates.json", to_document(judged.gates))
+    _write_golden(job, judged.scored)
     word = {Verdict.PASSED: "passed", Verdict.FAILED: "refused", Verdict.INCONCLUSIVE: "inconclusive"}
     return Outcome(
         stage="evaluate",
@@ -89,6 +90,15 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
             "report": str(report),
         },
     )
+
+
+def _write_golden(job: Job, scored: Scored) -> None:
+    """A request that a person can send with curl, as `promote` says."""
+    golden = scored.golden
+    if golden.get("instances"):
+        signature = golden.get("signature", "serving_default")
+        body = {"signature_name": signature, "instances": golden["instances"]}
+        write_json(job.workspace.golden(job.model.name), body)
 
 
 def overall(measures: Measures) -> dict[str, float | None]:
