@@ -1,6 +1,8 @@
 """The report document: what the pages show beyond the measures, as JSON values, a few hundred numbers at most."""
 
+import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,26 +14,47 @@ from mmcicd_jenkins.reports.metrics.ranking import Steps
 CURVE_POINTS = 120
 CURVES = 10  # classes with a curve of their own; more cannot be told apart
 MATRIX_CLASSES = 40
-SCATTER_ROWS = 400
+PAIRS = 400
 
 AnyTally = BinaryTally | MulticlassTally | MultilabelTally | RegressionTally
 
 
+class Pairs:
+    """A few hundred rows' actual and predicted values, evenly spread: every second one goes when it is full."""
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[float, float]] = []
+        self._step = 1
+        self._seen = 0
+
+    def add(self, labels: NDArray[Any], scores: NDArray[Any]) -> None:
+        if labels.ndim > 1 or scores.ndim > 1:
+            return
+        for i in range(-self._seen % self._step, len(labels), self._step):
+            self._kept.append((float(labels[i]), float(scores[i])))
+        self._seen += len(labels)
+        while len(self._kept) > PAIRS:
+            self._kept, self._step = self._kept[::2], self._step * 2
+
+    def document(self) -> list[list[float]]:
+        return [[x, y] for x, y in self._kept if math.isfinite(x) and math.isfinite(y)]
+
+
 def describe(
-    request: ScoreRequest, tally: AnyTally, classes: tuple[str, ...], scores: NDArray[np.float32]
+    request: ScoreRequest, tally: AnyTally, classes: tuple[str, ...], pairs: Pairs
 ) -> dict[str, object]:
     """`problem`, `rows`, `label`, `unusable`; for classification `classes`, `per_class`, `confusion`, `curves` and
-    `calibration`; for regression `predicted` with quantiles of the predictions.
+    `calibration`; for regression `pairs` of actual and predicted values.
     """
     document: dict[str, object] = {
         "problem": request.problem,
         "label": request.label,
-        "rows": len(scores),
+        "rows": int(tally.rows[0]),
         "threshold": request.threshold if request.problem in {"binary", "multilabel"} else None,
         "unusable": tally.unusable(),
     }
     if isinstance(tally, RegressionTally):
-        return document | {"predicted": _spread(scores)}
+        return document | {"pairs": pairs.document()}
     return document | {
         "classes": list(classes),
         "per_class": _per_class(tally, classes),
@@ -108,13 +131,3 @@ def _points(steps: Steps) -> dict[str, object]:
 
 def _round(value: float) -> float:
     return round(float(value), 5)
-
-
-def _spread(scores: NDArray[np.float32]) -> dict[str, float]:
-    """Quantiles of the predictions."""
-    sample = scores[:: 1 + len(scores) // 1_000_000]
-    finite = sample[np.isfinite(sample)].astype(np.float64)
-    if not len(finite):
-        return {}
-    shares = {"min": 0.0, "p10": 0.1, "median": 0.5, "p90": 0.9, "max": 1.0}
-    return {name: float(np.quantile(finite, share)) for name, share in shares.items()}

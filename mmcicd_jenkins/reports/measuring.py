@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.ports import ScoreRequest
 from mmcicd_jenkins.release.measures import Measure, Measures
-from mmcicd_jenkins.reports.document import describe
+from mmcicd_jenkins.reports.document import Pairs, describe
 from mmcicd_jenkins.reports.drift_reference import drift_reference
 from mmcicd_jenkins.reports.labels import class_names, encoder
 from mmcicd_jenkins.reports.metrics import BinaryTally, MulticlassTally, MultilabelTally, RegressionTally
@@ -40,6 +40,7 @@ def measure(
     whole = _tally(request, classes)
     slices = {column: _Slices(column, _tally(request, classes)) for column in dict.fromkeys(request.slices)}
     encode = encoder(request.problem, classes)
+    pairs = Pairs()
     done = 0
     for batch in read_columns(request.table, (request.label, *slices)):
         part = _scores_of(request.problem, scores[done : done + len(batch.lines)])
@@ -49,6 +50,7 @@ def measure(
             _check_probabilities(part, batch)
         labels = encode(batch, request.label)
         whole.add(labels, part)
+        pairs.add(labels, part)
         for group in slices.values():
             group.add(batch, labels, part)
         done += len(batch.lines)
@@ -63,7 +65,7 @@ def measure(
         overall=whole.measures() | _class_measures(whole, classes),
         slices={column: group.measures() for column, group in slices.items()},
     )
-    report = describe(request, whole, classes, _scores_of(request.problem, scores))
+    report = describe(request, whole, classes, pairs)
     return measures, report, drift_reference(request.problem, scores, classes)
 
 

@@ -1,0 +1,80 @@
+"""Writes the reports of one evaluation: report.html with report.css and its images, report.md, gates.xml.
+
+Made for Jenkins' default Content-Security-Policy: no inline style, no script, no `data:` image. Files
+are replaced one by one, the page last, so that a page never shows images that are not there.
+"""
+
+import os
+from pathlib import Path
+
+from mmcicd_jenkins.errors import OutsideFailed
+from mmcicd_jenkins.ports import EvaluationRecord
+from mmcicd_jenkins.release.measures import Measures
+from mmcicd_jenkins.render.engine import template_bytes
+from mmcicd_jenkins.reports.junit import gates_xml
+from mmcicd_jenkins.reports.markdown import to_markdown
+from mmcicd_jenkins.reports.metrics_file import read_metrics_file
+from mmcicd_jenkins.reports.page import Page, make_page
+
+IMAGES = "report"
+
+
+class ReportFiles:
+    """`ports.Reports`."""
+
+    def write(self, directory: Path, record: EvaluationRecord) -> Path:
+        return write_report(directory, record)[-1]
+
+    def read_metrics(self, path: Path) -> Measures:
+        return read_metrics_file(path)
+
+
+def write_report(directory: Path, record: EvaluationRecord) -> tuple[Path, ...]:
+    """Write all of it; returns the paths, `report.html` last. The same record gives the same bytes.
+
+    Raises:
+        OutsideFailed: a file cannot be written.
+    """
+    page = make_page(record)
+    files = {f"{IMAGES}/{figure.name}": figure.svg for figure in page.images}
+    files |= {
+        "report.css": template_bytes("report/report.css"),
+        "report.md": to_markdown(page).encode(),
+        "gates.xml": gates_xml(record.model, record.gates, record.baseline),
+        "report.html": to_html(page).encode(),
+    }
+    try:
+        written = tuple(_replace(directory / name, content) for name, content in files.items())
+        for stale in set((directory / IMAGES).glob("*.svg")) - set(written):
+            stale.unlink()
+    except OSError as e:
+        why = e.strerror or str(e)
+        raise OutsideFailed(
+            "the report cannot be written", where=str(e.filename or directory), why=why
+        ) from e
+    return written
+
+
+def to_html(page: Page) -> str:
+    """The page as HTML, every value escaped."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FunctionLoader(lambda name: template_bytes(name).decode()),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report/report.html.j2").render(page=page) + "\n"
+
+
+def _replace(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    return path
