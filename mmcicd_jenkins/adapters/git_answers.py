@@ -31,7 +31,7 @@ class Kind(StrEnum):
 
 
 _SENTENCES: tuple[tuple[Kind, str], ...] = (
-    (Kind.FULL, r"No space left on device|Disk quota exceeded"),
+    (Kind.FULL, r"No space left on device|Disk quota exceeded|File too large"),
     (Kind.AUTH, r"Permission denied \(|Authentication failed|could not read (Username|Password)"),
     (Kind.AUTH, r"terminal prompts disabled|Host key verification failed|returned error: 40[13]\b"),
     (Kind.AUTH, r"Access denied|HTTP Basic: |invalid credentials|do not have permission"),

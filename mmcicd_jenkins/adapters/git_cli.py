@@ -30,7 +30,8 @@ _SETTINGS = (
     "core.fsync=committed,reference",
     "gc.auto=0",
     "maintenance.auto=false",
-    "advice.detachedHead=false",
+    # About GIT_GRAFT_FILE, which is set below.
+    "advice.graftFileDeprecated=false",
     "push.followTags=false",
     "push.gpgSign=false",
     "protocol.allow=never",

@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mmcicd_jenkins.adapters.git_answers import Answer, Kind
 from mmcicd_jenkins.adapters.git_cli import TIMEOUT_SECONDS
@@ -40,6 +41,8 @@ FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 2.0
 # How often in a row a connection may fail before anything was sent.
 CONNECTION_TRIES = 4
+# What the last call gets when the budget is nearly used up: enough to read back whether it was written.
+LAST_CALL_SECONDS = 2.0
 _EVENT_BATCH = 64
 
 
@@ -51,6 +54,7 @@ class GitLedger:
     """A ledger in the repository at `url`.
 
     Args:
+        root: the folder that a relative path starts from.
         signer: signs each event; leaves it unsigned on a machine without a key.
         budget_seconds: how long one write may go on deciding and pushing.
         call_seconds: how long one call of git may take.
@@ -62,10 +66,11 @@ class GitLedger:
         *,
         signer: Signer,
         clock: Clock,
+        root: Path = Path(),
         budget_seconds: float = BUDGET_SECONDS,
         call_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
-        self._place: Place = place_of(url)
+        self._place: Place = place_of(url, root)
         self._signer = signer
         self._clock = clock
         self._budget_seconds = budget_seconds
@@ -115,6 +120,7 @@ class GitLedger:
                 snapshot = self._newest(model, write.patience)
                 if self._has_landed(write, snapshot):
                     return snapshot
+                write.patience.check()
                 change = decide(snapshot)
                 if change is None:
                     return snapshot
@@ -146,7 +152,8 @@ class GitLedger:
             event_path(made.event.seq): chain.event_file(made.event, [signature] if signature else []),
             chain.HEAD_PATH: chain.head_file(made.head),
         }
-        message = f"{made.event.kind} {made.event.seq}\n\n{made.event.id}\n"
+        kind = "".join(filter(str.isprintable, made.event.kind))
+        message = f"{kind} {made.event.seq}\n\n{made.event.id}\n"
         seconds = int(self._clock.now().timestamp())
         return self._place.objects.write_commit(snapshot.commit, files, message, seconds)
 
@@ -238,14 +245,24 @@ class _Patience:
         self._end = time.monotonic() + budget_seconds
         self._pause_seconds = FIRST_PAUSE_SECONDS
         self._failed_connections = 0
-        self._lost: MmcicdError | None = None
+        self._lost = False
+        self._last: MmcicdError | None = None
 
     def call(self, longest_seconds: float) -> float:
         """The time that the next call of git may take."""
-        return max(0.1, min(longest_seconds, self._end - time.monotonic()))
+        return min(longest_seconds, max(LAST_CALL_SECONDS, self._end - time.monotonic()))
 
     def connected(self) -> None:
         self._failed_connections = 0
+
+    def check(self) -> None:
+        """Before another attempt.
+
+        Raises:
+            OutsideFailed: there is no time left.
+        """
+        if self._last is not None and time.monotonic() >= self._end:
+            raise self._out_of_time(self._last) from self._last
 
     def after_read(self, error: OutsideFailed) -> None:
         """Wait before another try.
@@ -255,33 +272,33 @@ class _Patience:
         """
         self._failed_connections += 1
         # With a lost answer open, the only way to know is to go on asking.
-        if not error.retryable or (self._failed_connections >= CONNECTION_TRIES and self._lost is None):
+        if not error.retryable or (self._failed_connections >= CONNECTION_TRIES and not self._lost):
             raise error
-        self._wait(error)
+        self._last = error
+        self.check()
+        self._wait()
 
     def after_push(self, answer: Answer) -> None:
-        """Wait before deciding again.
+        """Wait before looking and deciding again.
 
         Raises:
-            MmcicdError: the write was refused for good, or there is no time left.
+            MmcicdError: the write was refused for good.
         """
+        self._last = answer.error()
         if answer.kind not in {Kind.MOVED, Kind.NETWORK}:
-            raise answer.error()
-        if answer.kind is Kind.NETWORK:
-            self._lost = answer.error()
-        self._wait(answer.error())
+            raise self._last
+        self._lost = self._lost or answer.kind is Kind.NETWORK
+        self._wait()
 
-    def _wait(self, error: MmcicdError) -> None:
-        if time.monotonic() >= self._end:
-            raise self._out_of_time(error) from error
+    def _wait(self) -> None:
         pause = random.uniform(0, self._pause_seconds)
         self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS)
         self._clock.sleep(min(pause, max(0.0, self._end - time.monotonic())))
 
     def _out_of_time(self, error: MmcicdError) -> OutsideFailed:
-        known = "nothing was written" if self._lost is None else "whether it was written is not known"
+        known = "whether it was written is not known" if self._lost else "nothing was written"
         return OutsideFailed(
-            f"the ledger gave no final answer within {self._budget_seconds:.0f} s; {known}",
+            f"the ledger gave no final answer within {self._budget_seconds:g} s; {known}",
             where=error.where,
             why=error.why,
             fix="run the same command again: it finds what was written and goes on from there",

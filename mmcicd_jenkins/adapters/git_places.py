@@ -6,7 +6,6 @@ each other, so a stopped process that holds one delays the others and never lets
 """
 
 import contextlib
-import fcntl
 import os
 import secrets
 import shutil
@@ -18,17 +17,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from mmcicd_jenkins.adapters.file_lock import cannot_write, take
 from mmcicd_jenkins.adapters.git_answers import Answer, Kind, redact
 from mmcicd_jenkins.adapters.git_cli import TIMEOUT_SECONDS, Git
 from mmcicd_jenkins.adapters.git_objects import Objects
-from mmcicd_jenkins.errors import InputError, OutsideFailed
+from mmcicd_jenkins.errors import InputError, MmcicdError
 
 # A living git holds the lock of a branch for milliseconds; ours hold a file lock meanwhile as well.
 STALE_LOCK_SECONDS = 5.0
 # How long a writer lets another one finish before it tries its luck.
-TURN_SECONDS = 3.0
+TURN_SECONDS = 2.0
 SWAP_TURN_SECONDS = 10.0
-_POLL_SECONDS = 0.01
 
 
 class Place(Protocol):
@@ -59,8 +58,8 @@ def is_local(url: str) -> bool:
     return not colon or "/" in before_colon
 
 
-def place_of(url: str) -> Place:
-    """The place behind `ledger.url`.
+def place_of(url: str, root: Path) -> Place:
+    """The place behind `ledger.url`; `root` is the folder that a relative path starts from.
 
     Raises:
         InputError: the address is empty or looks like an option.
@@ -70,7 +69,7 @@ def place_of(url: str) -> Place:
             f"{redact(url)!r} is not the address of a git repository", fix="set ledger.url in mmcicd.yaml"
         )
     if is_local(url):
-        return LocalPlace(Path(url.removeprefix("file://")))
+        return LocalPlace(root / url.removeprefix("file://"))
     return RemotePlace(url)
 
 
@@ -101,7 +100,7 @@ class LocalPlace:
             self._opened = (git, Objects(git))
         return self._opened
 
-    def _not_a_ledger(self, answer: Answer) -> Exception:
+    def _not_a_ledger(self, answer: Answer) -> MmcicdError:
         if answer.kind not in {Kind.DONE, Kind.NO_REPOSITORY}:
             return answer.error()
         return InputError(
@@ -140,7 +139,7 @@ class LocalPlace:
             aside = self._path.with_name(f".{self._path.name}.{secrets.token_hex(6)}")
             aside.mkdir(mode=0o777)
         except OSError as e:
-            raise _cannot_write(self._path, e) from e
+            raise cannot_write(self._path, e) from e
         try:
             git = Git(aside, where=str(self._path))
             git.run("init", "--quiet", "--bare", "--template=", "--", ".")
@@ -158,7 +157,7 @@ class LocalPlace:
             yield
 
     def swap(self, branch: str, old: str, new: str, timeout_seconds: float) -> Answer:
-        with self._lock(branch, "lock", min(SWAP_TURN_SECONDS, timeout_seconds)) as lock:
+        with self._lock(branch, "swap", min(SWAP_TURN_SECONDS, timeout_seconds)) as lock:
             if lock is not None:
                 self._clear_stale_lock(branch)
             return self._git().try_run(
@@ -181,40 +180,14 @@ class LocalPlace:
     @contextmanager
     def _lock(self, branch: str, name: str, patience_seconds: float) -> Iterator[int | None]:
         """The descriptor of a file lock; None when its owner did not let go in time."""
-        folder = self._git().folder / "mmcicd"
+        path = self._git().folder / "mmcicd" / f"{branch.rpartition('/')[2]}.{name}"
         try:
-            folder.mkdir(exist_ok=True)
-            descriptor = os.open(
-                folder / f"{branch.rpartition('/')[2]}.{name}", os.O_RDWR | os.O_CREAT, 0o666
-            )
+            path.parent.mkdir(exist_ok=True)
+            file = path.open("ab")
         except OSError as e:
-            raise _cannot_write(folder, e) from e
-        try:
-            yield descriptor if _acquire(descriptor, patience_seconds) else None
-        finally:
-            os.close(descriptor)
-
-
-def _acquire(descriptor: int, patience_seconds: float) -> bool:
-    end = time.monotonic() + patience_seconds
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= end:
-                return False
-            time.sleep(_POLL_SECONDS)
-        else:
-            return True
-
-
-def _cannot_write(path: Path, error: OSError) -> OutsideFailed:
-    return OutsideFailed(
-        "the ledger cannot be written there",
-        where=str(path),
-        why=error.strerror or str(error),
-        fix="make the folder writable for this user, free some space, or set ledger.url to another path",
-    )
+            raise cannot_write(path, e) from e
+        with file:
+            yield file.fileno() if take(file, patience_seconds) else None
 
 
 class RemotePlace:
@@ -238,9 +211,10 @@ class RemotePlace:
             try:
                 folder = Path(tempfile.mkdtemp(prefix="mmcicd-ledger-"))
             except OSError as e:
-                raise _cannot_write(Path(tempfile.gettempdir()), e) from e
-            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+                raise cannot_write(Path(tempfile.gettempdir()), e) from e
             git = Git(folder, bare=True, where=self._url)
+            # Not this object's end: a reader of the objects may outlive it.
+            weakref.finalize(git, shutil.rmtree, folder, ignore_errors=True)
             Git(folder).run("init", "--quiet", "--bare", "--template=", "--", ".")
             self._clone = (git, Objects(git))
         return self._clone
@@ -281,7 +255,6 @@ class RemotePlace:
     def swap(self, branch: str, old: str, new: str, timeout_seconds: float) -> Answer:
         return self._opened()[0].try_run(
             "push",
-            "--porcelain",
             "--no-verify",
             "--no-signed",
             f"--force-with-lease={branch}:{old}",

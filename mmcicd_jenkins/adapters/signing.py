@@ -174,6 +174,13 @@ def make_key(root: Path, private_key: Path, *, zone: str, comment: str) -> MadeK
     """
     if zone not in ZONES:
         raise InputError(f"{zone!r} is not a zone", fix=f"use one of {', '.join(ZONES)}")
+    if private_key.resolve().is_relative_to(root.resolve()):
+        raise InputError(
+            "a private key may not lie in the repository",
+            where=str(private_key),
+            why="the next git add would publish it",
+            fix=f"{KEY_VARIABLE}=~/.config/mmcicd-jenkins/signing.pem, or leave it out",
+        )
     trusted = read_trusted(root)
     made = _write_new_private(private_key)
     raw = _load_private(private_key).public_key().public_bytes_raw()

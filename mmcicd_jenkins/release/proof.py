@@ -67,6 +67,7 @@ class Break:
     commit: str
     place: str
     what: str
+    fix: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +113,8 @@ class _Prover:
     def __post_init__(self) -> None:
         self.head = Head(model=self.model, last=GENESIS)
 
-    def broken(self, place: str, what: str) -> None:
-        self.breaks.append(Break(commit=self.commit, place=place, what=what))
+    def broken(self, place: str, what: str, fix: str = "") -> None:
+        self.breaks.append(Break(commit=self.commit, place=place, what=what, fix=fix))
 
     def step(self, step: Step) -> None:
         self.commit = step.commit
@@ -254,7 +255,11 @@ class _Prover:
                 event_path(self.witness[0]), f"was witnessed, but the history ends at event {self.head.seq}"
             )
         if self.trust.required and self.events and not self._vouched():
-            self.broken("", f"no event is signed, although keys of zone {self.trust.zone} are trusted")
+            self.broken(
+                event_path(self.head.seq),
+                f"no event is signed, although keys of zone {self.trust.zone} are trusted",
+                "the next event that a trusted key signs vouches for all before it: run, promote or rollback",
+            )
         return Proof(
             model=self.model,
             events=self.events,
