@@ -56,9 +56,9 @@ def explain(loaded: Loaded, key: str) -> tuple[Explained, ...]:
         UsageError: there is no such key; names the nearest one.
     """
     path = _path(key, loaded)
-    found = tuple(_all(loaded, path))
+    found = tuple(_all(loaded, path)) if path or not key else ()
     if not found:
-        known = [dotted(p) for p in _paths(loaded.complete, ())]
+        known = [e.key for e in _all(loaded, ())] + [dotted(p) for p in _paths(loaded.complete, ())]
         near = nearest(key, known)
         fix = f"did you mean {near}?" if near else "list all keys with: mmcicd-jenkins config explain"
         raise UsageError(f"there is no key {key!r}", fix=fix)

@@ -16,6 +16,8 @@ from mmcicd_jenkins.errors import Problem
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32
+# Far beyond any configuration; each value costs a mark.
+MAX_VALUES = 20_000
 # More mistakes than anybody reads; a hostile file could make one for every byte.
 MAX_PROBLEMS = 100
 
@@ -143,15 +145,15 @@ class _Builder:
             self.complain(
                 path,
                 mark,
-                f"the key `{text}` stands here twice",
+                f"the key `{_short(text)}` stands here twice",
                 f"the first is on line {first.line}: keep one",
             )
         elif ambiguous:
             self.complain(
                 path,
                 mark,
-                f"the key `{text}` can be read as something else than text",
-                f'write it in quotes: "{text}":',
+                f"the key `{_short(text)}` can be read as something else than text",
+                f'write it in quotes: "{_short(text)}":',
             )
         top.key = text
         self.keys.setdefault(path, mark)
@@ -215,7 +217,7 @@ def _build(builder: _Builder, text: str) -> None:
     try:
         for event in yaml.parse(text, Loader=loader):
             _take(builder, event)
-            if builder.full or len(builder.stack) > MAX_DEPTH:
+            if builder.full or len(builder.stack) > MAX_DEPTH or len(builder.values) > MAX_VALUES:
                 break
     except _Stop:
         return
@@ -226,6 +228,10 @@ def _build(builder: _Builder, text: str) -> None:
     except (yaml.YAMLError, ValueError, RecursionError) as e:
         builder.complain(
             (), Mark(1, 1, 1), f"this is not YAML: {str(e).splitlines()[0]}", "correct the syntax"
+        )
+    if len(builder.values) > MAX_VALUES:
+        builder.complain(
+            (), Mark(1, 1, 1), f"more than {MAX_VALUES:,} values", "move data out of the configuration"
         )
     if len(builder.stack) > MAX_DEPTH:
         path = builder.stack[-1].path
@@ -264,14 +270,14 @@ def _take_node(builder: _Builder, event: Any) -> None:
         builder.complain(
             builder.path(),
             mark,
-            f"`&{event.anchor}` is an anchor",
+            f"`&{_short(event.anchor)}` is an anchor",
             "delete it; anchors and aliases are not read",
         )
     if event.tag:
         builder.complain(
             builder.path(),
             mark,
-            f"`{event.tag}` is a tag",
+            f"`{_short(event.tag)}` is a tag",
             "delete it; write text in quotes and numbers without",
         )
     if isinstance(event, yaml.ScalarEvent):
@@ -288,7 +294,7 @@ def _take_node(builder: _Builder, event: Any) -> None:
 def _take_alias(builder: _Builder, event: Any) -> None:
     mark = _mark(builder, event)
     what, fix = (
-        f"`*{event.anchor}` refers to an anchor",
+        f"`*{_short(event.anchor)}` refers to an anchor",
         "write the value out; anchors and aliases are not read",
     )
     builder.complain(builder.path(), mark, what, fix)
@@ -307,15 +313,21 @@ def _take_scalar(builder: _Builder, text: str, mark: Mark, *, plain: bool) -> No
         builder.take_key(text, mark, ambiguous=plain and not isinstance(value, str))
         return
     if isinstance(value, float) and not math.isfinite(value):
-        builder.complain(builder.path(), mark, f"`{text}` is not a finite number", "write an ordinary number")
+        builder.complain(
+            builder.path(), mark, f"`{_short(text)}` is not a finite number", "write an ordinary number"
+        )
     elif isinstance(value, int) and abs(value) > _LARGEST:
         builder.complain(
             builder.path(),
             mark,
-            f"`{text}` has more digits than a number keeps",
-            f'write it in quotes: "{text}"',
+            f"`{_short(text)}` has more digits than a number keeps",
+            f'write it in quotes: "{_short(text)}"',
         )
     builder.put(value, mark, text)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "..."
 
 
 def scalar(text: str) -> str | int | float | bool | None:
@@ -349,7 +361,7 @@ _SENTENCES = (
     ("mapping values are not allowed", "a colon is not expected here", "put a text that contains `: ` in quotes, or check the indentation"),
     ("could not find expected ':'", "a colon is missing after this key", "write KEY: VALUE"),
     ("end of stream", "a quote, bracket or brace is not closed", "close it"),
-    ("while scanning a quoted scalar", "this quoted text is not closed or has a wrong escape", "close the quote; in double quotes write \\\\ for a backslash"),
+    ("quoted scalar", "this quoted text is not closed or has a wrong escape", "close the quote; in double quotes write \\\\ for a backslash"),
     ("while scanning a double-quoted scalar", "this quoted text has a wrong escape", "write \\\\ for a backslash, or use single quotes"),
     ("while parsing a flow", "a comma or a closing bracket is missing", "write [a, b] or {key: value}"),
     ("while parsing a block", "the indentation does not fit the lines above", "give all keys of one mapping the same indentation"),

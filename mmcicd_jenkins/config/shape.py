@@ -33,12 +33,29 @@ class Findings:
     broken: list[KeyPath] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether nobody would read one more."""
+        return len(self.problems) >= MAX_PROBLEMS
+
     def add(
-        self, path: KeyPath, what: str, fix: str, *, column: int = 0, width: int = 0, on_key: bool = False
+        self,
+        path: KeyPath,
+        what: str,
+        fix: str,
+        *,
+        column: int = 0,
+        width: int = 0,
+        on_key: bool = False,
+        on_name: bool = False,
     ) -> None:
-        """Note a mistake, unless its value, a parent or a part of it is broken: it would only be an echo."""
-        if not any(_related(path, known) for known in self.broken):
-            self.problems.append(self._problem(path, what, fix, column, width, on_key))
+        """Note a mistake, unless its value, a parent or a part of it is broken: it would only be an echo.
+
+        With `on_name` the mistake is in the name itself, whatever is wrong inside.
+        """
+        inside = (known for known in self.broken if not on_name or len(known) <= len(path))
+        if not self.is_full and not any(_related(path, known) for known in inside):
+            self.problems.append(self._problem(path, what, fix, column, width, on_key or on_name))
 
     def add_broken(
         self, path: KeyPath, what: str, fix: str, *, column: int = 0, width: int = 0, on_key: bool = False
@@ -54,7 +71,7 @@ class Findings:
     def _problem(self, path: KeyPath, what: str, fix: str, column: int, width: int, on_key: bool) -> Problem:
         if path not in self.document.values and path[:-1] in self.document.texts:
             path = path[:-1]  # a text that stands alone for its section is called by the key that people see
-        said = f"{dotted(path)}: {what}" if path else what
+        said = f"{_short(dotted(path))}: {what}" if path else what
         outside = self.overrides.get(path)
         if outside:
             name, text = outside
@@ -68,6 +85,10 @@ class Findings:
         return self.document.problem(mark, said, fix)
 
 
+def _short(key: str) -> str:
+    return key if len(key) <= 120 else key[:117] + "..."
+
+
 def _related(one: KeyPath, other: KeyPath) -> bool:
     shorter = min(len(one), len(other))
     return one[:shorter] == other[:shorter]
@@ -75,6 +96,8 @@ def _related(one: KeyPath, other: KeyPath) -> bool:
 
 def check_shape(plain: object, findings: Findings) -> FileSection | None:
     """The checked file, wrong values replaced; None when nothing can be said about it."""
+    if () in findings.broken:
+        return None
     if not isinstance(plain, dict):
         if not findings.broken:
             got = "is empty" if plain is None else f"starts with {shown(plain)}"
@@ -93,6 +116,8 @@ def check_shape(plain: object, findings: Findings) -> FileSection | None:
         for mistake in sorted(mistakes, key=lambda m: m["type"] == "missing"):
             _say(mistake, unknown, findings)
             _repair(tree, _path(mistake), mistake["type"])
+        if findings.is_full:
+            break
     return None
 
 
@@ -107,7 +132,9 @@ def _say(mistake: Any, unknown: Iterable[KeyPath], findings: Findings) -> None:
         findings.add_broken(path, *_unknown(path), on_key=True)
     elif mistake["type"] == "missing":
         near = (u for u in unknown if u[:-1] == path[:-1] and nearest(str(u[-1]), [str(path[-1])]))
-        if next(near, None) is None:
+        if next(near, None) is not None:
+            findings.broken.append(path)  # written, with a typo that is told already
+        else:
             entry = catalogue.find(path)
             example = entry.example if entry else "..."
             findings.add_broken(
@@ -117,7 +144,8 @@ def _say(mistake: Any, unknown: Iterable[KeyPath], findings: Findings) -> None:
         facts = mistake["ctx"]
         findings.add_broken(path, facts["what"], facts["fix"], column=facts["column"], width=facts["width"])
     else:
-        findings.add_broken(path, *_wrong(mistake, path, findings.document))
+        on_key = mistake["input"] is None
+        findings.add_broken(path, *_wrong(mistake, path, findings.document), on_key=on_key)
 
 
 def _unknown(path: KeyPath) -> tuple[str, str]:
@@ -155,6 +183,7 @@ _LIMITS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "less_than": lambda c: f" < {c['lt']}",
     "less_than_equal": lambda c: f" ≤ {c['le']}",
 }
+_TEXT_OR_MAPPING = "text or a mapping"
 _ARTICLES = {
     "whole number": "a whole number",
     "number": "a number",
@@ -170,11 +199,11 @@ def _wrong(mistake: Any, path: KeyPath, document: Document) -> tuple[str, str]:
     value = mistake["input"]
     text = document.texts.get(path, "")
     limit = _LIMITS[mistake["type"]](mistake["ctx"]) if mistake["type"] in _LIMITS else ""
-    got = f"`{text}`" if text and not isinstance(value, str) else shown(value)
+    got = f"`{text[:40]}`" if text and not isinstance(value, str) else shown(value)
     what = f"expected {words}{limit}, got {got}"
     if mistake["type"] in {"too_short", "string_too_short"}:
         what = f"expected {words}, got an empty one"
-    if words == "text" and text and not isinstance(value, str):
+    if words in {"text", _TEXT_OR_MAPPING} and text and not isinstance(value, str):
         return what + _taken_for(value), f'put it in quotes: `{path[-1]}: "{text}"`'
     if value is None:
         return what, "write a value, or delete the key"
@@ -190,7 +219,7 @@ def _expected(kind: str, entry: catalogue.Key | None) -> str:
     if entry and not entry.container:
         words = words.removeprefix("list of ").rstrip("s") if words.startswith("list of ") else words
     if entry and entry.container == "" and entry.section:
-        words = "mapping"
+        words = _TEXT_OR_MAPPING if entry.section.shorthand else "mapping"
     if words.startswith("list "):
         words = "a " + words
     return _ARTICLES.get(words, words)

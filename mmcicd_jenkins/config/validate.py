@@ -44,7 +44,7 @@ def check_named(path: KeyPath, kind: str, findings: Findings) -> None:
         return
     near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-")
     fix = f"{_NAME_FIX}, for example `{near}`" if near else _NAME_FIX
-    findings.add(path, f"{name[:60]!r} cannot be the name of a {kind}", fix, on_key=True)
+    findings.add(path, f"{name[:60]!r} cannot be the name of a {kind}", fix, on_name=True)
 
 
 def _check_model(path: KeyPath, model: ModelSection, findings: Findings, root: Path) -> None:
