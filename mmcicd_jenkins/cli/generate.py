@@ -88,21 +88,19 @@ def command(
         begun = _example(root, example, model)
     else:
         begun = _from_answers(root, {"model": model, **answers}, yes=yes)
-    if not only_look:
-        _write_own_files(root, begun)
+    own = () if only_look else _write_own_files(root, begun)
     plan = _plan(root, begun, look_at_data=not only_look)
     if only_look:
         return _show(root, plan, diff=diff, as_json=as_json)
     disk.carry_out(root, plan.changing)
     _write_schema(root)
     disk.write_record(root, plan.record)
-    return _tell(root, plan, begun, as_json=as_json)
+    written = (*own, *plan.changing)
+    return _tell(root, plan, begun, written, as_json=as_json)
 
 
 def _refuse_answers(answers: dict[str, str | None]) -> None:
-    from mmcicd_jenkins.cli.questions import FLAGS
-
-    given = [FLAGS[name] for name, value in answers.items() if value is not None]
+    given = ["--" + name.replace("_", "-") for name, value in answers.items() if value is not None]
     if given:
         raise UsageError(
             f"{', '.join(given)} would change nothing",
@@ -146,10 +144,11 @@ def _address(root: Path, url: str) -> str:
     return url if "://" in url else str(root / url)
 
 
-def _write_own_files(root: Path, begun: Begun) -> None:
+def _write_own_files(root: Path, begun: Begun) -> tuple[Decision, ...]:
     present = disk.read_present(root, [file.path for file in begun.files])
-    plan = plan_update(begun.files, present, disk.read_record(root), disk.merge)
-    disk.carry_out(root, plan.changing)
+    own = plan_update(begun.files, present, Record(once=disk.read_record(root).once), disk.merge).changing
+    disk.carry_out(root, own)
+    return own
 
 
 def _plan(root: Path, begun: Begun, *, look_at_data: bool) -> UpdatePlan:
@@ -221,13 +220,14 @@ def _diff(root: Path, decision: Decision) -> str:
     return "\n".join(lines)
 
 
-def _tell(root: Path, plan: UpdatePlan, begun: Begun, *, as_json: bool) -> int:
+def _tell(root: Path, plan: UpdatePlan, begun: Begun, written: Sequence[Decision], *, as_json: bool) -> int:
     code = InputError.exit_code if plan.conflicts else 0
-    written = [file.path for file in begun.files]
-    written += [d.path for d in plan.changing if d.path not in written]
     if as_json:
-        steps = [{"path": d.path, "step": d.step, "reason": d.reason} for d in plan.decisions]
-        report.emit({"files": steps, "conflicts": [d.path for d in plan.conflicts], "exit_code": code})
+        told = {
+            d.path: {"path": d.path, "step": d.step, "reason": d.reason} for d in (*plan.decisions, *written)
+        }
+        conflicts = [d.path for d in plan.conflicts]
+        report.emit({"files": list(told.values()), "conflicts": conflicts, "exit_code": code})
         return code
     if plan.conflicts:
         raise InputError(
@@ -236,8 +236,8 @@ def _tell(root: Path, plan: UpdatePlan, begun: Begun, *, as_json: bool) -> int:
             why="both stand there now, between <<<<<<< and >>>>>>>",
             fix="keep what you want of them, remove the marks, then mmcicd-jenkins generate",
         )
-    if begun.files:
-        _tell_beginning(root, written, begun)
+    if begun.files and written:
+        _tell_beginning(root, [d.path for d in written], begun)
     else:
         _tell_update(plan)
     return code

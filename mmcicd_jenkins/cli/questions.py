@@ -20,16 +20,12 @@ from mmcicd_jenkins.release.names import check_name
 from mmcicd_jenkins.render.scaffold import Answers, model_name, source_name
 
 PROBLEMS: tuple[str, ...] = get_args(Problem)
-FLAGS = {
-    "model": "--model",
-    "train": "--train",
-    "data": "--data",
-    "label": "--label",
-    "group_by": "--group-by",
-    "evaluate": "--evaluate",
-}
-
 Look = Callable[[str, str], SourceFacts]
+
+
+def flag(name: str) -> str:
+    """The flag that answers a question."""
+    return "--" + name.replace("_", "-")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +106,7 @@ def _ask_data(talk: _Talk, root: Path, look: Look) -> tuple[str, SourceFacts]:
     while True:
         url = talk.answer("data", "Data", default)
         if not url:
-            raise UsageError("where is the data?", fix=f"{FLAGS['data']} PATH or URL")
+            raise UsageError("where is the data?", fix="--data PATH or URL")
         try:
             facts = look(url, "")
         except MmcicdError as e:
@@ -173,13 +169,13 @@ def _ask_problem(talk: _Talk, facts: SourceFacts, label: str) -> Problem:
     if value not in PROBLEMS and talk.terminal and not talk.given.yes:
         value = click.prompt("Kind of problem", type=click.Choice(PROBLEMS), err=True)
     if value not in PROBLEMS:
-        raise UsageError("what kind of problem is it?", fix=f"{FLAGS['evaluate']} " + "|".join(PROBLEMS))
+        raise UsageError("what kind of problem is it?", fix="--evaluate " + "|".join(PROBLEMS))
     return cast("Problem", value)
 
 
 def _refuse_missing(talk: _Talk) -> None:
     if talk.missing:
-        flags: Mapping[str, str] = {FLAGS[name]: guessed for name, guessed in talk.missing.items()}
+        flags: Mapping[str, str] = {flag(name): guessed for name, guessed in talk.missing.items()}
         raise UsageError(
             "this is no terminal, so flags must answer: " + ", ".join(flags),
             why="; ".join(f"{flag} would be {guessed!r}" for flag, guessed in flags.items()),

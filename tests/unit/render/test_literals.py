@@ -108,7 +108,7 @@ def test_yaml_leaves_calm_text_without_quotes() -> None:
 
 
 def test_shell_words_reach_the_command_unchanged() -> None:
-    words = [text for text in HOSTILE if "\0" not in text and text.isprintable() or "\n" in text]
+    words = [text for text in HOSTILE if ("\0" not in text and text.isprintable()) or "\n" in text]
     line = "printf '%s\\0' " + literals.shell(words)
 
     done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, check=True)

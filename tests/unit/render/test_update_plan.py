@@ -14,7 +14,9 @@ CLASH = b"one\ntwo\nthree\nfour\nV\n"
 PATH = "jenkins/churn.Jenkinsfile"
 
 
-def plan(new: bytes | None, mine: bytes | None, base: bytes | None, *, executable: bool = False) -> UpdatePlan:
+def plan(
+    new: bytes | None, mine: bytes | None, base: bytes | None, *, executable: bool = False
+) -> UpdatePlan:
     files = [] if new is None else [Generated(path=PATH, content=new, executable=executable)]
     present = {} if mine is None else {PATH: Present(content=mine)}
     record = Record() if base is None else Record(managed={PATH: base})
