@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from mmcicd_jenkins.errors import CommandFailed, ConfigInvalid, MmcicdError, Problem
+from mmcicd_jenkins.config.problems import render_problem
+from mmcicd_jenkins.errors import CommandFailed, ConfigInvalid, MmcicdError
 
 
 def say(text: str = "") -> None:
@@ -34,7 +35,7 @@ def failed(error: MmcicdError, *, as_json: bool) -> int:
         return error.exit_code
     if isinstance(error, ConfigInvalid):
         for problem in error.problems:
-            say(problem_text(problem))
+            say(render_problem(problem))
         return error.exit_code
     say(f"{click.style('error', fg='red', bold=True)}: {error.what}")
     for label in ("where", "why", "fix"):
@@ -46,19 +47,6 @@ def failed(error: MmcicdError, *, as_json: bool) -> int:
         for line in error.last_lines:
             say(f"    {line}")
     return error.exit_code
-
-
-def problem_text(problem: Problem) -> str:
-    """A mistake with its line, a caret below it and the fix."""
-    number = str(problem.line)
-    margin = " " * (len(number) + 2)
-    caret = " " * (problem.column - 1) + "^" * max(1, problem.width)
-    lines = [f"{problem.where}: {problem.what}"]
-    if problem.excerpt:
-        lines += [f"  {number} | {problem.excerpt}", f"{margin} | {caret}"]
-    if problem.fix:
-        lines.append(f"  fix: {problem.fix}")
-    return "\n".join(lines)
 
 
 def bug(error: Exception, *, as_json: bool) -> int:
