@@ -188,12 +188,16 @@ class SourceFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """A source divided: what training may see (under the data directory) and what it never sees."""
+    """A source divided: what training may see (under the data directory) and what it never sees.
+
+    `warning` is a sentence when the shares are far from what was asked.
+    """
 
     train: Path
     test: Path | None
     train_rows: int
     test_rows: int
+    warning: str = ""
 
 
 class DataSources(Protocol):
@@ -202,8 +206,10 @@ class DataSources(Protocol):
     def look(self, url: str, label: str = "") -> SourceFacts:
         """Read the source where it is and describe it."""
 
-    def fetch(self, url: str, digest: str, progress: Callable[[int, int], None]) -> Path:
-        """The bytes with exactly `digest`, from the cache or the source.
+    def fetch(
+        self, url: str, digest: str, progress: Callable[[int, int], None], version: str = ""
+    ) -> Path:
+        """The bytes with exactly `digest`, from the cache or the source; `version` is the lock's.
 
         Raises:
             IntegrityFailed: the source holds other bytes and the old ones are nowhere.

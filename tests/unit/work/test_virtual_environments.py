@@ -176,7 +176,10 @@ def test_requirements_that_cannot_be_read(
 )
 def test_whose_fault_a_failure_is(project: Path, tmp_path: Path, text: str, kind: type, told: str) -> None:
     (project / "broken").mkdir()
-    (project / "broken" / "setup.py").write_text("raise SystemExit('no compiler')")
+    (project / "broken" / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    (project / "broken" / "backend.py").write_text("raise SystemExit('no compiler')")
     with pytest.raises(kind) as caught:
         environments(tmp_path).ensure(write(project, text), lambda _: None)
     assert told in caught.value.what
