@@ -180,7 +180,7 @@ class OciLayoutStore:
         config = read_manifest(content, where)[1]
         if config.size > LARGEST_MANIFEST:
             raise malformed(where, f"its config has {config.size} bytes")
-        return read_artifact(manifest.digest, content, self.read(config), where)
+        return read_artifact(manifest, content, self.read(config), where)
 
 
 def _tagged(entries: Sequence[dict[str, Any]], tag: str) -> dict[str, Any] | None:

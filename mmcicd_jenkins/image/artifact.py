@@ -114,15 +114,21 @@ def read_manifest(
     return kind, config, tuple(read_descriptor(layer, where) for layer in layers), annotations
 
 
-def read_artifact(digest: str, manifest: bytes, config: bytes, where: str) -> Artifact:
-    """The artifact whose manifest and config these are.
+def read_artifact(named: Descriptor, manifest: bytes, config: bytes, where: str) -> Artifact:
+    """The artifact whose manifest (`named`) and config these are.
 
     Raises:
         IntegrityFailed: they cannot be read.
     """
-    kind, _, layers, annotations = read_manifest(manifest, where)
+    kind, config_named, layers, annotations = read_manifest(manifest, where)
     return Artifact(
-        digest=digest, kind=kind, document=json_object(config, where), layers=layers, annotations=annotations
+        digest=named.digest,
+        kind=kind,
+        document=json_object(config, where),
+        layers=layers,
+        annotations=annotations,
+        manifest=Descriptor(media_type=MANIFEST, digest=named.digest, size=named.size),
+        config=config_named,
     )
 
 

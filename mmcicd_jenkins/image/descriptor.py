@@ -53,13 +53,18 @@ class ModelLayers:
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """A stored manifest: `digest` of the manifest, `kind` its artifactType, `document` its config as JSON."""
+    """A stored manifest: `digest` of the manifest, `kind` its artifactType, `document` its config as JSON.
+
+    `manifest` and `config` name the two documents as bytes, for whoever needs them as they were stored.
+    """
 
     digest: str
     kind: str
     document: Mapping[str, object]
     layers: tuple[Descriptor, ...]
     annotations: Mapping[str, str] = field(default_factory=dict)
+    manifest: Descriptor | None = None
+    config: Descriptor | None = None
 
     def file(self, name: str) -> Descriptor | None:
         """The layer whose title annotation is `name`."""

@@ -5,14 +5,14 @@ The image says what TF Serving's own image says (MODEL_NAME, MODEL_BASE_PATH, po
 `check` asserts what must hold of any image made here or elsewhere.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from mmcicd_jenkins.errors import IntegrityFailed
 from mmcicd_jenkins.image.artifact import is_digest, json_bytes, json_object, read_manifest
-from mmcicd_jenkins.image.descriptor import CONFIG, LAYER, MANIFEST, Descriptor, Layer, ModelLayers
+from mmcicd_jenkins.image.descriptor import CONFIG, LAYER, MANIFEST, Artifact, Descriptor, Layer, ModelLayers
 from mmcicd_jenkins.image.digest import digest_bytes
 from mmcicd_jenkins.image.tar import MODELS
 
@@ -33,6 +33,13 @@ class BaseImage:
     config: bytes = b""
     manifest: bytes = b""
     name: str = ""
+
+    @classmethod
+    def of(cls, found: Artifact, read: Callable[[Descriptor], bytes], name: str) -> Self:
+        """The base that a store found; `read` is the store's, `name` is what people call it."""
+        if found.manifest is None or found.config is None:
+            raise _broken("the base image has no config")
+        return cls(config=read(found.config), manifest=read(found.manifest), name=name)
 
 
 @dataclass(frozen=True, kw_only=True)

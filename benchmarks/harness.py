@@ -1,0 +1,107 @@
+"""What every benchmark shares: alternating runs of two commands, their times and peak memory, one object at the end.
+
+Both contenders are child processes of one parent, run turn by turn on the same bytes, so that what disturbs the
+machine disturbs both. This module imports nothing heavy: on Linux a child's peak memory is never less than what
+its parent had when it started it.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """`command(run)` is what to run the given time; `clean(run)` removes what it left, outside the clock."""
+
+    name: str
+    version: str
+    command: Callable[[int], Sequence[str]]
+    clean: Callable[[int], None] = lambda _: None
+
+
+@dataclass(kw_only=True)
+class Samples:
+    seconds: list[float] = field(default_factory=list)
+    peak_rss_mb: list[float] = field(default_factory=list)
+
+    def to_json(self, contender: Contender) -> dict[str, object]:
+        return {
+            "name": contender.name,
+            "version": contender.version,
+            "median_s": round(statistics.median(self.seconds), 4),
+            "min_s": round(min(self.seconds), 4),
+            "max_s": round(max(self.seconds), 4),
+            "peak_rss_mb": round(max(self.peak_rss_mb), 1),
+        }
+
+
+def measure(command: Sequence[str]) -> tuple[float, float]:
+    """Seconds and peak memory in MB of a command, its own children left out.
+
+    Raises:
+        SystemExit: it failed; a benchmark of something broken is worth nothing.
+    """
+    begin = time.perf_counter()
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    seconds = time.perf_counter() - begin
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {child.returncode}")
+    return seconds, usage.ru_maxrss / 1024
+
+
+def alternate(contenders: Sequence[Contender], runs: int) -> list[Samples]:
+    """Run each contender `runs` times, turn by turn, after one round that does not count."""
+    samples = [Samples() for _ in contenders]
+    for run in range(runs + 1):
+        for contender, kept in zip(contenders, samples, strict=True):
+            seconds, peak = measure(contender.command(run))
+            contender.clean(run)
+            if run:
+                kept.seconds.append(seconds)
+                kept.peak_rss_mb.append(peak)
+    return samples
+
+
+def ratio_of(ours: Samples, peer: Samples) -> float:
+    return round(statistics.median(ours.seconds) / statistics.median(peer.seconds), 3)
+
+
+def python_version() -> str:
+    return f"Python {platform.python_version()}"
+
+
+def our_version() -> str:
+    return importlib.metadata.version("mmcicd-jenkins")
+
+
+def tell(result: dict[str, object], as_json: bool) -> None:
+    """Print the one object, or one line for a person."""
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    verdict = "met" if result["met"] else "missed"
+    print(
+        f"{result['name']}: {result['what']}, {result['size']}: ratio {result['ratio']} ({result['goal']}): {verdict}"
+    )
+
+
+def options(what: str, arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """`--smoke` shows that it runs, `--json` prints the object, `--runs` counts rounds, `--folder` is where to work."""
+    parser = argparse.ArgumentParser(description=what)
+    parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--runs", type=int, default=0)
+    parser.add_argument("--folder", type=Path, default=None)
+    return parser.parse_args(sys.argv[1:] if arguments is None else arguments)
