@@ -59,6 +59,12 @@ def diff_releases(left: Release, right: Release) -> ReleaseDiff:
     )
 
 
+def compare(left: Release, right: Release) -> tuple[tuple[str, str, str, str], ...]:
+    """Rows for a terminal: name, left, right, change. All metrics, then the inputs that differ."""
+    diff = diff_releases(left, right)
+    return tuple((d.name, d.left, d.right, d.change) for d in (*diff.metrics, *diff.inputs))
+
+
 def diff_markdown(diff: ReleaseDiff) -> str:
     """Two Markdown tables."""
     head = ("", diff.left, diff.right)

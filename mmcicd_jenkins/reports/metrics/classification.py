@@ -101,8 +101,9 @@ class BinaryTally(_Classification):
         labels, scores, groups = self._usable(labels.astype(np.int64), scores.reshape(-1), groups)
         self.counts.add(labels, (scores >= self.threshold).astype(np.int64), groups)
         self.ranking.add(labels, scores, groups)
-        apart = np.abs(labels.astype(np.float32) - scores)
-        self.probabilities.add_losses(1 - apart, apart * apart, groups)
+        chosen = np.where(labels == 1, scores, 1 - scores)
+        apart = 1 - chosen
+        self.probabilities.add_losses(chosen, apart * apart, groups)
         self.probabilities.add_calibration(labels, scores, groups)
 
     def measures(self, group: int = 0) -> dict[str, Measure]:
@@ -181,9 +182,10 @@ class MultilabelTally(_Classification):
         )
         self.wrong_flags = added(self.wrong_flags, _whole(count_weights(groups, wrong, size)))
         width = scores.shape[1]
-        apart = np.abs(labels.astype(np.float32) - scores).reshape(-1)
+        chosen = np.where(labels, scores, 1 - scores).reshape(-1)
+        apart = 1 - chosen
         each = None if groups is None else np.repeat(groups, width)
-        self.probabilities.add_losses(1 - apart, apart * apart, each)
+        self.probabilities.add_losses(chosen, apart * apart, each)
         self.probabilities.add_calibration(labels.reshape(-1).astype(np.int64), scores.reshape(-1), each)
 
     def merge(self, other: Self) -> None:

@@ -65,7 +65,10 @@ class RegressionTally:
         rows, usable, non_zero = (int(a[group]) for a in (self.rows, self.usable, self.non_zero))
         total = {name: float(self.sums[name][group]) for name in _SUMS}
         mse = ratio(total["squared"], usable)
-        explained = ratio(total["squared"], float(self.spread[group]))
+        # Equal values leave a spread that is rounding of their mean alone.
+        rounding = usable * (8 * np.finfo(float).eps * float(self.mean[group])) ** 2
+        spread = float(self.spread[group])
+        explained = ratio(total["squared"], spread) if spread > rounding else None
         values = {
             "mae": ratio(total["absolute"], usable),
             "mse": mse,
