@@ -228,6 +228,13 @@ def _refuse_unsafe(path: str, url: str) -> None:
 
 def told(error: Exception, url: str) -> MmcicdError:
     """Whatever a storage library raised, in our words."""
+    cause = error.__cause__
+    if (
+        isinstance(error, FileNotFoundError)
+        and isinstance(cause, Exception)
+        and getattr(cause, "status", 0) != 404
+    ):
+        return told(cause, url)  # fsspec says "not found" for every answer of a web server, and for none
     where, why = redacted(url), _first_line(error)
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return InputError("there is no such data source", where=where, why=why, fix="correct the address")
