@@ -117,6 +117,10 @@ def _check_inputs(signature: Signature, feeds: Mapping[str, Array]) -> None:
             f" Sent extra: {{{','.join(sorted(given - wanted))}}}."
             f" Missing but required: {{{','.join(sorted(wanted - given))}}}."
         )
+    for name, array in feeds.items():
+        found = "string" if array.dtype == object else array.dtype.name
+        if found != signature.dtypes[name]:
+            raise invalid(f"Expects {name} to be {signature.dtypes[name]} but {found} is provided")
 
 
 def _note(asked: Asked, answers: Mapping[str, Array]) -> None:

@@ -68,6 +68,12 @@ class Models:
         with self._lock:
             return name in self._workers
 
+    def newest(self, name: str) -> int | None:
+        """The version that a request without version would reach."""
+        with self._lock:
+            worker = self._workers.get(name)
+        return max(worker.versions.state().serving, default=None) if worker is not None else None
+
     @contextmanager
     def hold(self, name: str, version: int | None = None, label: str | None = None) -> Iterator[Servable]:
         """A servable that stays loaded inside the block.

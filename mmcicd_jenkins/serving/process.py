@@ -4,24 +4,19 @@ It ends on SIGTERM or SIGINT: no new connections, what runs is answered, models 
 """
 
 import asyncio
-import logging
-import logging.handlers
 import os
 import signal
 import socket
 import threading
-import time
-from pathlib import Path
 from typing import Any
 
 from mmcicd_jenkins.errors import InputError, MmcicdError, OutsideFailed
-from mmcicd_jenkins.release.desired import LOG, Actual, Desired, Listening
+from mmcicd_jenkins.release.desired import Actual, Desired, Listening
+from mmcicd_jenkins.serving.event_log import open_log
 from mmcicd_jenkins.serving.state import StateDirectory
 
 # How soon a changed desired state is seen.
 POLL_SECONDS = 0.1
-# Two files of a megabyte: about ten thousand events.
-LOG_BYTES, LOG_FILES = 2**20, 1
 # How long requests may run on after SIGTERM: TF Serving's REST timeout.
 GRACE_SECONDS = 30.0
 
@@ -31,7 +26,7 @@ class Server:
 
     def __init__(self, state: StateDirectory) -> None:
         self._state = state
-        self._log = _logger(state.root)
+        self._log = open_log(state.root)
         self._problem = ""
 
     def run(self) -> None:
@@ -162,17 +157,3 @@ def port_taken(desired: Desired, port: int, key: str) -> OutsideFailed:
         why="another program listens there, or this machine does not own the address or the port number",
         fix=f"stop that program, or set {setting} to a free port",
     )
-
-
-def _logger(root: Path) -> logging.Logger:
-    handler = logging.handlers.RotatingFileHandler(
-        root / LOG, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8"
-    )
-    formatter = logging.Formatter("%(asctime)sZ %(process)d %(message)s", "%Y-%m-%dT%H:%M:%S")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    logger = logging.getLogger("mmcicd_jenkins.serving")
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    logger.addHandler(handler)
-    return logger

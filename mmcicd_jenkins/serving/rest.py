@@ -89,6 +89,7 @@ class RestApi:
 
     async def _read(self, request: web.BaseRequest, held: AsyncExitStack) -> bytes:
         """The body, unzipped and bounded. `held` is what a large one keeps others from until it is answered."""
+        await self._greet(request)
         parts: list[bytes] = []
         size, large = 0, False
         try:
@@ -96,8 +97,7 @@ class RestApi:
                 async for part in request.content.iter_any():
                     size += len(part)
                     if size > self._limit:
-                        message = f"The body is larger than {self._limit} bytes"
-                        raise Refused(Code.RESOURCE_EXHAUSTED, message, http=413)
+                        raise self._too_large()
                     if size > LARGE_BODY and not large:
                         large = True
                         await held.enter_async_context(self._large_bodies)
@@ -108,11 +108,26 @@ class RestApi:
             raise invalid("The body cannot be read: wrong Content-Encoding or length") from None
         return b"".join(parts)
 
+    async def _greet(self, request: web.BaseRequest) -> None:
+        """Refuse a body that says that it is too large before it is sent; ask for one that waits to be asked."""
+        if request.content_length is not None and request.content_length > self._limit:
+            raise self._too_large()
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            writer = request.writer
+            await writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            # These bytes are no part of the answer that follows.
+            writer.output_size = 0
+
+    def _too_large(self) -> Refused:
+        return Refused(Code.RESOURCE_EXHAUSTED, f"The body is larger than {self._limit} bytes", http=413)
+
     def _count_refused(self, wanted: Wanted, api: str, why: Refused) -> None:
+        """Count a request that never reached a servable, for the version that would have answered it."""
         known = self._inference.models.knows(wanted.model)
+        version = wanted.version or self._inference.models.newest(wanted.model)
         self._inference.metrics.record_request(
             model=wanted.model if known else "",
-            version="",
+            version=str(version or ""),
             api=api,
             entrypoint="REST",
             status=why.code.name,

@@ -22,6 +22,7 @@ import statistics
 import sys
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ class Asker:
             version, failure = self._exchange(body)
         except (OSError, http.client.HTTPException) as e:
             failure = type(e).__name__
-            self._close()
+            self.close()
         return Sent(at=at, seconds=time.perf_counter() - started, version=version, failure=failure)
 
     def _exchange(self, body: bytes) -> tuple[str, str]:
@@ -70,11 +71,11 @@ class Asker:
         answer = self._connection.getresponse()
         answer.read()
         if not self._keep_alive or answer.will_close:
-            self._close()
+            self.close()
         failure = "" if answer.status == 200 else f"status {answer.status}"
         return answer.headers.get(VERSION_HEADER, ""), failure
 
-    def _close(self) -> None:
+    def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -156,11 +157,12 @@ def bodies_of(golden: dict[str, Any]) -> list[bytes]:
 def keep_asking(asker: Asker, bodies: list[bytes], rate: float, tally: Tally, ended: threading.Event) -> None:
     """Ask until `ended`. A slow answer delays what follows; lost beats are not made up for."""
     beat, place = time.monotonic(), 0
-    while not ended.is_set():
-        tally.add(asker.ask(bodies[place % len(bodies)]))
-        place += 1
-        beat = max(beat + 1.0 / rate, time.monotonic())
-        ended.wait(max(0.0, beat - time.monotonic()))
+    with closing(asker):
+        while not ended.is_set():
+            tally.add(asker.ask(bodies[place % len(bodies)]))
+            place += 1
+            beat = max(beat + 1.0 / rate, time.monotonic())
+            ended.wait(max(0.0, beat - time.monotonic()))
 
 
 def write_summary(path: Path, document: dict[str, Any]) -> None:

@@ -15,8 +15,9 @@ from mmcicd_jenkins.serving.versions import Servable
 
 Array = npt.NDArray[Any]
 
-# A TensorProto may say "a billion times this one value"; this bounds what such a sentence may cost.
-MAX_TENSOR_BYTES = 512 * 2**20
+# A TensorProto may say "a billion times this one value"; this bounds what such a sentence may cost. Values that were
+# sent in full are bounded by the size of the request.
+MAX_REPEATED_BYTES = 64 * 2**20
 
 
 def status_response(model: str, state: ModelState, version: int | None) -> Any:
@@ -58,9 +59,9 @@ def array_from(name: str, proto: Any) -> Array:
     try:
         dtype = tf.as_dtype(proto.dtype)
         size = math.prod(max(dim.size, 0) for dim in proto.tensor_shape.dim) * max(dtype.size or 1, 1)
-        if size > MAX_TENSOR_BYTES:
+        if size > max(MAX_REPEATED_BYTES, proto.ByteSize()):
             raise Refused(
-                Code.RESOURCE_EXHAUSTED, f"Tensor {shown(name)} is larger than {MAX_TENSOR_BYTES} bytes"
+                Code.RESOURCE_EXHAUSTED, f"Tensor {shown(name)} is larger than {MAX_REPEATED_BYTES} bytes"
             )
         if any(dim.size < 0 for dim in proto.tensor_shape.dim) or proto.tensor_shape.unknown_rank:
             raise invalid(f"Tensor {shown(name)} has no complete shape")
