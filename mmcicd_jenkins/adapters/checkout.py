@@ -78,7 +78,7 @@ class GitCheckout:
     def _error(self, answer: Answer) -> MmcicdError:
         if answer.kind is Kind.NO_REPOSITORY:
             return answer.error("git init && git add -A && git commit -m 'First commit'")
-        if self._git.try_run("rev-parse", "--verify", "--quiet", "HEAD").status:
+        if answer.kind is Kind.OTHER and self._git.try_run("rev-parse", "--verify", "--quiet", "HEAD").status:
             return InputError(
                 "this repository has no commit yet",
                 where=str(self._root),

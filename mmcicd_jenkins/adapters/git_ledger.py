@@ -158,7 +158,7 @@ class GitLedger:
         return self._place.objects.write_commit(snapshot.commit, files, message, seconds)
 
     def _refuse_rewrites(self, snapshot: Snapshot, made: chain.Draft) -> None:
-        paths = [path for path in made.files if path.startswith("releases/")]
+        paths = [path for path in made.files if path.startswith(("releases/", "runs/"))]
         if not paths or not snapshot.commit:
             return
         for path, data in zip(paths, self._place.objects.files(snapshot.commit, paths), strict=True):

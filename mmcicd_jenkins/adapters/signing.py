@@ -244,7 +244,8 @@ def _write_new_private(path: Path) -> bool:
     except OSError as e:
         raise _cannot_write(path, e) from e
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            aside.unlink()
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -255,7 +256,8 @@ def _replace(path: Path, data: bytes) -> None:
     except OSError as e:
         raise _cannot_write(path, e) from e
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            aside.unlink()
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:

@@ -1,0 +1,71 @@
+"""A long history costs no more to use than a short one: nothing of it is read."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+from ledger_support import git, open_ledger, proof, reserve_version, run_id
+
+RELEASES = 5_000
+GENERATOR = Path(__file__).parents[3] / "benchmarks" / "long_history.py"
+
+
+@pytest.fixture(scope="module")
+def generator():
+    spec = importlib.util.spec_from_file_location("long_history", GENERATOR)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def long_ledger(generator, tmp_path_factory):
+    url = tmp_path_factory.mktemp("long") / "ledger.git"
+    generator.write_history(url, "m", RELEASES)
+    return url
+
+
+@pytest.fixture
+def forgetful(long_ledger, tmp_path):
+    """The same state, and a head whose parent does not exist: whoever reads history fails."""
+    url = tmp_path / "ledger.git"
+    git(tmp_path, "clone", "--quiet", "--bare", "--no-local", str(long_ledger), str(url))
+    tree = git(url, "rev-parse", "mmcicd/m^{tree}")
+    who = "a <a@localhost> 1767225600 +0000"
+    commit = f"tree {tree}\nparent {'1' * 40}\nauthor {who}\ncommitter {who}\n\nx\n".encode()
+    head = git(url, "hash-object", "-t", "commit", "-w", "--stdin", stdin=commit)
+    git(url, "update-ref", "refs/heads/mmcicd/m", head)
+    return url
+
+
+def test_nothing_but_the_proof_reads_the_history(forgetful, generator):
+    ledger = open_ledger(forgetful)
+    assert ledger.snapshot("m").head.versions == RELEASES
+    assert ledger.release("m", 1234) == generator.release("m", 1234)
+    assert ledger.version_of_run("m", generator.run_id(4321)) == 4321
+    assert [e.seq for e in ledger.events("m", 3)] == [RELEASES, RELEASES - 1, RELEASES - 2]
+    assert reserve_version(ledger, "m", run_id(10**9)) == RELEASES + 1
+
+
+def started(folder: Path) -> list[list[str]]:
+    """The command lines of every git that ran, from git's own trace."""
+    events = [json.loads(line) for file in sorted(folder.iterdir()) for line in file.read_text().splitlines()]
+    return [event["argv"] for event in events if event["event"] == "start"]
+
+
+def test_a_read_starts_few_processes_however_long_the_history(long_ledger, tmp_path, monkeypatch):
+    ledger = open_ledger(long_ledger)
+    ledger.snapshot("m")
+    monkeypatch.setenv("GIT_TRACE2_EVENT", str(tmp_path))
+    ledger.snapshot("m")
+    # The branch, the head, what lies in environments/, the pointers with the newest event.
+    assert len(started(tmp_path)) == 4
+    ledger.release("m", 77)
+    assert len(started(tmp_path)) == 5
+
+
+def test_the_proof_reads_all_of_it(long_ledger):
+    found = proof(long_ledger, "m")
+    assert found.breaks == ()
+    assert (found.events, found.releases) == (RELEASES, RELEASES)
