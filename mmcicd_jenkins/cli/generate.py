@@ -4,7 +4,6 @@ Order makes it safe to kill: a repository's own files, `mmcicd.yaml` last among 
 it; the record of what was generated at the very end. The same command again finishes the work.
 """
 
-import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -14,7 +13,9 @@ from pathlib import Path
 
 import click
 
+from mmcicd_jenkins.adapters import file_lock
 from mmcicd_jenkins.adapters import generated_files as disk
+from mmcicd_jenkins.cli import generate_telling as telling
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.options import json_option
 from mmcicd_jenkins.config.load import load_config
@@ -28,6 +29,8 @@ from mmcicd_jenkins.render.update import Decision, Generated, Record, UpdatePlan
 from mmcicd_jenkins.wiring import open_sources
 
 SCHEMA = ".mmcicd/schema.json"
+LOCKED = ".mmcicd/locks/generate.lock"
+WAIT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +59,9 @@ class Begun:
 @click.option("--data", metavar="URL", help="Its data: a path, or an https, s3 or gs URL.")
 @click.option("--label", metavar="COLUMN", help="The column to predict.")
 @click.option("--group-by", metavar="COLUMN", help='Rows with the same value stay together; "" for none.')
-@click.option("--evaluate", metavar="PROBLEM", help="binary, multiclass, multilabel or regression.")
+@click.option(
+    "--evaluate", metavar="HOW", help="binary, multiclass, multilabel, regression, or your own command."
+)
 @click.option("--yes", is_flag=True, help="Take what is guessed from the data for every other answer.")
 @click.option("--check", is_flag=True, help="Change nothing; exit 3 when a generated file is not up to date.")
 @click.option("--diff", is_flag=True, help="Change nothing; print what would change.")
@@ -88,15 +93,13 @@ def command(
         begun = _example(root, example, model)
     else:
         begun = _from_answers(root, {"model": model, **answers}, yes=yes)
-    own = () if only_look else _write_own_files(root, begun)
-    plan = _plan(root, begun, look_at_data=not only_look)
     if only_look:
-        return _show(root, plan, diff=diff, as_json=as_json)
-    disk.carry_out(root, plan.changing)
-    _write_schema(root)
-    disk.write_record(root, plan.record)
-    written = (*own, *plan.changing)
-    return _tell(root, plan, begun, written, as_json=as_json)
+        return telling.show(root, _plan(root, begun), diff=diff, as_json=as_json)
+    with file_lock.hold(root / LOCKED, WAIT_SECONDS, lambda: report.say("waiting for another generate here")):
+        plan, written = _write(root, begun)
+    return telling.tell(
+        root, plan, written, begun=bool(begun.files), is_example=bool(begun.example), as_json=as_json
+    )
 
 
 def _refuse_answers(answers: dict[str, str | None]) -> None:
@@ -144,39 +147,53 @@ def _address(root: Path, url: str) -> str:
     return url if "://" in url else str(root / url)
 
 
-def _write_own_files(root: Path, begun: Begun) -> tuple[Decision, ...]:
-    present = disk.read_present(root, [file.path for file in begun.files])
-    own = plan_update(begun.files, present, Record(once=disk.read_record(root).once), disk.merge).changing
-    disk.carry_out(root, own)
-    return own
+def _write(root: Path, begun: Begun) -> tuple[UpdatePlan, tuple[Decision, ...]]:
+    """Everything, in the order that makes it safe to kill; what is there already is found."""
+    own = _write_once(root, begun.files)
+    # Without a record nothing was finished here; afterwards the lock is moved by `data update` alone.
+    first = disk.read_record(root) == Record() and not (root / LOCK_FILE).exists()
+    lock = _write_once(root, _lock(root, begun)) if first else ()
+    plan = _plan(root, begun)
+    disk.carry_out(root, plan.changing)
+    _write_schema(root)
+    disk.write_record(root, plan.record)
+    return plan, (*own, *lock, *plan.changing)
 
 
-def _plan(root: Path, begun: Begun, *, look_at_data: bool) -> UpdatePlan:
-    """Everything that this repository has of us, decided file by file."""
+def _write_once(root: Path, files: Sequence[Generated]) -> tuple[Decision, ...]:
+    present = disk.read_present(root, [file.path for file in files])
+    changing = plan_update(files, present, Record(once=disk.read_record(root).once), disk.merge).changing
+    disk.carry_out(root, changing)
+    return changing
+
+
+def _config(root: Path) -> Config:
     # The environment's overrides belong to one machine; files belong to all of them.
-    config = load_config(root / scaffold.CONFIG, environ={})
+    return load_config(root / scaffold.CONFIG, environ={})
+
+
+def _plan(root: Path, begun: Begun) -> UpdatePlan:
+    """Everything that this repository has of us, decided file by file."""
     record = disk.read_record(root)
-    files = [*begun.files, *scaffold.managed_files(config, version(scaffold.PROGRAM))]
-    if look_at_data and record == Record() and not (root / LOCK_FILE).exists():
-        files += _lock(config, begun)
+    files = [*begun.files, *scaffold.managed_files(_config(root), version(scaffold.PROGRAM))]
     paths = {*(file.path for file in files), *record.managed}
     return plan_update(files, disk.read_present(root, paths), record, disk.merge)
 
 
-def _lock(config: Config, begun: Begun) -> Sequence[Generated]:
+def _lock(root: Path, begun: Begun) -> tuple[Generated, ...]:
     """The first lock. Later ones are written by `data update`, which shows what changed."""
     sources = open_sources(os.environ)
     lock = Lock()
-    for model in config.models.values():
+    for model in _config(root).models.values():
         for source in model.data:
             try:
-                facts = begun.facts or sources.look(_address(config.root, source.url), source.label)
+                facts = begun.facts or sources.look(_address(root, source.url), source.label)
             except MmcicdError as e:
                 report.say(f"{LOCK_FILE} is not written: {e.what}")
                 report.say("  fix    mmcicd-jenkins data update, when the data can be reached")
-                return []
+                return ()
             lock = lock.with_source(model.name, source.name, LockedSource(url=source.url, facts=facts))
-    return [Generated(path=LOCK_FILE, content=lock_bytes(lock), mode="once")]
+    return (Generated(path=LOCK_FILE, content=lock_bytes(lock), mode="once"),)
 
 
 def _write_schema(root: Path) -> None:
@@ -187,98 +204,3 @@ def _write_schema(root: Path) -> None:
     file = root / SCHEMA
     if not file.is_file() or file.read_bytes() != content:
         disk.write_whole(file, content)
-
-
-def _show(root: Path, plan: UpdatePlan, *, diff: bool, as_json: bool) -> int:
-    stale = [*plan.changing, *(d for d in plan.conflicts if not d.changes)]
-    if as_json:
-        report.emit({"stale": [{"path": d.path, "step": d.step, "reason": d.reason} for d in stale]})
-    elif diff:
-        for decision in plan.changing:
-            report.out(_diff(root, decision))
-    if not stale:
-        return 0
-    if not as_json and not diff:
-        raise InputError(
-            "generated files are not up to date",
-            where=", ".join(d.path for d in stale),
-            why="; ".join(f"{d.path}: {d.reason}" for d in stale),
-            fix="mmcicd-jenkins generate, then commit what changed",
-        )
-    return InputError.exit_code if not diff else 0
-
-
-def _diff(root: Path, decision: Decision) -> str:
-    file = root / decision.path
-    old = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-    new = (decision.content or b"").decode(errors="replace")
-    if old == new:
-        return f"{decision.path}: {decision.reason}"
-    lines = difflib.unified_diff(
-        old.splitlines(), new.splitlines(), f"a/{decision.path}", f"b/{decision.path}", lineterm=""
-    )
-    return "\n".join(lines)
-
-
-def _tell(root: Path, plan: UpdatePlan, begun: Begun, written: Sequence[Decision], *, as_json: bool) -> int:
-    code = InputError.exit_code if plan.conflicts else 0
-    if as_json:
-        told = {
-            d.path: {"path": d.path, "step": d.step, "reason": d.reason} for d in (*plan.decisions, *written)
-        }
-        conflicts = [d.path for d in plan.conflicts]
-        report.emit({"files": list(told.values()), "conflicts": conflicts, "exit_code": code})
-        return code
-    if plan.conflicts:
-        raise InputError(
-            "your edit and the newer text touch the same lines",
-            where=", ".join(d.path for d in plan.conflicts),
-            why="both stand there now, between <<<<<<< and >>>>>>>",
-            fix="keep what you want of them, remove the marks, then mmcicd-jenkins generate",
-        )
-    if begun.files and written:
-        _tell_beginning(root, [d.path for d in written], begun)
-    else:
-        _tell_update(plan)
-    return code
-
-
-def _tell_beginning(root: Path, written: list[str], begun: Begun) -> None:
-    first = [
-        p
-        for p in written
-        if p in {scaffold.CONFIG, LOCK_FILE, scaffold.WRAPPER} or p.endswith(".Jenkinsfile")
-    ]
-    first.sort(key=lambda p: (p.endswith(".Jenkinsfile"), p != scaffold.CONFIG, p))
-    more = len(written) - len(first)
-    what = ", ".join(first) + (f" and {more} more" if more > 0 else "")
-    if begun.example:
-        report.say(f"Wrote {what}.")
-    else:
-        _tell_train_script(root, what)
-    place = "" if root == Path.cwd() else f"cd {report.relative(root)} && "
-    init = "" if _in_git(root) else "git init -q -b main && "
-    report.say(f'Next: {place}{init}git add -A && git commit -m "Add the pipeline" && mmcicd-jenkins run')
-
-
-def _tell_train_script(root: Path, what: str) -> None:
-    model = next(iter(load_config(root / scaffold.CONFIG, environ={}).models.values()))
-    words = [word for word in model.train.command.split() if (root / word).is_file()]
-    report.say(f"Wrote {what}. {words[0] if words else 'Your code'} is untouched; it should")
-    for verb, line in scaffold.what_train_should_do([source.name for source in model.data]):
-        report.say(f"  {verb:<7} {line}")
-
-
-def _in_git(root: Path) -> bool:
-    return any((folder / ".git").exists() for folder in (root, *root.parents))
-
-
-def _tell_update(plan: UpdatePlan) -> None:
-    words = {"write": "wrote", "update": "updated", "merge": "merged", "remove": "removed"}
-    for decision in plan.changing:
-        report.say(f"{words[decision.step]:<8} {decision.path}: {decision.reason}")
-    for decision in plan.decisions:
-        if decision.step == "keep" and decision.reason != "yours":
-            report.say(f"{'kept':<8} {decision.path}: {decision.reason}")
-    if not plan.changing:
-        report.say("Everything is up to date.")

@@ -86,7 +86,7 @@ def ask(root: Path, given: Given, look: Look, *, terminal: bool) -> Answered:
     url, facts = _ask_data(talk, root, look)
     label = _ask_label(talk, facts, model)
     facts = look(url, label) if label else facts
-    problem = _ask_problem(talk, facts, label)
+    problem, own = _ask_evaluation(talk, facts, label)
     group_by = _ask_group(talk, facts, label)
     _refuse_missing(talk)
     answers = Answers(
@@ -97,6 +97,7 @@ def ask(root: Path, given: Given, look: Look, *, terminal: bool) -> Answered:
         label=label,
         group_by=group_by,
         problem=problem,
+        command=own,
     )
     return Answered(answers=answers, facts=facts)
 
@@ -161,16 +162,21 @@ def _require_column(name: str, facts: SourceFacts, role: str) -> None:
         )
 
 
-def _ask_problem(talk: _Talk, facts: SourceFacts, label: str) -> Problem:
-    guessed, sentence = guess.problem(facts, label)
+def _ask_evaluation(talk: _Talk, facts: SourceFacts, label: str) -> tuple[Problem | None, str]:
+    """The kind of problem, or the command of an evaluation of the team's own."""
+    guessed, sentence = guess.problem(facts, label) if label else ("./evaluate.sh", "")
     if talk.given.missing("evaluate") and sentence:
         report.say(f"  {label}: {sentence}")
-    value = talk.given.evaluate or guessed
-    if value not in PROBLEMS and talk.terminal and not talk.given.yes:
-        value = click.prompt("Kind of problem", type=click.Choice(PROBLEMS), err=True)
-    if value not in PROBLEMS:
+    if label and guessed and talk.given.missing("evaluate"):
+        return guessed, ""
+    value = talk.answer("evaluate", "Evaluate as (" + ", ".join(PROBLEMS) + ") or by command", guessed or "")
+    if not value:
         raise UsageError("what kind of problem is it?", fix="--evaluate " + "|".join(PROBLEMS))
-    return cast("Problem", value)
+    if value in PROBLEMS and not label:
+        raise InputError(
+            f"{value} is evaluated by a label, and the data are no table", fix="--evaluate COMMAND"
+        )
+    return (cast("Problem", value), "") if value in PROBLEMS else (None, value)
 
 
 def _refuse_missing(talk: _Talk) -> None:

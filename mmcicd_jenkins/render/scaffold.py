@@ -42,11 +42,16 @@ FIRST_GATES: Mapping[Problem, tuple[str, ...]] = {
     "multilabel": ("f1 >= 0.50", "f1 >= champion - 0.01"),
     "regression": ("r2 >= 0.50", "r2 >= champion - 0.01"),
 }
+# For an evaluation of the team's own, which says what its metrics are called.
+OWN_GATES = ("accuracy >= 0.80", "accuracy >= champion - 0.01")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What `generate` must know about a repository that has its own train script and data."""
+    """What `generate` must know about a repository that has its own train script and data.
+
+    `label` is "" for data that are no table; such data are evaluated by the team's own `command`.
+    """
 
     model: str
     train: str
@@ -54,7 +59,8 @@ class Answers:
     url: str
     label: str
     group_by: str
-    problem: Problem
+    problem: Problem | None = None  # None: `command` evaluates
+    command: str = ""
 
 
 def example_files(example: Example, model: str) -> tuple[Generated, ...]:
@@ -93,8 +99,8 @@ def first_config(answers: Answers) -> Generated:
         "url": answers.url,
         "label": answers.label,
         "group_by": answers.group_by,
-        "problem": answers.problem,
-        "gates": FIRST_GATES[answers.problem],
+        "evaluate": answers.problem or {"command": answers.command},
+        "gates": FIRST_GATES[answers.problem] if answers.problem else OWN_GATES,
     }
     return Generated(
         path=CONFIG, content=render("scaffold/bare/mmcicd.yaml.j2", "yaml", values).encode(), mode="once"
