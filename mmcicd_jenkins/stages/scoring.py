@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmcicd_jenkins.config.defaults import DEFAULT_LEFT_OUT
 from mmcicd_jenkins.config.model import DataSource
 from mmcicd_jenkins.errors import CommandFailed, InputError
 from mmcicd_jenkins.failpoints import failpoint
@@ -53,7 +54,7 @@ def evaluation_id(job: Job, ports: Ports, model_digest: str) -> str:
     code: Mapping[str, str] = {}
     if evaluate.command:
         # The team's own evaluation is part of the repository; any file of the model may be part of it.
-        code = training_files(ports.checkout.files(job.model.path), job.model.path, (), ("*.md",))
+        code = training_files(ports.checkout.files(job.model.path), job.model.path, (), DEFAULT_LEFT_OUT)
     return digest_of(
         {
             "scoring": SCORING_VERSION,

@@ -1,0 +1,19 @@
+"""What all tests share: nothing of the machine that runs them leaks in."""
+
+import os
+
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_environment(tmp_path_factory):
+    """No settings, keys, caches or builds of the machine; quiet TensorFlow."""
+    home = tmp_path_factory.mktemp("home")
+    saved = dict(os.environ)
+    for name in [n for n in os.environ if n.startswith("MMCICD_")] + ["BUILD_URL", "BUILD_USER_ID"]:
+        os.environ.pop(name, None)
+    os.environ["XDG_CONFIG_HOME"] = str(home / "config")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    yield
+    os.environ.clear()
+    os.environ.update(saved)
