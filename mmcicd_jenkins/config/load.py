@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from mmcicd_jenkins.config.defaults import derived, merged
-from mmcicd_jenkins.config.marks import MAX_BYTES, Document, dotted, read_document
+from mmcicd_jenkins.config.marks import Document, dotted
 from mmcicd_jenkins.config.model import Config
-from mmcicd_jenkins.config.overrides import Override, apply, collect
+from mmcicd_jenkins.config.overrides import Override
 from mmcicd_jenkins.errors import ConfigInvalid, InputError, Problem
 
 FILE = "mmcicd.yaml"
@@ -49,16 +49,18 @@ def load(
     path_or_root: Path, *, environ: Mapping[str, str] | None = None, flags: Mapping[str, str] | None = None
 ) -> Loaded:
     """As `load_config`, with the sources of the values and the warnings."""
-    # These two bring pydantic; whoever only asks where the file is shall not wait for it.
+    # These bring YAML and pydantic; whoever only asks where the file is shall not wait for them.
+    from mmcicd_jenkins.config.overrides import apply, collect
     from mmcicd_jenkins.config.resolve import resolve
     from mmcicd_jenkins.config.schema import FileSection
     from mmcicd_jenkins.config.shape import Findings, check_shape
     from mmcicd_jenkins.config.validate import check_sense
+    from mmcicd_jenkins.config.yaml_reader import MAX_BYTES, read_document
 
     file = find_file(path_or_root)
     root = file.parent
     # parse
-    document = read_document(_read(file), file.name)
+    document = read_document(_read(file, MAX_BYTES + 1), file.name)
     # override
     overrides = collect(os.environ if environ is None else environ, flags or {}, document.plain)
     plain = apply(document.plain, overrides)
@@ -108,10 +110,10 @@ def find_file(path_or_root: Path) -> Path:
     )
 
 
-def _read(file: Path) -> bytes:
+def _read(file: Path, limit: int) -> bytes:
     try:
         with file.open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)
+            return stream.read(limit)
     except OSError as e:
         raise InputError(f"{file.name} cannot be read", where=str(file), why=e.strerror or str(e)) from e
 

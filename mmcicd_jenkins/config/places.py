@@ -2,23 +2,25 @@
 
 import re
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+# `user:secret@` of an address. `$` is left out: a command may name variables there, which is how it should be.
+_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*:)([^/\s@$]+)(?=@)")
 
 
 def is_url(text: str) -> bool:
     return _SCHEME.match(text) is not None
 
 
-def has_password(text: str) -> bool:
-    """`user:secret@` in an address. A user alone (`ssh://git@`) is no secret."""
-    if not is_url(text):
-        return False
-    try:
-        return bool(urlsplit(text).password)
-    except ValueError:
-        return False
+def password_in(text: str) -> tuple[int, int] | None:
+    """Where a password stands in an address inside `text`: column from 0 and width."""
+    match = _PASSWORD.search(text)
+    return (match.start(2), len(match.group(2))) if match else None
+
+
+def redacted(text: str) -> str:
+    """`text` with stars for each character of a password, so that columns stay what they are."""
+    return _PASSWORD.sub(lambda m: m.group(1) + "*" * len(m.group(2)), text)
 
 
 def leaves_root(text: str, root: Path) -> bool:

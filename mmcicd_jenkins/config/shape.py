@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from mmcicd_jenkins.config import catalogue
 from mmcicd_jenkins.config.forms import shown
 from mmcicd_jenkins.config.marks import MAX_PROBLEMS, Document, KeyPath, Mark, dotted
+from mmcicd_jenkins.config.places import redacted
 from mmcicd_jenkins.config.schema import FileSection
 from mmcicd_jenkins.config.suggest import nearest
 from mmcicd_jenkins.errors import Problem
@@ -32,6 +33,10 @@ class Findings:
     problems: list[Problem] = field(default_factory=list)
     broken: list[KeyPath] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+
+    def is_broken(self, path: KeyPath) -> bool:
+        """Whether what stands at `path` is not what was written there."""
+        return any(_related(path, known) for known in self.broken)
 
     @property
     def is_full(self) -> bool:
@@ -75,8 +80,15 @@ class Findings:
         outside = self.overrides.get(path)
         if outside:
             name, text = outside
+            width = width or max(1, len(text))
             return Problem(
-                file=name, line=1, column=1, width=max(1, len(text)), what=said, fix=fix, excerpt=text
+                file=name,
+                line=1,
+                column=column + 1,
+                width=width,
+                what=redacted(said),
+                fix=fix,
+                excerpt=redacted(text),
             )
         mark = self.document.key_mark(path) if on_key else self.document.value_mark(path)
         if (column or width) and mark.inner >= 0 and path in self.document.values:

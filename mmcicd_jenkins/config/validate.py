@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmcicd_jenkins.config.marks import KeyPath
 from mmcicd_jenkins.config.metrics import LIVE_METRICS, METRICS, nearest_metric
-from mmcicd_jenkins.config.places import has_password, is_url, leaves_root, script_of
+from mmcicd_jenkins.config.places import is_url, leaves_root, password_in, script_of
 from mmcicd_jenkins.config.schema import (
     STAGES,
     DataSection,
@@ -36,6 +36,17 @@ def check_sense(file: FileSection, findings: Findings, root: Path) -> None:
         check_named(("environments", name), "environment", findings)
     check_environments(file, findings)
     _check_shared(file, findings)
+    _check_passwords(findings)
+
+
+def _check_passwords(findings: Findings) -> None:
+    """In any address, wherever it stands: the file is committed and its values are shown."""
+    outside = {path: text for path, (_, text) in findings.overrides.items()}
+    for path, text in {**findings.document.texts, **outside}.items():
+        place = password_in(text)
+        if place:
+            fix = "take it out and change it; credentials come from the environment or from Jenkins"
+            findings.add(path, "a password stands in this address", fix, column=place[0], width=place[1])
 
 
 def check_named(path: KeyPath, kind: str, findings: Findings) -> None:
@@ -124,10 +135,7 @@ def _check_source(path: KeyPath, source: DataSection, findings: Findings, root: 
 
 
 def _check_address(path: KeyPath, text: str, findings: Findings) -> None:
-    if has_password(text):
-        fix = "take it out and change it; credentials come from the environment or from Jenkins"
-        findings.add(path, "a password stands in this address", fix)
-    elif text.startswith("-") or "::" in text.partition("/")[0]:
+    if text.startswith("-") or "::" in text.partition("/")[0]:
         findings.add(path, f"{text[:60]!r} is not an address", "write a path, or a URL such as https://...")
 
 
@@ -139,7 +147,7 @@ def _check_evaluation(path: KeyPath, model: ModelSection, findings: Findings) ->
     elif not evaluate.problem and not evaluate.command:
         fix = "write `evaluate: binary`, or `evaluate: {command: ./evaluate.sh}`"
         findings.add(at, "neither a kind of problem nor a command", fix, on_key=True)
-    elif evaluate.problem:
+    elif evaluate.problem and not findings.is_broken((*at, "problem")):
         _check_test_rows(path, model, findings)
 
 
@@ -189,7 +197,7 @@ def _check_rule(at: KeyPath, rule: Rule, model: ModelSection, findings: Findings
         findings.add(
             at, f"{rule.metric} is not measured by {rule.columns[0]}", "delete the part after the limit"
         )
-    problem = model.evaluate.problem
+    problem = None if findings.is_broken((*at[:2], "evaluate")) else model.evaluate.problem
     if problem and rule.metric not in SERVING_METRICS and rule.metric not in METRICS[problem]:
         what, fix = _unknown_metric(rule.metric, problem)
         findings.add(at, what, fix, column=0, width=len(rule.metric))
@@ -220,10 +228,6 @@ def _check_shared(file: FileSection, findings: Findings) -> None:
 
 def _check_jenkins(jenkins: JenkinsSection, findings: Findings) -> None:
     at: KeyPath = ("jenkins",)
-    for name in ("url", "cli"):
-        text = getattr(jenkins, name)
-        if text and has_password(text):
-            findings.add((*at, name), "a password stands in this address", "take it out and change it")
     hosts = [n for n in ("github", "gitlab", "bitbucket", "git") if getattr(jenkins.source, n)]
     if len(hosts) > 1:
         findings.add(

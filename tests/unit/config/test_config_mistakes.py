@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mmcicd_jenkins.config.load import load, load_config
+from mmcicd_jenkins.config.problems import render_problem
 from mmcicd_jenkins.errors import ConfigInvalid, InputError, Problem
 
 MODEL = """\
@@ -134,7 +135,7 @@ AFTER_A_MODEL = {
     ),
     "password in a ledger": (
         "ledger: https://me:hunter2@git.example/l.git\n",
-        "7:9",
+        "7:20",
         "a password stands in this address",
         "environment or from Jenkins",
     ),
@@ -192,7 +193,7 @@ IN_A_MODEL = {
     "group by label": ("test_size: 0.2", "test_size: 0.2, group_by: y", "3:64", "cannot keep rows together", "id"),
     "schema file": ("label: y", "label: y, schema: s.yaml", "3:46", "there is no file s.yaml", "relative to the root"),
     "outside": ("label: y", "label: y, schema: ../s.yaml", "3:46", "is outside the repository", "without .."),
-    "secret in a url": ("t.csv", "https://u:p@h/t.csv", "3:21", "a password stands in this address", "Jenkins"),
+    "secret in a url": ("t.csv", "https://u:p@h/t.csv", "3:31", "a password stands in this address", "Jenkins"),
     "requirements": (
         "./train.sh", "{command: ./t, requirements: r.txt}", "4:41", "there is no file r.txt", "relative to the root",
     ),
@@ -272,7 +273,7 @@ hooks: {before_lunch: ./x}
 """
     places = [(p.line, p.column) for p in problems_of(write(text, "t.csv"))]
     assert places == [
-        (2, 3), (4, 44), (4, 55), (5, 19), (8, 17), (9, 9), (10, 5), (12, 13), (13, 69), (14, 9), (15, 9),
+        (2, 3), (4, 44), (4, 55), (5, 19), (8, 17), (9, 9), (10, 5), (12, 13), (13, 69), (14, 19), (15, 9),
     ]  # fmt: skip
 
 
@@ -281,6 +282,7 @@ def test_one_mistake_has_no_echo(write) -> None:
     assert len(problems_of(write(MODEL.replace("0.2", "lots"), "t.csv"))) == 1
     assert len(problems_of(write(MODEL.replace("train:", "trian:"), "t.csv"))) == 1
     assert len(problems_of(write("models: {a: 5}\n"))) == 1
+    assert len(problems_of(write("models: {a: {train: ./t, evaluate: binari, gates: [mine >= 1]}}\n"))) == 1
 
 
 def test_marks_are_the_same_without_the_c_parser(write, monkeypatch) -> None:
@@ -322,6 +324,23 @@ def test_a_warning(name: str, write) -> None:
     assert warning.where == f"mmcicd.yaml:{place}", warning
     assert what in warning.what
     assert fix in warning.fix
+
+
+def test_a_password_is_never_shown(write) -> None:
+    secret = "hunter2"
+    text = MODEL + f"ledger: https://me:{secret}@git.example/l.git\nimag: s3://me:{secret}@b/x\n"
+    with pytest.raises(ConfigInvalid) as caught:
+        load_config(write(text, "t.csv", "train.sh"), environ={"MMCICD_STORE_PATH": f"https://me:{secret}@x"})
+    told = (
+        "".join(map(render_problem, caught.value.problems)) + str(caught.value) + repr(caught.value.to_json())
+    )
+    assert secret not in told
+    assert told.count("a password stands in this address") >= 2
+
+
+def test_a_command_may_name_variables_in_an_address(write) -> None:
+    root = write(MODEL.replace("./train.sh", "./train.sh https://$USER:$TOKEN@h/x"), "t.csv", "train.sh")
+    assert load_config(root, environ={}).models["churn"].train.command.endswith("@h/x")
 
 
 def test_a_symbolic_link_does_not_lead_outside(write, tmp_path: Path) -> None:
