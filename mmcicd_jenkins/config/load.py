@@ -12,7 +12,7 @@ from typing import Any
 from mmcicd_jenkins.config.defaults import derived, merged
 from mmcicd_jenkins.config.marks import Document, dotted
 from mmcicd_jenkins.config.model import Config
-from mmcicd_jenkins.config.overrides import Override
+from mmcicd_jenkins.config.overrides import Override, apply, collect
 from mmcicd_jenkins.errors import ConfigInvalid, InputError, Problem
 
 FILE = "mmcicd.yaml"
@@ -50,7 +50,6 @@ def load(
 ) -> Loaded:
     """As `load_config`, with the sources of the values and the warnings."""
     # These bring YAML and pydantic; whoever only asks where the file is shall not wait for them.
-    from mmcicd_jenkins.config.overrides import apply, collect
     from mmcicd_jenkins.config.resolve import resolve
     from mmcicd_jenkins.config.schema import FileSection
     from mmcicd_jenkins.config.shape import Findings, check_shape

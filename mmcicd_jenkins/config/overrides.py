@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmcicd_jenkins.config.marks import KeyPath
-from mmcicd_jenkins.config.yaml_reader import scalar
+from mmcicd_jenkins.config.scalars import scalar
 from mmcicd_jenkins.errors import UsageError
 
 # Key -> environment variable. NAME is the environment's, upper-case with _ for -.

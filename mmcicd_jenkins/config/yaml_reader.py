@@ -2,8 +2,7 @@
 
 Only what a configuration needs is read: mappings, lists and scalars. Anchors, aliases, tags, directives,
 duplicate keys, control characters and deep nesting are problems, found on the stream of events, so that
-no hostile file is ever expanded. Scalars are read as YAML 1.2 does, plus `yes`, `no`, `on`, `off`, which
-other readers take for true and false: where text is expected they must be quoted.
+no hostile file is ever expanded.
 """
 
 import math
@@ -14,6 +13,7 @@ from typing import Any
 import yaml
 
 from mmcicd_jenkins.config.marks import MAX_PROBLEMS, Document, KeyPath, Mark
+from mmcicd_jenkins.config.scalars import LARGEST, scalar
 from mmcicd_jenkins.errors import Problem
 
 MAX_BYTES = 1_000_000
@@ -21,14 +21,8 @@ MAX_DEPTH = 32
 # Far beyond any configuration; each value costs a mark.
 MAX_VALUES = 20_000
 
-_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
-_NUMBER = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?")
-_NOT_FINITE = re.compile(r"[-+]?\.(inf|nan)", re.IGNORECASE)
 # Controls but tab and newline, lone surrogates, line ends that only YAML sees, marks that reverse what is read.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u2028-\u202e\u2066-\u2069\ufeff]")
-# The largest whole number that every JSON reader keeps.
-_LARGEST = 2**53
 
 
 @dataclass
@@ -240,7 +234,7 @@ def _take_scalar(builder: _Builder, text: str, mark: Mark, *, plain: bool) -> No
         return
     if isinstance(value, float) and not math.isfinite(value):
         builder.complain(path, mark, f"`{_short(text)}` is not a finite number", "write an ordinary number")
-    elif isinstance(value, int) and abs(value) > _LARGEST:
+    elif isinstance(value, int) and abs(value) > LARGEST:
         what = f"`{_short(text)}` has more digits than a number keeps"
         builder.complain(path, mark, what, f'write it in quotes: "{_short(text)}"')
     builder.put(value, mark, text)
@@ -248,20 +242,6 @@ def _take_scalar(builder: _Builder, text: str, mark: Mark, *, plain: bool) -> No
 
 def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
-
-
-def scalar(text: str) -> str | int | float | bool | None:
-    """What a scalar without quotes means."""
-    if text in {"", "~"} or text.lower() == "null":
-        return None
-    if text.lower() in _BOOLEANS:
-        return _BOOLEANS[text.lower()]
-    if _INTEGER.fullmatch(text):
-        # Python refuses to convert thousands of digits; any such number is beyond what JSON keeps.
-        return int(text) if len(text) < 100 else _LARGEST * 2
-    if _NUMBER.fullmatch(text):
-        return float(text)
-    return math.nan if _NOT_FINITE.fullmatch(text) else text
 
 
 def _mark(builder: _Builder, event: Any) -> Mark:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from mmcicd_jenkins.config.load import load_config
 from mmcicd_jenkins.config.marks import MAX_PROBLEMS
 from mmcicd_jenkins.config.problems import render_problem
-from mmcicd_jenkins.config.yaml_reader import read_document, scalar
+from mmcicd_jenkins.config.scalars import scalar
+from mmcicd_jenkins.config.yaml_reader import read_document
 from mmcicd_jenkins.errors import ConfigInvalid, InputError
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
