@@ -129,7 +129,7 @@ def _only_table(root: Path) -> str:
 
 
 def _described(facts: SourceFacts) -> str:
-    size = f"{facts.size / 1e6:,.1f} MB"
+    size = f"{facts.size / 1e6:,.1f} MB" if facts.size >= 1e5 else f"{facts.size / 1e3:,.1f} kB"
     if facts.rows is None:
         return f"{facts.files:,} files, {size}"
     return f"{facts.rows:,} rows, {len(facts.columns)} columns, {size}"
@@ -168,7 +168,7 @@ def _ask_evaluation(talk: _Talk, facts: SourceFacts, label: str) -> tuple[Proble
     if talk.given.missing("evaluate") and sentence:
         report.say(f"  {label}: {sentence}")
     if label and guessed and talk.given.missing("evaluate"):
-        return guessed, ""
+        return cast("Problem", guessed), ""
     value = talk.answer("evaluate", "Evaluate as (" + ", ".join(PROBLEMS) + ") or by command", guessed or "")
     if not value:
         raise UsageError("what kind of problem is it?", fix="--evaluate " + "|".join(PROBLEMS))
