@@ -68,7 +68,7 @@ def find(path: KeyPath) -> Key | None:
         if entry and entry.container:
             # `part` is a chosen name or a position: the same key's inside.
             section = entry.section
-            entry = replace(entry, container="", example=_first(entry.example))
+            entry = replace(entry, container="", words=_one(entry.words), example=_first(entry.example))
             continue
         info = children(section).get(str(part)) if section else None
         if info is None:
@@ -76,6 +76,11 @@ def find(path: KeyPath) -> Key | None:
         entry = _key(info, (*(entry.path if entry else ()), part))
         section = entry.section
     return entry
+
+
+def _one(words: str) -> str:
+    """How one of several is called: `rule` for `list of rules`."""
+    return words.removeprefix("list of ").removesuffix("s") if words.startswith("list of ") else "text"
 
 
 def _first(example: object) -> object:

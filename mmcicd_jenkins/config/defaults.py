@@ -4,9 +4,12 @@ Everything else has its default in the schema. Merged under what people wrote, s
 `Config` from a complete file and `config explain` can show every value.
 """
 
+import posixpath
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from mmcicd_jenkins.config.places import is_file, is_folder, leaves_root
 
 # When `train.inputs` names nothing, a training depends on every file of the model's path but these: a commit
 # that only touches them trains nothing. A glob matches a file or a folder above it, relative to that path;
@@ -31,17 +34,16 @@ def derived(plain: Mapping[str, Any], root: Path) -> dict[str, Any]:
 
 
 def _model(model: Mapping[str, Any], root: Path) -> dict[str, Any]:
-    path = root / model.get("path", ".")
-    train = model["train"]
-    has_image = isinstance(train, Mapping) and "image" in train
-    found = next((p for p in (path, root) if (p / "requirements.txt").is_file()), None)
-    requirements = "" if found is None or has_image else _relative(found / "requirements.txt", root)
-    test = "python -m pytest -q tests" if (path / "tests").is_dir() else ""
-    return {"train": {"requirements": requirements}, "test": test}
+    path = model.get("path", ".")
+    has_image = isinstance(model["train"], Mapping) and "image" in model["train"]
+    test = "python -m pytest -q tests" if is_folder(root / path / "tests") else ""
+    return {"train": {"requirements": "" if has_image else _requirements(path, root)}, "test": test}
 
 
-def _relative(path: Path, root: Path) -> str:
-    return path.resolve().relative_to(root.resolve()).as_posix()
+def _requirements(path: str, root: Path) -> str:
+    """The model's own, or the root's."""
+    candidates = (posixpath.normpath(f"{folder}/requirements.txt") for folder in (path, "."))
+    return next((c for c in candidates if is_file(root / c) and not leaves_root(c, root)), "")
 
 
 def _environments(environments: Mapping[str, Any]) -> dict[str, Any]:

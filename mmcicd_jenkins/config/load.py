@@ -1,6 +1,6 @@
 """From a path to a `Config`, in labelled steps: find, parse, override, validate, resolve.
 
-Raises only `ConfigInvalid` (every mistake, in the order of the lines) and `InputError`.
+A wrong file is a `ConfigInvalid` with every mistake, in the order of the lines.
 """
 
 import os
@@ -13,6 +13,7 @@ from mmcicd_jenkins.config.defaults import derived, merged
 from mmcicd_jenkins.config.marks import Document, dotted
 from mmcicd_jenkins.config.model import Config
 from mmcicd_jenkins.config.overrides import Override, apply, collect
+from mmcicd_jenkins.config.places import is_file, is_folder
 from mmcicd_jenkins.errors import ConfigInvalid, InputError, Problem
 
 FILE = "mmcicd.yaml"
@@ -41,6 +42,7 @@ def load_config(
     Raises:
         ConfigInvalid: with all mistakes of the file.
         InputError: there is no file, or it cannot be read.
+        UsageError: a flag names a key that cannot be set from outside.
     """
     return load(path_or_root, environ=environ, flags=flags).config
 
@@ -50,9 +52,10 @@ def load(
 ) -> Loaded:
     """As `load_config`, with the sources of the values and the warnings."""
     # These bring YAML and pydantic; whoever only asks where the file is shall not wait for them.
+    from mmcicd_jenkins.config.findings import Findings
     from mmcicd_jenkins.config.resolve import resolve
     from mmcicd_jenkins.config.schema import FileSection
-    from mmcicd_jenkins.config.shape import Findings, check_shape
+    from mmcicd_jenkins.config.shape import check_shape
     from mmcicd_jenkins.config.validate import check_sense
     from mmcicd_jenkins.config.yaml_reader import MAX_BYTES, read_document
 
@@ -96,10 +99,12 @@ def find_file(path_or_root: Path) -> Path:
         InputError: there is none.
     """
     start = path_or_root.absolute()
-    if start.is_file():
+    if is_file(start):
         return start
+    if not is_folder(start):
+        raise InputError(f"there is no file {path_or_root}", where=str(path_or_root), fix="correct the path")
     for folder in (start, *start.parents):
-        if (folder / FILE).is_file():
+        if is_file(folder / FILE):
             return folder / FILE
     raise InputError(
         f"no {FILE} in {path_or_root} or a folder above it",

@@ -1,5 +1,6 @@
 """Paths and addresses of the file: inside the repository, there, and without a password."""
 
+import os
 import re
 from pathlib import Path, PurePosixPath
 
@@ -28,7 +29,24 @@ def leaves_root(text: str, root: Path) -> bool:
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts:
         return True
-    return not (root / path).resolve().is_relative_to(root.resolve())
+    # Not Path.resolve: it raises on links that go round in circles.
+    real = Path(os.path.realpath(root / path))
+    return not real.is_relative_to(os.path.realpath(root))
+
+
+def is_file(path: Path) -> bool:
+    """As `Path.is_file`, also for names that the file system refuses (too long, for example)."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def script_of(command: str) -> str:

@@ -55,6 +55,7 @@ class ApprovalSection(Section):
     """Who lets a version in. One or several names may stand alone."""
 
     shorthand: ClassVar[str] = "by"
+    shorthand_list: ClassVar[bool] = True
 
     by: Texts = key([], "People or groups of Jenkins who may approve.", ["ml-approvers"])
     four_eyes: Truth = key(False, "Who starts a promotion cannot approve it.", True)

@@ -31,17 +31,20 @@ class Kind:
 
 
 class Section(BaseModel):
-    """A mapping of the file. `shorthand` names the field whose value may stand alone for the whole."""
+    """A mapping of the file. `shorthand` names the field whose text may stand alone for the whole, or whose
+    list when `shorthand_list` says so.
+    """
 
     model_config = ConfigDict(
         strict=True, extra="forbid", frozen=True, defer_build=True, validate_default=True
     )
     shorthand: ClassVar[str] = ""
+    shorthand_list: ClassVar[bool] = False
 
     @model_validator(mode="before")
     @classmethod
     def expand(cls, value: Any) -> Any:
-        alone = isinstance(value, str | list) if cls.shorthand == "by" else isinstance(value, str)
+        alone = isinstance(value, str) or (cls.shorthand_list and isinstance(value, list))
         return {cls.shorthand: value} if cls.shorthand and alone else value
 
 

@@ -7,103 +7,16 @@ nothing more is said about them.
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
 from mmcicd_jenkins.config import catalogue
+from mmcicd_jenkins.config.findings import Findings
 from mmcicd_jenkins.config.forms import shown
-from mmcicd_jenkins.config.marks import MAX_PROBLEMS, Document, KeyPath, Mark, dotted
-from mmcicd_jenkins.config.places import redacted
+from mmcicd_jenkins.config.marks import MAX_PROBLEMS, Document, KeyPath
 from mmcicd_jenkins.config.schema import FileSection
 from mmcicd_jenkins.config.suggest import nearest
-from mmcicd_jenkins.errors import Problem
-
-
-@dataclass
-class Findings:
-    """Mistakes and warnings, and where values were so wrong that nothing more can be said about them.
-
-    `overrides` are values from outside the file: path -> (where it came from, its text).
-    """
-
-    document: Document
-    overrides: Mapping[KeyPath, tuple[str, str]] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    broken: list[KeyPath] = field(default_factory=list)
-    warnings: list[Problem] = field(default_factory=list)
-
-    def is_broken(self, path: KeyPath) -> bool:
-        """Whether what stands at `path` is not what was written there."""
-        return any(_related(path, known) for known in self.broken)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether nobody would read one more."""
-        return len(self.problems) >= MAX_PROBLEMS
-
-    def add(
-        self,
-        path: KeyPath,
-        what: str,
-        fix: str,
-        *,
-        column: int = 0,
-        width: int = 0,
-        on_key: bool = False,
-        on_name: bool = False,
-    ) -> None:
-        """Note a mistake, unless its value, a parent or a part of it is broken: it would only be an echo.
-
-        With `on_name` the mistake is in the name itself, whatever is wrong inside.
-        """
-        inside = (known for known in self.broken if not on_name or len(known) <= len(path))
-        if not self.is_full and not any(_related(path, known) for known in inside):
-            self.problems.append(self._problem(path, what, fix, column, width, on_key or on_name))
-
-    def add_broken(
-        self, path: KeyPath, what: str, fix: str, *, column: int = 0, width: int = 0, on_key: bool = False
-    ) -> None:
-        """Note a mistake and that nothing more can be said about this value."""
-        self.add(path, what, fix, column=column, width=width, on_key=on_key)
-        self.broken.append(path)
-
-    def warn(self, path: KeyPath, what: str, fix: str) -> None:
-        if not any(_related(path, known) for known in self.broken):
-            self.warnings.append(self._problem(path, what, fix, 0, 0, on_key=False))
-
-    def _problem(self, path: KeyPath, what: str, fix: str, column: int, width: int, on_key: bool) -> Problem:
-        if path not in self.document.values and path[:-1] in self.document.texts:
-            path = path[:-1]  # a text that stands alone for its section is called by the key that people see
-        said = f"{_short(dotted(path))}: {what}" if path else what
-        outside = self.overrides.get(path)
-        if outside:
-            name, text = outside
-            width = width or max(1, len(text))
-            return Problem(
-                file=name,
-                line=1,
-                column=column + 1,
-                width=width,
-                what=redacted(said),
-                fix=fix,
-                excerpt=redacted(text),
-            )
-        mark = self.document.key_mark(path) if on_key else self.document.value_mark(path)
-        if (column or width) and mark.inner >= 0 and path in self.document.values:
-            start = min(column + mark.inner, mark.width)
-            mark = Mark(mark.line, mark.column + start, max(1, min(width or mark.width, mark.width - start)))
-        return self.document.problem(mark, said, fix)
-
-
-def _short(key: str) -> str:
-    return key if len(key) <= 120 else key[:117] + "..."
-
-
-def _related(one: KeyPath, other: KeyPath) -> bool:
-    shorter = min(len(one), len(other))
-    return one[:shorter] == other[:shorter]
 
 
 def check_shape(plain: object, findings: Findings) -> FileSection | None:
@@ -140,8 +53,8 @@ def _path(mistake: Any) -> KeyPath:
 def _say(mistake: Any, unknown: Iterable[KeyPath], findings: Findings) -> None:
     path = _path(mistake)
     if mistake["type"] == "extra_forbidden":
-        # A sibling with a mistake of its own must not hide this one, nor this one its siblings.
-        findings.add_broken(path, *_unknown(path), on_key=True)
+        what, fix = _unknown(path)
+        findings.add_broken(path, what, fix, on="key")
     elif mistake["type"] == "missing":
         near = (u for u in unknown if u[:-1] == path[:-1] and nearest(str(u[-1]), [str(path[-1])]))
         if next(near, None) is not None:
@@ -150,14 +63,15 @@ def _say(mistake: Any, unknown: Iterable[KeyPath], findings: Findings) -> None:
             entry = catalogue.find(path)
             example = entry.example if entry else "..."
             findings.add_broken(
-                path, "is missing", f"add it, for example `{path[-1]}: {written(example)}`", on_key=True
+                path, "is missing", f"add it, for example `{path[-1]}: {written(example)}`", on="key"
             )
     elif mistake["type"] == "form":
         facts = mistake["ctx"]
-        findings.add_broken(path, facts["what"], facts["fix"], column=facts["column"], width=facts["width"])
+        span = (facts["column"], facts["width"]) if facts["column"] or facts["width"] else None
+        findings.add_broken(path, facts["what"], facts["fix"], span=span)
     else:
-        on_key = mistake["input"] is None
-        findings.add_broken(path, *_wrong(mistake, path, findings.document), on_key=on_key)
+        what, fix = _wrong(mistake, path, findings.document)
+        findings.add_broken(path, what, fix, on="key" if mistake["input"] is None else "value")
 
 
 def _unknown(path: KeyPath) -> tuple[str, str]:
@@ -196,12 +110,6 @@ _LIMITS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "less_than_equal": lambda c: f" ≤ {c['le']}",
 }
 _TEXT_OR_MAPPING = "text or a mapping"
-_ARTICLES = {
-    "whole number": "a whole number",
-    "number": "a number",
-    "mapping": "a mapping",
-    "duration": "a duration",
-}
 
 
 def _wrong(mistake: Any, path: KeyPath, document: Document) -> tuple[str, str]:
@@ -223,18 +131,15 @@ def _wrong(mistake: Any, path: KeyPath, document: Document) -> tuple[str, str]:
 
 
 def _expected(kind: str, entry: catalogue.Key | None) -> str:
-    if kind == "string_type":
+    """The kind of value that may stand there, with its article."""
+    if entry is None or kind in {"string_type", "string_too_short"}:
         return "text"
-    if kind == "string_too_short":
-        return "text"
-    words = entry.words if entry else "text"
-    if entry and not entry.container:
-        words = words.removeprefix("list of ").rstrip("s") if words.startswith("list of ") else words
-    if entry and entry.container == "" and entry.section:
-        words = _TEXT_OR_MAPPING if entry.section.shorthand else "mapping"
-    if words.startswith("list "):
-        words = "a " + words
-    return _ARTICLES.get(words, words)
+    if kind == "dict_type":
+        return "a mapping"
+    if entry.section and not entry.container:
+        return _TEXT_OR_MAPPING if entry.section.shorthand else "a mapping"
+    bare = entry.words == "text" or entry.words.startswith(("one of", "true or"))
+    return entry.words if bare else f"a {entry.words}"
 
 
 def _taken_for(value: object) -> str:

@@ -6,9 +6,10 @@ Models and what the whole file shares are here, environments in `config.validate
 import re
 from pathlib import Path
 
+from mmcicd_jenkins.config.findings import Findings
 from mmcicd_jenkins.config.marks import KeyPath
 from mmcicd_jenkins.config.metrics import LIVE_METRICS, METRICS, nearest_metric
-from mmcicd_jenkins.config.places import is_url, leaves_root, password_in, script_of
+from mmcicd_jenkins.config.places import is_file, is_folder, is_url, leaves_root, password_in, script_of
 from mmcicd_jenkins.config.schema import (
     STAGES,
     DataSection,
@@ -17,7 +18,6 @@ from mmcicd_jenkins.config.schema import (
     ModelSection,
     TrainSection,
 )
-from mmcicd_jenkins.config.shape import Findings
 from mmcicd_jenkins.config.suggest import nearest
 from mmcicd_jenkins.config.validate_environments import check_environments
 from mmcicd_jenkins.release.names import is_name
@@ -30,10 +30,10 @@ def check_sense(file: FileSection, findings: Findings, root: Path) -> None:
     """Add every mistake and warning about a file whose shape is right."""
     for name, model in file.models.items():
         path: KeyPath = ("models", name)
-        check_named(path, "model", findings)
+        _check_named(path, "model", findings)
         _check_model(path, model, findings, root)
     for name in file.environments:
-        check_named(("environments", name), "environment", findings)
+        _check_named(("environments", name), "environment", findings)
     check_environments(file, findings)
     _check_shared(file, findings)
     _check_passwords(findings)
@@ -46,25 +46,24 @@ def _check_passwords(findings: Findings) -> None:
         place = password_in(text)
         if place:
             fix = "take it out and change it; credentials come from the environment or from Jenkins"
-            findings.add(path, "a password stands in this address", fix, column=place[0], width=place[1])
+            findings.add(path, "a password stands in this address", fix, span=place)
 
 
-def check_named(path: KeyPath, kind: str, findings: Findings) -> None:
+def _check_named(path: KeyPath, kind: str, findings: Findings) -> None:
     name = str(path[-1])
     if is_name(name):
         return
     near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-")
     fix = f"{_NAME_FIX}, for example `{near}`" if near else _NAME_FIX
-    findings.add(path, f"{name[:60]!r} cannot be the name of a {kind}", fix, on_name=True)
+    findings.add(path, f"{name[:60]!r} cannot be the name of a {kind}", fix, on="name")
 
 
 def _check_model(path: KeyPath, model: ModelSection, findings: Findings, root: Path) -> None:
-    folder = root / model.path
-    if _check_inside((*path, "path"), model.path, findings, root) and not folder.is_dir():
+    if _check_inside((*path, "path"), model.path, findings, root) and not is_folder(root / model.path):
         findings.add((*path, "path"), f"there is no folder {model.path}", "create it, or correct the path")
     _check_train((*path, "train"), model, findings, root)
     for name, source in model.data.items():
-        check_named((*path, "data", name), "data source", findings)
+        _check_named((*path, "data", name), "data source", findings)
         _check_source((*path, "data", name), source, findings, root)
     _check_evaluation(path, model, findings)
     _check_gates((*path, "gates"), model, findings)
@@ -80,7 +79,7 @@ def _check_inside(path: KeyPath, text: str, findings: Findings, root: Path) -> b
 
 
 def _check_file(path: KeyPath, text: str, findings: Findings, root: Path) -> None:
-    if _check_inside(path, text, findings, root) and not (root / text).is_file():
+    if _check_inside(path, text, findings, root) and not is_file(root / text):
         findings.add(
             path, f"there is no file {text}", "create it, or correct the path; it is relative to the root"
         )
@@ -100,22 +99,20 @@ def _check_script(
     path: KeyPath, train: TrainSection, model: ModelSection, findings: Findings, root: Path
 ) -> None:
     script = script_of(train.command)
-    if not script or (root / model.path / script).is_file():
+    if not script or is_file(root / model.path / script):
         return
     where = "the root" if model.path == "." else model.path
-    elsewhere = model.path != "." and (root / script).is_file()
+    elsewhere = model.path != "." and is_file(root / script)
     fix = f"commands run in {where}; " + (
         f"{script} is in the root" if elsewhere else "create it, or correct the command"
     )
-    column = train.command.find(script)
-    findings.add(
-        (*path, "command"), f"there is no file {script} in {where}", fix, column=column, width=len(script)
-    )
+    at = (*path, "command")
+    findings.add(at, f"there is no file {script} in {where}", fix, span=findings.span_of(at, script))
 
 
 def _check_source(path: KeyPath, source: DataSection, findings: Findings, root: Path) -> None:
     _check_address((*path, "url"), source.url, findings)
-    if not is_url(source.url) and not (root / source.url).exists():
+    if not is_url(source.url) and not (is_file(root / source.url) or is_folder(root / source.url)):
         findings.warn((*path, "url"), f"{source.url} is not there", "create it, or correct the path")
     if source.schema_file:
         _check_file((*path, "schema"), source.schema_file, findings, root)
@@ -124,14 +121,14 @@ def _check_source(path: KeyPath, source: DataSection, findings: Findings, root: 
             (*path, "group_by"),
             "nothing is divided here",
             "add `test_size`, or delete `group_by`",
-            on_key=True,
+            on="key",
         )
     if source.group_by and source.group_by == source.label:
         what = "the label cannot keep rows together: training and test would have no label in common"
         findings.add((*path, "group_by"), what, "name a column such as a customer's id")
     if source.role == "test" and source.test_size is not None:
         what = "this source is all test data"
-        findings.add((*path, "test_size"), what, "delete `test_size`, or delete `role: test`", on_key=True)
+        findings.add((*path, "test_size"), what, "delete `test_size`, or delete `role: test`", on="key")
 
 
 def _check_address(path: KeyPath, text: str, findings: Findings) -> None:
@@ -146,7 +143,7 @@ def _check_evaluation(path: KeyPath, model: ModelSection, findings: Findings) ->
         findings.add((*at, "command"), "evaluation is built in or a command, not both", "keep one of them")
     elif not evaluate.problem and not evaluate.command:
         fix = "write `evaluate: binary`, or `evaluate: {command: ./evaluate.sh}`"
-        findings.add(at, "neither a kind of problem nor a command", fix, on_key=True)
+        findings.add(at, "neither a kind of problem nor a command", fix, on="key")
     elif evaluate.problem and not findings.is_broken((*at, "problem")):
         _check_test_rows(path, model, findings)
 
@@ -157,18 +154,16 @@ def _check_test_rows(path: KeyPath, model: ModelSection, findings: Findings) -> 
     held = {name: source for name, source in model.data.items() if source.role == "test" or source.test_size}
     if not held:
         fix = "give a source `test_size: 0.2`, or add one with `role: test`"
-        findings.add(data, "there are no test rows to evaluate on", fix, on_key=True)
+        findings.add(data, "there are no test rows to evaluate on", fix, on="key")
         return
     labelled = [name for name, source in held.items() if source.label]
     if not labelled:
         name = next(iter(held))
         what = "evaluation needs the label of the test rows"
-        findings.add((*data, name), what, "add `label: COLUMN`", on_key=True)
+        findings.add((*data, name), what, "add `label: COLUMN`", on="key")
     elif len(labelled) > 1:
         what = f"two sources have labelled test rows: {labelled[0]} and {labelled[1]}"
-        findings.add(
-            (*data, labelled[1]), what, "keep `test_size` or `role: test` on one of them", on_key=True
-        )
+        findings.add((*data, labelled[1]), what, "keep `test_size` or `role: test` on one of them", on="key")
 
 
 def _check_gates(path: KeyPath, model: ModelSection, findings: Findings) -> None:
@@ -190,9 +185,8 @@ def _check_gates(path: KeyPath, model: ModelSection, findings: Findings) -> None
 
 def _check_rule(at: KeyPath, rule: Rule, model: ModelSection, findings: Findings) -> None:
     if rule.limit.baseline == "stable":
-        column = rule.text.find("stable")
-        what = "`stable` is known only while a canary runs"
-        findings.add(at, what, "write champion instead of stable", column=column, width=len("stable"))
+        what, fix = "`stable` is known only while a canary runs", "write champion instead of stable"
+        findings.add(at, what, fix, span=findings.span_of(at, "stable"))
     if rule.needs_server and rule.columns:
         findings.add(
             at, f"{rule.metric} is not measured by {rule.columns[0]}", "delete the part after the limit"
@@ -200,7 +194,7 @@ def _check_rule(at: KeyPath, rule: Rule, model: ModelSection, findings: Findings
     problem = None if findings.is_broken((*at[:2], "evaluate")) else model.evaluate.problem
     if problem and rule.metric not in SERVING_METRICS and rule.metric not in METRICS[problem]:
         what, fix = _unknown_metric(rule.metric, problem)
-        findings.add(at, what, fix, column=0, width=len(rule.metric))
+        findings.add(at, what, fix, span=findings.span_of(at, rule.metric))
 
 
 def _unknown_metric(name: str, problem: str) -> tuple[str, str]:
@@ -221,7 +215,7 @@ def _check_shared(file: FileSection, findings: Findings) -> None:
         if name not in hooks:
             near = nearest(name, hooks)
             fix = f"did you mean `{near}`?" if near else "write before_STAGE or after_STAGE"
-            findings.add(("hooks", name), "there is no such place for a hook", fix, on_key=True)
+            findings.add(("hooks", name), "there is no such place for a hook", fix, on="key")
     if file.jenkins:
         _check_jenkins(file.jenkins, findings)
 
@@ -230,16 +224,14 @@ def _check_jenkins(jenkins: JenkinsSection, findings: Findings) -> None:
     at: KeyPath = ("jenkins",)
     hosts = [n for n in ("github", "gitlab", "bitbucket", "git") if getattr(jenkins.source, n)]
     if len(hosts) > 1:
-        findings.add(
-            (*at, "source", hosts[1]), f"{hosts[0]} is named already", "keep one of them", on_key=True
-        )
+        findings.add((*at, "source", hosts[1]), f"{hosts[0]} is named already", "keep one of them", on="key")
     for name in jenkins.agents:
         if name not in ("default", *STAGES):
             near = nearest(name, ("default", *STAGES))
             fix = f"did you mean `{near}`?" if near else f"write default or a stage: {', '.join(STAGES)}"
-            findings.add((*at, "agents", name), "there is no such stage", fix, on_key=True)
+            findings.add((*at, "agents", name), "there is no such stage", fix, on="key")
     for name in jenkins.credentials:
         if name not in ("ci", "ops"):
             findings.add(
-                (*at, "credentials", name), "the folders are ci and ops", "write ci or ops", on_key=True
+                (*at, "credentials", name), "the folders are ci and ops", "write ci or ops", on="key"
             )

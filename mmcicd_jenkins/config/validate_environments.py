@@ -1,11 +1,11 @@
 """Environments: what belongs to which kind, ports that meet, and canary shares that the replicas can give."""
 
 from mmcicd_jenkins.config.defaults import local_ports
+from mmcicd_jenkins.config.findings import Findings
 from mmcicd_jenkins.config.marks import KeyPath, dotted
 from mmcicd_jenkins.config.metrics import LIVE_METRICS, nearest_metric
 from mmcicd_jenkins.config.schema import FileSection
 from mmcicd_jenkins.config.schema_environments import CanarySection, EnvironmentSection
-from mmcicd_jenkins.config.shape import Findings
 
 # Keys that only one kind of environment has a use for.
 _LOCAL = ("host", "rest_port", "grpc_port")
@@ -40,12 +40,12 @@ def _check_kind(at: KeyPath, environment: EnvironmentSection, findings: Findings
         if key in environment.model_fields_set:
             other = "kubernetes" if local else "local"
             fix = f"delete it, or write `kind: {other}`"
-            findings.add((*at, key), f"belongs to kind {other}", fix, on_key=True)
+            findings.add((*at, key), f"belongs to kind {other}", fix, on="key")
     if not local:
         for key, example in (("cluster", "https://k8s.acme.example:6443"), ("namespace", "ml")):
             if getattr(environment, key) is None:
                 fix = f"add it, for example `{key}: {example}`"
-                findings.add((*at, key), "is missing; kind kubernetes needs it", fix, on_key=True)
+                findings.add((*at, key), "is missing; kind kubernetes needs it", fix, on="key")
 
 
 def _check_canary(
@@ -70,15 +70,14 @@ def _check_canary(
         place = (*at, "canary", "checks", index)
         if rule.limit.baseline == "champion":
             what = "a canary is compared with what serves beside it"
-            column = rule.text.find("champion")
-            findings.add(
-                place, what, "write stable instead of champion", column=column, width=len("champion")
-            )
+            fix, span = "write stable instead of champion", findings.span_of(place, "champion")
+            findings.add(place, what, fix, span=span)
         if rule.columns:
             findings.add(place, "a canary is not measured by columns", "delete the part after the limit")
         if rule.metric not in LIVE_METRICS:
             fix = nearest_metric(rule.metric, LIVE_METRICS)
-            findings.add(place, f"{rule.metric} is not measured on a canary", fix, width=len(rule.metric))
+            span = findings.span_of(place, rule.metric)
+            findings.add(place, f"{rule.metric} is not measured on a canary", fix, span=span)
 
 
 def nearest_share(share: float, replicas: int) -> tuple[int, float]:
@@ -111,7 +110,7 @@ def _check_ports(file: FileSection, findings: Findings) -> None:
             first = taken.setdefault((environment.host, port), at)
             if first != at:
                 findings.add(
-                    at, f"port {port} is taken by {dotted(first)}", f"write another `{key}`", on_key=True
+                    at, f"port {port} is taken by {dotted(first)}", f"write another `{key}`", on="key"
                 )
 
 

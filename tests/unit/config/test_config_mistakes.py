@@ -351,6 +351,34 @@ def test_a_symbolic_link_does_not_lead_outside(write, tmp_path: Path) -> None:
     assert "outside the repository" in problem.what
 
 
+def test_names_and_links_that_the_file_system_refuses(write) -> None:
+    root = write(MODEL.replace("label: y", f"label: y, schema: {'s' * 5000}"), "t.csv", "train.sh")
+    assert "there is no file sss" in problems_of(root)[0].what
+    root = write(MODEL.replace("label: y", "label: y, schema: circle"), "t.csv", "train.sh")
+    (root / "circle").symlink_to("circle")
+    assert "there is no file circle" in problems_of(root)[0].what
+
+
+def test_a_link_out_of_the_checkout_is_no_default(write, tmp_path: Path) -> None:
+    root = write(MODEL, "t.csv", "train.sh")
+    (tmp_path / "elsewhere.txt").touch()
+    (root / "requirements.txt").symlink_to(tmp_path / "elsewhere.txt")
+    assert load_config(root, environ={}).models["churn"].train.requirements == ""
+
+
+def test_a_rule_that_stands_alone_keeps_its_columns(write) -> None:
+    (problem,) = problems_of(
+        write(MODEL.replace("[roc_auc >= 0.8]", "roc_auc >=   stable"), "t.csv", "train.sh")
+    )
+    assert problem.where == "mmcicd.yaml:6:25"
+    assert problem.what.startswith("models.churn.gates: `stable`")
+
+
+def test_a_file_that_was_named_and_is_not_there(churn: Path) -> None:
+    with pytest.raises(InputError, match="there is no file"):
+        load_config(churn / "other.yaml", environ={})
+
+
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no mmcicd\.yaml") as caught:
         load_config(tmp_path, environ={})
