@@ -15,7 +15,7 @@ from mmcicd_jenkins.reports.words import clean
 
 def gates_xml(model: str, report: GateReport, baseline: Measures | None = None) -> bytes:
     """The document, in UTF-8."""
-    lines = gate_lines(report, baseline)
+    model, lines = clean(model), gate_lines(report, baseline)
     failed = sum(line.counts and line.verdict is not Verdict.PASSED for line in lines) or int(not lines)
     skipped = sum(not line.counts for line in lines)
     totals = {

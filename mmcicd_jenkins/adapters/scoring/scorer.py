@@ -51,7 +51,7 @@ def load(request: dict[str, Any]) -> tuple[Any, dict[str, Any], str]:
     signature = model.signatures[name]
     # The signature keeps only a weak hold of the model's variables.
     signature.kept_model = model
-    inputs = dict(signature.structured_input_signature[1])
+    inputs = dict(sorted(signature.structured_input_signature[1].items()))
     fixed = [n for n, spec in inputs.items() if spec.shape.rank == 0 or (spec.shape.rank and spec.shape[0])]
     if fixed:
         fix = "export with an input signature whose first dimension is None"

@@ -66,7 +66,9 @@ def test_a_bin_of_one_score_has_no_second(value, bits):
     here = np.float32(value)
     if not one_score_bins(bits)[bins_of(np.array([here]), bits)[0]]:
         return
-    around = np.array([np.nextafter(here, np.float32(0)), here, np.nextafter(here, np.float32(2))], np.float32)
+    around = np.array(
+        [np.nextafter(here, np.float32(0)), here, np.nextafter(here, np.float32(2))], np.float32
+    )
     around = around[around <= 1]
     assert (bins_of(around, bits) == bins_of(np.array([here]), bits)[0]).sum() == 1
 

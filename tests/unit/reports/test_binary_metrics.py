@@ -82,7 +82,10 @@ def test_merged_parts_are_the_whole(first, second, exact_scores):
             assert other.value == pytest.approx(measure.value, rel=1e-6, abs=slack), name
 
 
-@given(st.lists(st.tuples(st.integers(0, 1), probability, st.integers(0, 3)), max_size=60), st.sampled_from([10**6, 5]))
+@given(
+    st.lists(st.tuples(st.integers(0, 1), probability, st.integers(0, 3)), max_size=60),
+    st.sampled_from([10**6, 5]),
+)
 @settings(max_examples=100, deadline=None)
 def test_a_group_is_as_if_it_stood_alone(triples, exact_scores):
     labels, scores = arrays([(label, score) for label, score, _ in triples])

@@ -78,7 +78,11 @@ def test_too_many_slices_are_an_identifier(tmp_path):
 def test_multiclass_with_measures_of_single_classes(tmp_path):
     scores = np.eye(3)[[0, 1, 2, 0]]
     found, report, reference = measured(
-        tmp_path / "t.csv", {"y": ["cat", "dog", "owl", "dog"]}, scores, "multiclass", classes=("cat", "dog", "owl")
+        tmp_path / "t.csv",
+        {"y": ["cat", "dog", "owl", "dog"]},
+        scores,
+        "multiclass",
+        classes=("cat", "dog", "owl"),
     )
     assert found.overall["recall:dog"].value == 0.5
     assert found.overall["accuracy"].value == 0.75
@@ -90,7 +94,11 @@ def test_multilabel_cells_hold_several_classes(tmp_path):
     cells = ["red|round", "", "round", " red | flat "]
     scores = [[0.1, 0.9, 0.9], [0.1, 0.1, 0.1], [0.2, 0.1, 0.8], [0.9, 0.9, 0.7]]
     found, report, _ = measured(
-        tmp_path / "t.csv", {"y": cells}, scores, "multilabel", classes=("", "red", "red|round", "red|flat", "round")
+        tmp_path / "t.csv",
+        {"y": cells},
+        scores,
+        "multilabel",
+        classes=("", "red", "red|round", "red|flat", "round"),
     )
     assert report["classes"] == ["flat", "red", "round"]
     assert found.overall["accuracy"].value == 0.75
@@ -146,7 +154,11 @@ def test_a_wrong_width_is_told(tmp_path, problem, classes, columns, said):
 
 def test_no_rows_at_all_is_no_number_and_no_exception(tmp_path):
     table = write_table(tmp_path / "t.csv", {"y": []})
-    for problem, classes, width in (("binary", ("0", "1"), 1), ("multiclass", ("a", "b", "c"), 3), ("regression", (), 1)):
+    for problem, classes, width in (
+        ("binary", ("0", "1"), 1),
+        ("multiclass", ("a", "b", "c"), 3),
+        ("regression", (), 1),
+    ):
         found, report, reference = measure(request(table, problem, classes), np.zeros((0, width), np.float32))
         assert {m.value for m in found.overall.values()} == {None}
         assert reference == {}
@@ -180,10 +192,12 @@ def test_a_missing_column_names_those_that_are_there(tmp_path):
 
 
 def test_parquet_and_tsv_give_what_csv_gives(tmp_path):
-    pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'mmcicd-jenkins[parquet]'")
+    pa = pytest.importorskip(
+        "pyarrow", reason="pyarrow is not installed: pip install 'mmcicd-jenkins[parquet]'"
+    )
     import pyarrow.parquet as pq
 
-    columns = {"y": [1, 0, 1, 1], "country": ["BR", "DE", "BR", "é|\"x\""]}
+    columns = {"y": [1, 0, 1, 1], "country": ["BR", "DE", "BR", 'é|"x"']}
     expected = measured(
         tmp_path / "t.csv", columns, SIGMOID, "binary", classes=("0", "1"), slices=("country",)
     )
@@ -207,7 +221,11 @@ def test_the_report_document_is_strict_json(tmp_path):
     random = np.random.default_rng(0)
     scores = random.dirichlet(np.ones(12), 500)
     _, report, _ = measured(
-        tmp_path / "t.csv", {"y": random.integers(0, 12, 500).tolist()}, scores, "multiclass", classes=tuple(map(str, range(12)))
+        tmp_path / "t.csv",
+        {"y": random.integers(0, 12, 500).tolist()},
+        scores,
+        "multiclass",
+        classes=tuple(map(str, range(12))),
     )
     assert json.loads(canonical(report)) is not None
     assert len(canonical(report)) < 200_000

@@ -12,7 +12,7 @@ from mmcicd_jenkins.release.measures import Measure
 from mmcicd_jenkins.reports.metrics_file import read_metrics_file
 
 
-@pytest.fixture()
+@pytest.fixture
 def read(tmp_path):
     def reading(text):
         path = tmp_path / "metrics.json"
@@ -27,7 +27,10 @@ def test_the_full_form(read):
         '{"metrics": {"accuracy": 0.9, "rounds": 3}, "samples": 500, '
         '"slices": {"country": {"BR": {"accuracy": 0.8, "samples": 40}, "": {"accuracy": 1, "samples": 2}}}}'
     )
-    assert found.overall == {"accuracy": Measure(value=0.9, samples=500), "rounds": Measure(value=3.0, samples=500)}
+    assert found.overall == {
+        "accuracy": Measure(value=0.9, samples=500),
+        "rounds": Measure(value=3.0, samples=500),
+    }
     assert found.slices["country"]["BR"] == {"accuracy": Measure(value=0.8, samples=40)}
     assert found.slices["country"][""]["accuracy"].samples == 2
 
@@ -84,7 +87,10 @@ def test_no_file_says_what_to_write(tmp_path):
 
 anything = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["metrics", "samples", "slices", "a"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["metrics", "samples", "slices", "a"]), inner)
+    ),
     max_leaves=8,
 )
 

@@ -49,7 +49,9 @@ def test_merged_parts_are_the_whole(first, second):
         assert other.samples == measure.samples
         if name == "r2":
             continue
-        assert other.value == (None if measure.value is None else pytest.approx(measure.value, rel=1e-9, abs=1e-6))
+        assert other.value == (
+            None if measure.value is None else pytest.approx(measure.value, rel=1e-9, abs=1e-6)
+        )
 
 
 def test_mape_leaves_out_zero_targets_and_says_how_many_rows_remain():

@@ -30,10 +30,16 @@ def test_multiclass_is_scikit_learns(seed, rows, present):
     predicted = scores.argmax(axis=1)
     assert found["accuracy"] == pytest.approx(sk.accuracy_score(labels, predicted))
     assert found["log_loss"] == pytest.approx(sk.log_loss(labels, scores, labels=range(COLUMNS)), rel=1e-5)
-    for name, function in (("precision", sk.precision_score), ("recall", sk.recall_score), ("f1", sk.f1_score)):
+    for name, function in (
+        ("precision", sk.precision_score),
+        ("recall", sk.recall_score),
+        ("f1", sk.f1_score),
+    ):
         theirs = function(labels, predicted, average="macro", zero_division=0)
         assert found[name] == pytest.approx(theirs), name
-    areas = [sk.roc_auc_score(labels == k, scores[:, k]) for k in range(COLUMNS) if 0 < (labels == k).sum() < rows]
+    areas = [
+        sk.roc_auc_score(labels == k, scores[:, k]) for k in range(COLUMNS) if 0 < (labels == k).sum() < rows
+    ]
     assert found["roc_auc"] == (pytest.approx(np.mean(areas)) if areas else None)
     matrix = sk.confusion_matrix(labels, predicted, labels=range(COLUMNS))
     assert tally.counts.matrix.tolist() == matrix.tolist()
@@ -87,7 +93,11 @@ def test_multilabel_is_scikit_learns(seed, rows):
     assert found["accuracy"] == pytest.approx(sk.accuracy_score(labels, predicted))
     assert found["hamming_loss"] == pytest.approx(sk.hamming_loss(labels, predicted))
     occurring = (labels | predicted).any(axis=0)
-    for name, function in (("precision", sk.precision_score), ("recall", sk.recall_score), ("f1", sk.f1_score)):
+    for name, function in (
+        ("precision", sk.precision_score),
+        ("recall", sk.recall_score),
+        ("f1", sk.f1_score),
+    ):
         each = function(labels, predicted, average=None, zero_division=0)[occurring]
         assert found[name] == (pytest.approx(each.mean()) if occurring.any() else None), name
         micro = function(labels, predicted, average="micro", zero_division=0)
