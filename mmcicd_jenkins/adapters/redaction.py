@@ -13,7 +13,7 @@ from urllib.parse import quote
 MASK = b"***"
 SHORTEST = 6
 _SECRET_NAME = re.compile(
-    r"SECRET|TOKEN|PASSW|PASSPHRASE|CREDENTIAL|(^|_)(KEY|PWD|AUTH)(_|$)|APIKEY", re.IGNORECASE
+    r"SECRET|TOKEN|PASSW|PASSPHRASE|CREDENTIAL|(^|_)(KEY|AUTH)(_|$)|_PWD(_|$)|APIKEY", re.IGNORECASE
 )
 # Bounded repeats: a line of megabytes must not cost its square.
 _URL_PASSWORD = re.compile(rb"(://[^\s/:@]{0,256}):[^\s/@]{1,1024}@")

@@ -147,13 +147,7 @@ def _run(
         on_line=ports.progress.update,
     )
     if finished.status != 0:
-        why = f"{plan.command} exited {finished.status}"
-        if finished.status < 0:
-            why = f"{plan.command} was ended by signal {-finished.status}" + (
-                ", as happens when memory runs out" if finished.status == -9 else ""
-            )
-        if finished.timed_out:
-            why = f"{plan.command} ran longer than the timeout of {plan.timeout_seconds:g} s"
+        why = why_it_ended(plan.command, finished, plan.timeout_seconds)
         raise CommandFailed(
             f"the training of {job.model.name} failed",
             status=finished.status,
@@ -163,6 +157,18 @@ def _run(
             fix="read the log; after a commit, or with nothing changed, the same command resumes from the checkpoint",
         )
     return finished
+
+
+def why_it_ended(command: str, finished: Finished, timeout_seconds: float) -> str:
+    """A status in words; a shell reports a signal that ended its child as 128 and the signal's number."""
+    if finished.timed_out:
+        return f"{command} ran longer than the timeout of {timeout_seconds:g} s"
+    signal = -finished.status if finished.status < 0 else finished.status - 128
+    if signal == 9:
+        return f"{command} was ended by signal 9, as happens when memory runs out"
+    if 0 < signal < 65:
+        return f"{command} was ended by signal {signal}"
+    return f"{command} exited {finished.status}"
 
 
 def _where(job: Job, folder: Path) -> str:
