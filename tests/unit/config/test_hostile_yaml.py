@@ -125,6 +125,35 @@ def test_any_tree_of_known_keys_ends_in_our_errors(models: object, rest: dict, t
     quietly(text.encode(), tmp_path_factory.mktemp("tree"))
 
 
+PLATFORM = (Path(__file__).parent / "files" / "platform.yaml").read_text()
+EDITS = st.lists(
+    st.tuples(
+        st.integers(0, len(PLATFORM)),
+        st.integers(0, 40),
+        st.sampled_from(
+            ["", " ", "\n", "{", "}", "[", "]", ":", "- ", "no", "0", "-1", "1.10", "x", "'", "&a ", "null"]
+        ),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+@given(edits=EDITS)
+@FUZZ
+def test_any_edit_of_a_real_file_ends_in_our_errors(edits: list, tmp_path_factory) -> None:
+    text = PLATFORM
+    for start, length, put in edits:
+        text = text[:start] + put + text[start + length :]
+    quietly(text.encode(), tmp_path_factory.mktemp("edit"))
+
+
+def test_both_parsers_of_the_library_give_the_same_marks(monkeypatch) -> None:
+    quick = read_document(PLATFORM.encode(), "f")
+    monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
+    assert read_document(PLATFORM.encode(), "f") == quick
+
+
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
 @FUZZ
 def test_marks_stay_inside_the_file(text: str) -> None:
