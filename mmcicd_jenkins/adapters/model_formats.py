@@ -3,7 +3,9 @@
 Used when training ends without a SavedModel, and by `convert` to say what it was given.
 """
 
+import mmap
 import os
+import shlex
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ CONVERT = 'mmcicd-jenkins convert {name} "$MMCICD_MODEL_DIR"'
 # Where no training writes its model, and where looking takes long.
 NOT_LOOKED_INTO = {".git", ".mmcicd", ".venv", "venv", "node_modules", "__pycache__", ".tox", ".pytest_cache"}
 MOST_ENTRIES = 50_000
+# graph.proto: node 1, library 2, version 3 (a number, long deprecated), versions 4, debug_info 5.
+GRAPH_VERSION, MOST_GRAPH_FIELD = 3, 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,14 +148,18 @@ def _zipped(path: Path) -> Format:
 
 def _is_graph(path: Path) -> bool:
     """A GraphDef: fields 1 (nodes), 2 (library), 4 (versions), and a first node with a name and an op."""
-    content = path.read_bytes()
     try:
-        places = list(wire.fields(content, 0, len(content)))
-        nodes = [value for number, value in places if number == 1 and not isinstance(value, int)]
-        if not nodes or any(number not in {1, 2, 3, 4, 5} for number, _ in places):
-            return False
-        texts = [wire.text(content, next(wire.messages(content, nodes[0], number))) for number in (1, 2)]
-    except (ValueError, StopIteration):
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            first = None
+            for number, value in wire.fields(content, 0, len(content)):
+                if number > MOST_GRAPH_FIELD or isinstance(value, int) != (number == GRAPH_VERSION):
+                    return False
+                if number == 1 and not isinstance(value, int):
+                    first = first or value
+            if first is None:
+                return False
+            texts = [wire.text(content, next(wire.messages(content, first, number))) for number in (1, 2)]
+    except (ValueError, StopIteration):  # an empty file cannot be mapped, which is a ValueError too
         return False
     return all(text.isprintable() and text for text in texts)
 
@@ -189,8 +197,6 @@ def _told(shown: Path, path: Path, sentence: str) -> tuple[str, str]:
 
 
 def _quoted(name: str) -> str:
-    import shlex
-
     return shlex.quote(name if not name.startswith("-") else f"./{name}")
 
 
