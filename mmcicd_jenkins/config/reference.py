@@ -133,8 +133,8 @@ def _variables() -> str:
     lines = [
         "## From outside the file",
         "",
-        "Default < file < environment < flag (`--set KEY=VALUE`). Only what differs from machine to machine can be set so;",
-        "`NAME` is the environment's name in capitals, with `_` for `-`.",
+        "Default < file < environment < flag. Only what differs from machine to machine can be set so; `NAME` is the",
+        "environment's name in capitals, with `_` for `-`. `config explain KEY` shows which of them won.",
         "",
         "| key | variable |",
         "|---|---|",
