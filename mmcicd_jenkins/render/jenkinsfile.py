@@ -22,6 +22,9 @@ TEMPLATES = tuple(
 )
 
 REPORTS = ".mmcicd/runs"
+GATES = f"{REPORTS}/*/gates.xml"
+# What people read; predictions lie beside it and are large.
+PAGES = f"{REPORTS}/*/report.*,{REPORTS}/*/report/*,{GATES}"
 DEFAULT_LABEL = "linux"
 _CI = ("prepare", "test", "data", "train", "evaluate")
 # What a pull request from a fork may not do: it would run a stranger's code with data, credentials or GPUs.
@@ -30,13 +33,18 @@ _TRUSTED = ("data", "train", "evaluate")
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One stage as the templates see it. `when` is Groovy of ours, never a user's."""
+    """One stage as the templates see it. `when` is Groovy of ours, never a user's.
+
+    `reports` is the folder that the stage fills; it is emptied before, because a workspace may be used again.
+    """
 
     title: str
     label: str
     script: str
     when: str = ""
     reports: str = ""
+    gates: str = GATES
+    pages: str = PAGES
     lock: str = ""
     is_hook: bool = False
 
