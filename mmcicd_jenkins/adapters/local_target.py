@@ -6,32 +6,24 @@ served before stays named as fallback until the new version answers.
 """
 
 import dataclasses
-import hashlib
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from mmcicd_jenkins.adapters import file_lock
 from mmcicd_jenkins.adapters.local_server import POLL_SECONDS, LocalServer
+from mmcicd_jenkins.adapters.standing_orders import StandingOrders
+from mmcicd_jenkins.adapters.unpacked_models import UnpackedModels
 from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import MmcicdError, OutsideFailed, Superseded
 from mmcicd_jenkins.failpoints import failpoint
-from mmcicd_jenkins.image.descriptor import Descriptor
-from mmcicd_jenkins.image.digest import digest_tree
-from mmcicd_jenkins.image.tree import scan
 from mmcicd_jenkins.ports import Endpoint, Observed, Store, Switch
 from mmcicd_jenkins.release.desired import Actual, Desired, Listening, ModelState, ServedModel, ServedVersion
 
 # Loading is bounded by the model, not by us; this only ends a wait that nothing will end.
 DEADLINE_SECONDS = 600.0
-# A desired state is changed in milliseconds; a model is unpacked in minutes at most.
-LOCK_SECONDS = 30.0
-UNPACK_SECONDS = 1800.0
 # A server that dies again and again is not started for ever.
 STARTS = 3
-MODELS = "models"
 
 
 class LocalTarget:
@@ -47,9 +39,10 @@ class LocalTarget:
     ) -> None:
         self._environment = environment
         self._root = state.absolute()
-        self._store = store
+        self._models = UnpackedModels(self._root, store)
         self._deadline = deadline_seconds
         self._server = LocalServer(self._root)
+        self._orders = StandingOrders(self._server, environment)
 
     def observe(self, model: str) -> Observed:
         desired = self._server.desired()
@@ -73,7 +66,7 @@ class LocalTarget:
         )
 
     def switch(self, order: Switch) -> None:
-        with self._unpacked(order.layers) as directory:
+        with self._models.unpacked(order.layers) as directory:
             wanted = ServedVersion(directory=directory, reference=order.reference)
             desired = self._want(order, wanted)
         try:
@@ -87,12 +80,12 @@ class LocalTarget:
         self._settle(order)
 
     def withdraw(self, model: str, epoch: int) -> None:
-        self._change(model, epoch, lambda _: ServedModel(epoch=epoch, op_id=f"withdraw {epoch}"))
+        self._orders.change(model, epoch, lambda _: ServedModel(epoch=epoch, op_id=f"withdraw {epoch}"))
         deadline = time.monotonic() + self._deadline
         while time.monotonic() < deadline:
             actual = self._server.actual()
             state = actual.models.get(model) if actual is not None else None
-            if state is None or (state.epoch >= epoch and not state.serving):
+            if state is None or (state.epoch >= epoch and not state.serving and _is_quiet(state)):
                 return
             time.sleep(POLL_SECONDS)
         raise self._server.failed(f"{model} is still served", why="the server does not take the order up")
@@ -129,11 +122,12 @@ class LocalTarget:
             same = {text: v.directory for text, v in before.versions.items()} == {
                 str(order.version): wanted.directory
             }
-            fallback = before.fallback if same else before.versions
+            # The same order again keeps what the first try kept; what serves alone is its own fallback.
+            fallback = before.fallback if same and before.fallback else before.versions
             return ServedModel(epoch=order.epoch, op_id=order.op_id, versions=versions, fallback=fallback)
 
         failpoint("serve.before-desired")
-        desired = self._change(order.model, order.epoch, change)
+        desired = self._orders.change(order.model, order.epoch, change)
         failpoint("serve.after-desired")
         return desired
 
@@ -145,7 +139,11 @@ class LocalTarget:
                 return before
             return ServedModel(epoch=before.epoch, op_id=f"{order.op_id} undone", versions=before.fallback)
 
-        self._change(order.model, order.epoch, change)
+        desired = self._orders.change(order.model, order.epoch, change)
+        if desired.models[order.model].versions:
+            # A version may have taken the server down with it; what served before shall serve on.
+            with suppress(MmcicdError):
+                self._server.ensure()
 
     def _settle(self, order: Switch) -> None:
         """The version answers: what served before is no fallback any more, and files that nothing names go."""
@@ -154,34 +152,14 @@ class LocalTarget:
             return dataclasses.replace(before, fallback={}) if before.op_id == order.op_id else before
 
         try:
-            desired = self._change(order.model, order.epoch, change)
+            desired = self._orders.change(order.model, order.epoch, change)
         except Superseded:
             return
-        self._remove_unnamed(desired)
-
-    def _change(self, model: str, epoch: int, change: Callable[[ServedModel], ServedModel]) -> Desired:
-        """Replace one model's part of the desired state under the lock and the fence.
-
-        Raises:
-            Superseded: a higher epoch stands.
-        """
-        with self._lock("desired", LOCK_SECONDS):
-            former = self._server.desired() or Desired()
-            before = former.models.get(model, ServedModel())
-            if before.epoch > epoch:
-                raise self._superseded(model, before.epoch, epoch)
-            place = self._environment
-            desired = dataclasses.replace(
-                former,
-                environment=place.name,
-                host=place.host,
-                rest_port=place.rest_port,
-                grpc_port=place.grpc_port,
-                models={**former.models, model: change(before)},
-            )
-            if desired != former:
-                self._server.want(desired)
-            return desired
+        self._models.remove_all_but(
+            Path(version.directory).name
+            for part in desired.models.values()
+            for version in (*part.versions.values(), *part.fallback.values())
+        )
 
     def _listen(self, desired: Desired) -> None:
         """A server that runs, on the ports that are wanted."""
@@ -194,7 +172,7 @@ class LocalTarget:
         deadline = time.monotonic() + self._deadline
         starts = 0
         while time.monotonic() < deadline:
-            self._check_fence(order)
+            self._orders.check_fence(order.model, order.epoch)
             actual = self._server.actual()
             if actual is None:
                 starts += 1
@@ -222,66 +200,7 @@ class LocalTarget:
             raise self._server.failed(
                 f"version {order.version} of {order.model} does not load", why=own.error
             )
-        leaving = [v for v in state.versions.values() if v.state in ("LOADING", "UNLOADING")]
-        return state.serving == (order.version,) and not leaving
-
-    def _check_fence(self, order: Switch) -> None:
-        desired = self._server.desired()
-        standing = desired.models.get(order.model) if desired is not None else None
-        if standing is not None and standing.epoch > order.epoch:
-            raise self._superseded(order.model, standing.epoch, order.epoch)
-
-    def _superseded(self, model: str, standing: int, epoch: int) -> Superseded:
-        return Superseded(
-            f"a newer decision about {model} in {self._environment.name} stands",
-            where=str(self._root),
-            why=f"epoch {standing} stands, this order has {epoch}",
-        )
-
-    @contextmanager
-    def _unpacked(self, layers: Sequence[Descriptor]) -> Iterator[str]:
-        """The version's files in the state directory, checked; kept from removal inside the block."""
-        key = hashlib.sha256("\n".join(layer.digest for layer in layers).encode()).hexdigest()[:32]
-        directory = self._root / MODELS / key
-        note = directory.with_suffix(".digest")
-        with self._lock(key, UNPACK_SECONDS):
-            if not _is_whole(directory, note):
-                if directory.exists():
-                    shutil.rmtree(directory)
-                note.unlink(missing_ok=True)
-                self._store.extract(layers, directory)
-                note.write_text(digest_tree(scan(directory)), encoding="utf-8")
-            yield f"{MODELS}/{key}"
-
-    def _remove_unnamed(self, desired: Desired) -> None:
-        named = {
-            Path(version.directory).name
-            for model in desired.models.values()
-            for version in (*model.versions.values(), *model.fallback.values())
-        }
-        for directory in (self._root / MODELS).iterdir():
-            if not directory.is_dir() or directory.name.startswith(".") or directory.name in named:
-                continue
-            try:
-                with self._lock(directory.name, 0.0):
-                    directory.with_suffix(".digest").unlink(missing_ok=True)
-                    shutil.rmtree(directory, ignore_errors=True)
-            except OutsideFailed:
-                # Another order is about to name it.
-                continue
-
-    @contextmanager
-    def _lock(self, name: str, seconds: float) -> Iterator[None]:
-        with file_lock.hold(self._root / "locks" / f"{name}.lock", seconds):
-            yield
-
-
-def _is_whole(directory: Path, note: Path) -> bool:
-    """Whether the unpacked files are still those that were unpacked."""
-    try:
-        return note.read_text(encoding="utf-8") == digest_tree(scan(directory))
-    except (FileNotFoundError, MmcicdError):
-        return False
+        return state.serving == (order.version,) and _is_quiet(state)
 
 
 def _moved(found: Listening, desired: Desired) -> bool:
@@ -294,6 +213,11 @@ def _reachable(host: str) -> str:
     """An address to connect to: a server on all addresses is asked on the loopback."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"[{host}]" if ":" in host else host
+
+
+def _is_quiet(state: ModelState) -> bool:
+    """Whether no version is on its way in or out."""
+    return not any(version.state in ("LOADING", "UNLOADING") for version in state.versions.values())
 
 
 def _worst(state: ModelState) -> str:

@@ -170,7 +170,9 @@ def _difference(expected: Any, found: Any, tolerance: float) -> str:
         return (
             "" if _close(float(expected), float(found), tolerance) else _unequal(expected, found, tolerance)
         )
-    return "" if expected == found else f"expected {expected!r}, got {found!r}"[:BODY_SHOWN]
+    # True equals 1 in Python, not in JSON.
+    same = expected == found and isinstance(expected, bool) == isinstance(found, bool)
+    return "" if same else f"expected {expected!r}, got {found!r}"[:BODY_SHOWN]
 
 
 def _unequal(expected: float, found: float, tolerance: float) -> str:

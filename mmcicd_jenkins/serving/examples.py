@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from mmcicd_jenkins.serving.json_tensors import decode_base64, excerpt, parse_object, signature_of, tokens
+from mmcicd_jenkins.serving.json_inputs import decode_base64, excerpt, parse_object, signature_of
+from mmcicd_jenkins.serving.json_outputs import tokens
 from mmcicd_jenkins.serving.status import invalid, shown
 
 

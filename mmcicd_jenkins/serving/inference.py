@@ -58,6 +58,7 @@ class Inference:
                     self._count(held, output)
         except Refused as e:
             code = e.code
+            e.version = version
             raise
         except BaseException:
             code = Code.INTERNAL

@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 import threading
 from typing import Any
 
@@ -17,6 +18,8 @@ from mmcicd_jenkins.serving.state import StateDirectory
 
 # How soon a changed desired state is seen.
 POLL_SECONDS = 0.1
+# How long a loading model may keep the interpreter from the requests of the others: a tenth of the default.
+SWITCH_SECONDS = 0.0005
 # How long requests may run on after SIGTERM: TF Serving's REST timeout.
 GRACE_SECONDS = 30.0
 
@@ -36,6 +39,7 @@ class Server:
             MmcicdError: it cannot start; the same is written to `server.json` and to the log.
         """
         self._state.note_pid()
+        sys.setswitchinterval(SWITCH_SECONDS)
         try:
             desired = self._state.read_desired()
             listener = _listen(desired)
@@ -122,28 +126,40 @@ class Server:
         self._publish()
 
     def _publish(self) -> None:
-        self._state.write_actual(Actual(pid=os.getpid(), models=self._models.states(), problem=self._problem))
+        self._state.write_actual(
+            lambda: Actual(pid=os.getpid(), models=self._models.states(), problem=self._problem)
+        )
 
     def _note(self, text: str) -> None:
         self._log.info("%s", " ".join(text.split()))
 
 
 def _listen(desired: Desired) -> socket.socket:
-    """The REST socket, bound and listening before the seconds that TensorFlow's import takes.
+    """The REST socket, before the seconds that TensorFlow's import takes; the other port is tried as well.
 
     Raises:
-        OutsideFailed: the port is taken, or the address is not ours.
+        OutsideFailed: a port is taken, or the address is not ours.
     """
-    family = socket.AF_INET6 if ":" in desired.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener = _bind(desired, desired.rest_port, "rest_port")
     try:
-        listener.bind((desired.host, desired.rest_port))
-    except OSError as e:
+        _bind(desired, desired.grpc_port, "grpc_port").close()
+    except OutsideFailed:
         listener.close()
-        raise port_taken(desired, desired.rest_port, "rest_port") from e
+        raise
     listener.setblocking(False)
     return listener
+
+
+def _bind(desired: Desired, port: int, key: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in desired.host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((desired.host, port))
+    except OSError as e:
+        made.close()
+        raise port_taken(desired, port, key) from e
+    return made
 
 
 def port_taken(desired: Desired, port: int, key: str) -> OutsideFailed:

@@ -4,6 +4,7 @@ Only a server that no environment owns takes it: in an environment every change 
 """
 
 import dataclasses
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,13 @@ from mmcicd_jenkins.serving.status import Code, Refused, invalid, shown
 
 
 def make_reload(root: Path, models: Models) -> Callable[[Any], None]:
+    turn = threading.Lock()
+
     def reload(config: Any) -> None:
+        with turn:
+            change(config)
+
+    def change(config: Any) -> None:
         try:
             desired = read_desired(root)
         except MmcicdError as e:

@@ -15,7 +15,8 @@ from google.protobuf.json_format import MessageToJson
 from mmcicd_jenkins.serving import inference
 from mmcicd_jenkins.serving.examples import classification_text, parse_examples, regression_text
 from mmcicd_jenkins.serving.inference import Asked, Inference, Wanted
-from mmcicd_jenkins.serving.json_tensors import arrays_from, columns_text, parse_predict, rows_text
+from mmcicd_jenkins.serving.json_inputs import arrays_from, parse_predict
+from mmcicd_jenkins.serving.json_outputs import columns_text, rows_text
 from mmcicd_jenkins.serving.paths import Call, is_api, parse_call
 from mmcicd_jenkins.serving.saved_model import DEFAULT_SIGNATURE
 from mmcicd_jenkins.serving.status import Code, Refused, invalid
@@ -60,7 +61,7 @@ class RestApi:
         try:
             answer = await self._answer(request, path)
         except Refused as e:
-            answer = _error(e.http, e.message)
+            answer = _error(e.http, e.message, e.version)
         response = _response(answer)
         if answer.status == 413:
             # What is left of the body is not read, so the connection cannot be used again.
@@ -139,7 +140,7 @@ class RestApi:
         try:
             return self._dispatch(call, body)
         except Refused as e:
-            return _error(e.http, e.message)
+            return _error(e.http, e.message, e.version)
         except Exception as e:  # noqa: BLE001 - a client never sees a traceback; the log says what it was
             self._log(f"{call.method} {call.wanted.model}: {type(e).__name__}: {e}")
             return _error(500, "The server failed to answer; its log says why")
@@ -201,8 +202,8 @@ def _metadata_text(model: str, servable: Servable) -> str:
     return json.dumps({"model_spec": documents[0], "metadata": {"signature_def": documents[1]}}, indent=1)
 
 
-def _error(status: int, message: str) -> Answer:
-    return Answer(status, json.dumps({"error": message}, indent=4))
+def _error(status: int, message: str, version: str = "") -> Answer:
+    return Answer(status, json.dumps({"error": message}, indent=4), version)
 
 
 def _response(answer: Answer) -> web.Response:

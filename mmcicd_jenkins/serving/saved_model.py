@@ -116,7 +116,9 @@ def load_model(directory: Path, on_run: Callable[[str, float], None]) -> LoadedM
     if not any((directory / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
         raise LoadFailed(f"{directory} holds no saved_model.pb")
     graph = tf.Graph()
-    session = tf.compat.v1.Session(graph=graph)
+    # Several servers may share one GPU: take its memory as needed, not all at once.
+    options = tf.compat.v1.GPUOptions(allow_growth=True)
+    session = tf.compat.v1.Session(graph=graph, config=tf.compat.v1.ConfigProto(gpu_options=options))
     try:
         with graph.as_default():
             meta = tf.compat.v1.saved_model.loader.load(session, [tf.saved_model.SERVING], str(directory))

@@ -8,7 +8,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +70,10 @@ class StateDirectory:
         self._seen = mark
         return True
 
-    def write_actual(self, actual: Actual) -> None:
+    def write_actual(self, look: Callable[[], Actual]) -> None:
+        """Looking and writing are one step: else an older look could be written over a newer one."""
         with self._writing:
-            replace_document(self.root / ACTUAL, to_document(actual))
+            replace_document(self.root / ACTUAL, to_document(look()))
 
     def write_listening(self, listening: Listening) -> None:
         replace_document(self.root / SERVER, to_document(listening))
@@ -99,6 +100,6 @@ def read_desired(root: Path) -> Desired:
 
 
 def replace_document(path: Path, document: Mapping[str, Any]) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     beside.write_text(json.dumps(document, indent=1, sort_keys=True), encoding="utf-8")
     beside.replace(path)

@@ -51,13 +51,16 @@ def code_of(number: int) -> Code:
 
 
 class Refused(Exception):
-    """A request that gets no prediction. `http` overrides the code's HTTP status."""
+    """A request that gets no prediction. `http` overrides the code's HTTP status; `version` is the version that
+    refused, "" when none was reached.
+    """
 
     def __init__(self, code: Code, message: str, *, http: int = 0) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.http = http or code.http
+        self.version = ""
 
 
 def invalid(message: str) -> Refused:

@@ -120,6 +120,28 @@ def test_a_version_that_does_not_load_leaves_the_old_one(target, state, order, e
     assert list(read(state / "desired.json")["models"]["m"]["versions"]) == ["1"]
 
 
+def test_a_version_that_loads_too_slowly_leaves_the_old_one(target, state, store, order, epoch):
+    target.switch(order(1, epoch))
+    hasty = LocalTarget(
+        Environment(name="staging", rest_port=0, grpc_port=0), state, store, deadline_seconds=0.5
+    )
+    with pytest.raises(OutsideFailed, match="was not available within"):
+        hasty.switch(order(4, epoch + 1, "slow-load"))
+    assert served(target) == (1, "AVAILABLE")
+    eventually(lambda: read(state / "actual.json")["models"]["m"]["versions"]["4"]["state"] == "END")
+    assert served(target) == (1, "AVAILABLE")
+
+
+def test_an_order_for_what_serves_already_never_takes_it_away(target, state, store, order, epoch):
+    target.switch(order(1, epoch))
+    hopeless = LocalTarget(
+        Environment(name="staging", rest_port=0, grpc_port=0), state, store, deadline_seconds=0
+    )
+    with pytest.raises(OutsideFailed):
+        hopeless.switch(order(1, epoch + 1))
+    assert served(target) == (1, "AVAILABLE")
+
+
 def test_a_first_version_that_does_not_load_leaves_nothing(target, order, epoch):
     with pytest.raises(OutsideFailed):
         target.switch(order(1, epoch, "corrupt", model="first"))
