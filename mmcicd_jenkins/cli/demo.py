@@ -32,16 +32,14 @@ def command(directory: Path | None, keep: bool) -> int:
     folder = directory or Path(tempfile.mkdtemp(prefix="mmcicd-demo-"))
     tour = Tour(folder / MODEL, MODEL)
     try:
-        _first_model(tour)
-        _worse_model(tour)
-        _better_model(tour)
-        _roll_back(tour)
-        _bad_in_the_wild(tour)
+        for chapter in (_first_model, _worse_model, _better_model, _roll_back, _bad_in_the_wild):
+            chapter(tour)
+        tour.stop_client()
+        return _summary(tour, keep=keep)
     finally:
         tour.stop_client()
         if not keep:
             tour.cli("stop", quiet=True, codes=None)
-    return _summary(tour, keep=keep)
 
 
 def _first_model(tour: Tour) -> None:

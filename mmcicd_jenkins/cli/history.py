@@ -14,7 +14,8 @@ from mmcicd_jenkins.wiring import open_bench
 
 @click.command(
     epilog="Example: mmcicd-jenkins history --model churn --limit 10",
-    help="What happened to a model, newest first: versions, deployments, promotions, refusals, rollbacks.",
+    help="What happened to a model, newest first: versions, deployments, promotions, refusals, rollbacks. "
+    "An intent is shown only when nothing ended it; --json has every event.",
 )
 @model_option()
 @click.option(
@@ -31,7 +32,9 @@ def command(model: str | None, limit: int, as_json: bool) -> int:
     if not events:
         report.say(f"Nothing happened to {name} yet.")
         return 0
-    rows = [(moment(e.at), e.kind, sentence(e), e.actor, str(e.detail.get("reason", ""))) for e in events]
+    ended = {e.detail.get("op_id") for e in events if e.kind in {"done", "failed"}}
+    told = [e for e in events if not (e.kind == "prepared" and e.detail.get("op_id") in ended)]
+    rows = [(moment(e.at), e.kind, sentence(e), e.actor, str(e.detail.get("reason", ""))) for e in told]
     report.out(report.table(rows, head=("WHEN (UTC)", "EVENT", "WHAT", "WHO", "WHY")))
     return 0
 
@@ -43,6 +46,8 @@ def sentence(event: Event) -> str:
         return f"version {detail.get('version')} for run {str(detail.get('run_id', '')).removeprefix('sha256:')[:8]}"
     if event.kind in {"proposed", "declined"}:
         return f"version {detail.get('version')} to {detail.get('environment')}"
+    if event.kind == "released":
+        return f"version {detail.get('to')}, first for {detail.get('environment')}"
     if "to" in detail:
         source = detail.get("from")
         return (

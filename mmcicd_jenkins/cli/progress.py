@@ -53,7 +53,7 @@ class LogProgress:
 
     def update(self, text: str, done: float | None = None) -> None:
         now = time.monotonic()
-        if text.strip() and now - self._shown >= LOG_SECONDS:
+        if any(c.isalpha() for c in text) and now - self._shown >= LOG_SECONDS:
             self._shown = now
             self.line(text.strip() + (f" {done:.0%}" if done is not None else ""))
 

@@ -1,7 +1,6 @@
 """`promote`: show what would change, ask, do it. The same stage as behind the Jenkins button."""
 
 import dataclasses
-import time
 from pathlib import Path
 
 import click
@@ -9,7 +8,6 @@ import click
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.options import dry_run_option, environment_option, json_option, model_option
 from mmcicd_jenkins.cli.progress import make_progress
-from mmcicd_jenkins.cli.telling import stage_line
 from mmcicd_jenkins.errors import UsageError
 from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.documents import to_document
@@ -55,7 +53,6 @@ def command(
                 if answered is None:
                     return 0
                 job = answered
-        started = time.monotonic()
         progress.begin("promote")
         try:
             outcome = stage.apply(plan, job, bench.ports)
@@ -64,7 +61,7 @@ def command(
     if as_json:
         report.emit(outcome.to_json())
         return outcome.exit_code
-    report.say(stage_line(outcome, time.monotonic() - started).strip())
+    report.say(outcome.sentence)
     _say_how_to_try(job, bench)
     return outcome.exit_code
 

@@ -1,6 +1,7 @@
 """The only printer. stdout carries data (text or one JSON object), stderr everything a person reads meanwhile."""
 
 import json
+import shutil
 import sys
 import tempfile
 import traceback
@@ -62,7 +63,7 @@ def bug(error: Exception, *, as_json: bool) -> int:
 
 
 def table(rows: Sequence[Sequence[str]], *, head: Sequence[str] = ()) -> str:
-    """Columns aligned by their widest cell, the last one free to run on."""
+    """Columns aligned by their widest cell; on a terminal a line ends where the screen does."""
     everything = [list(head), *map(list, rows)] if head else [list(row) for row in rows]
     if not everything:
         return ""
@@ -71,6 +72,9 @@ def table(rows: Sequence[Sequence[str]], *, head: Sequence[str] = ()) -> str:
     for row in everything:
         cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
         lines.append("  ".join([*cells, row[-1]]).rstrip())
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        lines = [line if len(line) <= width else line[: width - 1] + "…" for line in lines]
     return "\n".join(lines)
 
 

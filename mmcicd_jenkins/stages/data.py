@@ -116,12 +116,14 @@ def _prepare(plan: Plan, folder: Path, job: Job, ports: Ports) -> None:
     building = fresh_directory(folder.with_name(folder.name + ".part"))
     rows: dict[str, dict[str, int]] = {"train": {}, "test": {}}
     for source in job.model.data:
+        locked = job.lock.source(job.model.name, source.name)
         fetched = ports.sources.fetch(
             _address(job, source),
             plan.fetch[source.name],
             lambda done, total, name=source.name: ports.progress.update(  # type: ignore[misc]
                 f"{name}: {done:,} of {total:,} bytes", done / total if total else None
             ),
+            version=locked.facts.version if locked else "",
         )
         failpoint("data.fetched")
         _divide(source, fetched, building, rows, ports)
@@ -148,6 +150,8 @@ def _divide(
         group_by=source.group_by,
         salt=source.name,
     )
+    if split.warning:
+        ports.progress.line(f"{source.name}: {split.warning}")
     rows["train"][source.name], rows["test"][source.name] = split.train_rows, split.test_rows
     _move(split.train, building / "train" / source.name, "train")
     if split.test is not None:
@@ -161,7 +165,7 @@ def _move(part: Path, folder: Path, name: str) -> None:
         make_directory(folder.parent)
         part.replace(folder)
     else:
-        part.replace(make_directory(folder) / (name + "".join(part.suffixes)))
+        part.replace(make_directory(folder) / (name + part.suffix))
 
 
 def _place(fetched: Path, folder: Path) -> None:
