@@ -6,7 +6,6 @@ What is ours and not OCI's lies in the folder `.mmcicd` of the layout. File erro
 """
 
 import fcntl
-import hashlib
 import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,7 @@ from typing import Any
 from mmcicd_jenkins.adapters.private_folder import told
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
 from mmcicd_jenkins.failpoints import failpoint
-from mmcicd_jenkins.image.artifact import json_bytes, json_object, malformed
+from mmcicd_jenkins.image.artifact import is_digest, json_bytes, json_object, malformed
 from mmcicd_jenkins.image.container import Sink
 from mmcicd_jenkins.image.descriptor import Descriptor
 from mmcicd_jenkins.image.unpack import write_all
@@ -25,6 +24,7 @@ from mmcicd_jenkins.image.unpack import write_all
 REF_NAME = "org.opencontainers.image.ref.name"
 OURS = ".mmcicd"
 
+_EMPTY: dict[str, Any] = {"schemaVersion": 2, "manifests": []}
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _CHUNK = 2**20
 
@@ -38,6 +38,8 @@ class LayoutFiles:
         self.ours = path / OURS
 
     def blob(self, digest: str) -> Path:
+        if not is_digest(digest):
+            raise malformed(str(self.path), f"{digest!r} is no sha256 digest")
         return self.path / "blobs" / "sha256" / digest.removeprefix("sha256:")
 
     def size(self, digest: str) -> int | None:
@@ -55,31 +57,26 @@ class LayoutFiles:
         """
         with self._told():
             if not (self.path / "oci-layout").exists():
-                self._make()
+                self._expect_nothing_foreign()
+            (self.ours / "temporary").mkdir(parents=True, exist_ok=True)
+            (self.path / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
             _remove_leftovers(self.ours / "temporary")
+            with self._locked():
+                # The last is what makes it a layout for others.
+                for path, content in ((self.index, json_bytes(_EMPTY)), (self.path / "oci-layout", _LAYOUT)):
+                    if not path.exists():
+                        self._replace(path, content)
 
-    def _make(self) -> None:
-        if self.path.is_dir():
-            foreign = {entry.name for entry in self.path.iterdir()} - {
-                OURS,
-                "blobs",
-                "index.json",
-                "oci-layout",
-            }
-            if foreign:
-                raise InputError(
-                    "the store's folder holds something else",
-                    where=str(self.path),
-                    why=f"{min(foreign)!r} is there and no oci-layout",
-                    fix="set store.path to a folder of its own",
-                )
-        (self.ours / "temporary").mkdir(parents=True, exist_ok=True)
-        (self.path / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
-        with self._locked():
-            if not self.index.exists():
-                self._replace(self.index, json_bytes({"schemaVersion": 2, "manifests": []}))
-            if not (self.path / "oci-layout").exists():
-                self._replace(self.path / "oci-layout", _LAYOUT)
+    def _expect_nothing_foreign(self) -> None:
+        found = {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
+        foreign = found - {OURS, "blobs", "index.json"}
+        if foreign:
+            raise InputError(
+                "the store's folder holds something else",
+                where=str(self.path),
+                why=f"{min(foreign)!r} is there and no oci-layout",
+                fix="set store.path to a folder of its own",
+            )
 
     @contextmanager
     def new_blob(self) -> Iterator["NewBlob"]:
@@ -116,12 +113,7 @@ class LayoutFiles:
         Raises:
             IntegrityFailed: the index cannot be read as one.
         """
-        with self._told():
-            try:
-                content = self.index.read_bytes()
-            except FileNotFoundError:
-                return []
-        found = json_object(content, str(self.index)).get("manifests")
+        found = self._index().get("manifests")
         if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
             raise malformed(str(self.index), "it has no list of manifests")
         return found
@@ -131,8 +123,15 @@ class LayoutFiles:
         with self._told(), self._locked():
             changed = decide(self.manifests())
             if changed is not None:
-                document = json_object(self.index.read_bytes(), str(self.index))
-                self._replace(self.index, json_bytes({**document, "manifests": changed}))
+                self._replace(self.index, json_bytes({**self._index(), "manifests": changed}))
+
+    def _index(self) -> dict[str, Any]:
+        with self._told():
+            try:
+                content = self.index.read_bytes()
+            except FileNotFoundError:
+                return _EMPTY
+        return json_object(content, str(self.index))
 
     def _told(self) -> AbstractContextManager[None]:
         return told(self.path, "set store.path to another folder")
@@ -179,24 +178,6 @@ class NewBlob:
                 rest[0] = rest[0][count:]
 
 
-class HashingSink:
-    """Writes to a new blob and keeps count and digest."""
-
-    def __init__(self, blob: NewBlob) -> None:
-        self._blob = blob
-        self._sha256 = hashlib.sha256()
-        self.size = 0
-
-    @property
-    def digest(self) -> str:
-        return "sha256:" + self._sha256.hexdigest()
-
-    def write(self, content: bytes) -> None:
-        self._sha256.update(content)
-        self.size += len(content)
-        self._blob.sink([content])
-
-
 @contextmanager
 def _temporary(folder: Path) -> Iterator[tuple[int, Path]]:
     """A locked new file in `folder`; removed on leaving unless it was renamed."""
@@ -232,10 +213,11 @@ def _keep(handle: int, path: Path, target: Path) -> None:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     for entry in folder.iterdir():
-        with suppress(FileNotFoundError, BlockingIOError):
-            handle = os.open(entry, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        # Another user's file is that user's to remove.
+        with suppress(FileNotFoundError, BlockingIOError, PermissionError):
+            # For writing: on NFS only such a handle can be locked.
+            handle = os.open(entry, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 entry.unlink()

@@ -4,20 +4,22 @@ Any tool that reads layouts reads it (`skopeo inspect oci:PATH:TAG`). Every byte
 against its digest. How its files are shared by several processes is in `layout_files`.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mmcicd_jenkins.adapters.layout_files import REF_NAME, HashingSink, LayoutFiles
+from mmcicd_jenkins.adapters.layout_files import REF_NAME, LayoutFiles
 from mmcicd_jenkins.adapters.private_folder import new_folder
 from mmcicd_jenkins.adapters.stat_cache import StatCache
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.artifact import (
-    LARGEST_MANIFEST,
+    LARGEST_DOCUMENT,
     artifact_manifest,
+    check_size,
     check_tag,
     is_digest,
     malformed,
@@ -94,7 +96,7 @@ class OciLayoutStore:
                 return existing
         self._files.prepare()
         self._expect_blobs(layers)
-        config = self._put_bytes(canonical(document), DOCUMENT)
+        config = self._put_bytes(check_size(canonical(document), "a document"), DOCUMENT)
         stored = [self._put_file(name, content) for name, content in sorted((files or {}).items())]
         manifest = self._put_bytes(artifact_manifest(kind, config, [*layers, *stored]), MANIFEST)
         entry = {**manifest.to_json(), "artifactType": kind, "annotations": {REF_NAME: tag}}
@@ -154,12 +156,15 @@ class OciLayoutStore:
         return Descriptor(media_type=media_type, digest=digest_bytes(content), size=len(content))
 
     def _put_file(self, name: str, content: Path | bytes) -> Descriptor:
+        sha256, size = hashlib.sha256(), 0
         with self._files.new_blob() as blob:
-            sink = HashingSink(blob)
             for chunk in _chunks_of(content):
-                sink.write(chunk)
-            blob.keep(sink.digest)
-        return Descriptor(media_type=FILE, digest=sink.digest, size=sink.size, annotations={TITLE: name})
+                sha256.update(chunk)
+                size += len(chunk)
+                blob.sink([chunk])
+            digest = "sha256:" + sha256.hexdigest()
+            blob.keep(digest)
+        return Descriptor(media_type=FILE, digest=digest, size=size, annotations={TITLE: name})
 
     def _expect_blobs(self, blobs: Sequence[Descriptor]) -> None:
         for blob in blobs:
@@ -174,13 +179,13 @@ class OciLayoutStore:
 
     def _artifact(self, manifest: Descriptor) -> Artifact:
         where = str(self._files.blob(manifest.digest))
-        if manifest.size > LARGEST_MANIFEST:
-            raise malformed(where, f"a manifest of {manifest.size} bytes")
-        content = self.read(manifest)
-        config = read_manifest(content, where)[1]
-        if config.size > LARGEST_MANIFEST:
-            raise malformed(where, f"its config has {config.size} bytes")
-        return read_artifact(manifest, content, self.read(config), where)
+        content = self._document(manifest)
+        return read_artifact(manifest, content, self._document(read_manifest(content, where)[1]), where)
+
+    def _document(self, named: Descriptor) -> bytes:
+        if named.size > LARGEST_DOCUMENT:
+            raise malformed(str(self._files.blob(named.digest)), f"it has {named.size} bytes")
+        return self.read(named)
 
 
 def _tagged(entries: Sequence[dict[str, Any]], tag: str) -> dict[str, Any] | None:

@@ -6,7 +6,6 @@ take the lock of such a folder has found the leftover of a killed process and re
 
 import errno
 import fcntl
-import glob
 import os
 import shutil
 import tempfile
@@ -18,6 +17,8 @@ from mmcicd_jenkins.errors import InputError, OutsideFailed
 from mmcicd_jenkins.failpoints import failpoint
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# One for all folders, so that any next one made in the same place removes what is left.
+_PREFIX = ".mmcicd-making-"
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -52,17 +53,18 @@ def new_folder(directory: Path) -> Iterator[Path]:
         InputError: `directory` holds something.
         OutsideFailed: files cannot be made there.
     """
-    prefix = f".{directory.name}.making-"
     with told(directory, "choose another folder"):
         directory.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(directory.parent, prefix)
+        _remove_leftovers(directory.parent)
         _expect_empty(directory)
-        lock, private = _private(directory.parent, prefix)
+        lock, private = _private(directory.parent)
         try:
             folder = private / "new"
             folder.mkdir()
             yield folder
             failpoint("store.unpacked")
+            # Another process may have filled it meanwhile.
+            _expect_empty(directory)
             folder.rename(directory)
         finally:
             shutil.rmtree(private, ignore_errors=True)
@@ -76,32 +78,36 @@ def _expect_empty(directory: Path) -> None:
         raise InputError("only an empty folder can be filled", where=str(directory), fix="delete it first")
 
 
-def _private(parent: Path, prefix: str) -> tuple[int, Path]:
+def _private(parent: Path) -> tuple[int, Path]:
     while True:
-        path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-        with suppress(FileNotFoundError):
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        with suppress(FileNotFoundError, BlockingIOError):
             lock = _lock(path)
-            if lock is not None and path.exists():
+            if path.exists():
                 return lock, path
-            if lock is not None:
-                os.close(lock)
+            os.close(lock)
         # Another process took it for a leftover before it was locked.
 
 
-def _remove_leftovers(parent: Path, prefix: str) -> None:
-    for leftover in parent.glob(f"{glob.escape(prefix)}*"):
-        with suppress(FileNotFoundError):
+def _remove_leftovers(parent: Path) -> None:
+    for leftover in parent.glob(f"{_PREFIX}*"):
+        # Another user's folder is that user's to remove.
+        with suppress(FileNotFoundError, BlockingIOError, PermissionError):
             lock = _lock(leftover)
-            if lock is not None:
-                shutil.rmtree(leftover, ignore_errors=True)
-                os.close(lock)
+            shutil.rmtree(leftover, ignore_errors=True)
+            os.close(lock)
 
 
-def _lock(folder: Path) -> int | None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+def _lock(folder: Path) -> int:
+    """Lock `folder` by a file in it; a folder itself cannot be locked on NFS.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
-        return None
+        raise
     return handle

@@ -16,8 +16,8 @@ from mmcicd_jenkins.image.descriptor import MANIFEST, Artifact, Descriptor
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][\w!#$&^.+-]{0,126}/[A-Za-z0-9][\w!#$&^.+-]{0,126}", re.ASCII)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-# Registries refuse larger manifests; documents are far smaller.
-LARGEST_MANIFEST = 4 * 2**20
+# Registries refuse larger manifests, and a document is read whole into memory. Files have no such limit.
+LARGEST_DOCUMENT = 4 * 2**20
 
 
 def is_digest(text: str) -> bool:
@@ -38,26 +38,39 @@ def check_tag(tag: str) -> str:
     return tag
 
 
+def check_size(content: bytes, what: str) -> bytes:
+    """`content` itself.
+
+    Raises:
+        InputError: it is too large to be found again.
+    """
+    if len(content) > LARGEST_DOCUMENT:
+        raise InputError(
+            f"{what} of {len(content)} bytes cannot be stored: the most is {LARGEST_DOCUMENT}",
+            fix="store the large part as a file",
+        )
+    return content
+
+
 def artifact_manifest(kind: str, config: Descriptor, layers: Sequence[Descriptor]) -> bytes:
     """The manifest of a document of `kind` (its artifactType).
 
     Raises:
-        InputError: `kind` is no media type.
+        InputError: `kind` is no media type, or there are too many layers.
     """
     if not _MEDIA_TYPE.fullmatch(kind):
         raise InputError(
             f"{kind!r} cannot be the kind of an artifact",
             fix="use a media type, like application/vnd.mmcicd.run.v1",
         )
-    return json_bytes(
-        {
-            "schemaVersion": 2,
-            "mediaType": MANIFEST,
-            "artifactType": kind,
-            "config": config.to_json(),
-            "layers": [layer.to_json() for layer in layers],
-        }
-    )
+    document = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "artifactType": kind,
+        "config": config.to_json(),
+        "layers": [layer.to_json() for layer in layers],
+    }
+    return check_size(json_bytes(document), "a manifest")
 
 
 def json_bytes(document: Mapping[str, object]) -> bytes:
@@ -102,8 +115,15 @@ def read_manifest(
 
     Raises:
         IntegrityFailed: it is no OCI manifest.
+        InputError: it is a list of images for several platforms.
     """
     document = json_object(content, where)
+    if "manifests" in document and "layers" not in document:
+        raise InputError(
+            "this names images for several platforms, not one image",
+            where=where,
+            fix="store one of them: skopeo copy --override-arch amd64 --override-os linux ...",
+        )
     layers, annotations = document.get("layers"), document.get("annotations", {})
     if document.get("schemaVersion") != 2 or not isinstance(layers, list) or not _is_texts(annotations):
         raise malformed(where, "it is not an OCI image manifest")

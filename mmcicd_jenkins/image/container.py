@@ -8,12 +8,11 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.image.descriptor import LAYER, LAYER_GZIP, Descriptor
 
-Compression = Literal["none", "gzip"]
 Sink = Callable[[Sequence[memoryview | bytes]], None]
 
 # The largest stored block that deflate can say.

@@ -116,11 +116,11 @@ def _walk(directory: Path, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def _refuse_entry(directory: Path, path: str, status: os.stat_result) -> None:
-    shown = ascii(path) if not path.isprintable() else path
+    shown = _shown(path)
     why = why_not_a_path(path)
     if why:
         raise InputError(
-            f"{shown} cannot be part of a model", where=ascii(str(directory)), why=why, fix="rename it"
+            f"{shown} cannot be part of a model", where=_shown(str(directory)), why=why, fix="rename it"
         )
     if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
         kind = _KINDS.get(stat.S_IFMT(status.st_mode), "a special file")
@@ -130,6 +130,10 @@ def _refuse_entry(directory: Path, path: str, status: os.stat_result) -> None:
             why="a model is regular files and folders, so that it is the same on every machine",
             fix="put the file itself there, or delete it",
         )
+
+
+def _shown(text: str) -> str:
+    return text if text.isprintable() else ascii(text)
 
 
 def _refuse_collisions(directory: Path, paths: list[str]) -> None:

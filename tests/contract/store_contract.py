@@ -188,6 +188,11 @@ class StoreContract:
             store.put_artifact("t", RUN, {"value": value})
         assert store.find("t") is None
 
+    def test_a_document_too_large_to_be_found_again_is_refused(self, store):
+        with pytest.raises(InputError, match="most"):
+            store.put_artifact("t", RUN, {"value": "x" * 5_000_000})
+        assert store.find("t") is None
+
     def test_a_file_that_is_not_there_is_refused_by_name(self, store, tmp_path):
         with pytest.raises(InputError) as error:
             store.put_artifact("t", RUN, {}, files={"x": tmp_path / "gone"})
@@ -275,6 +280,17 @@ class StoreContract:
         content = store.read(blob)
         other = {"short": content[:-1], "long": content + b"\0", "empty": b"", "gone": None}[change]
         damage(store, blob.digest, other)
+        with pytest.raises(IntegrityFailed):
+            store.read(blob)
+        with pytest.raises(IntegrityFailed):
+            store.extract([blob], tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+    @pytest.mark.parametrize(
+        "digest", ["", "sha256:", "sha256:../../../../etc/passwd", "sha512:" + "a" * 128, "/etc/passwd"]
+    )
+    def test_a_descriptor_with_a_digest_that_is_none_is_refused(self, store, layers, digest, tmp_path):
+        blob = Descriptor(media_type=layers.layers[0].blob.media_type, digest=digest, size=1)
         with pytest.raises(IntegrityFailed):
             store.read(blob)
         with pytest.raises(IntegrityFailed):

@@ -7,9 +7,9 @@ import json
 import os
 import resource
 import signal
-import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from folders import SAVED_MODEL, read_folder, write_folder
 from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
 from mmcicd_jenkins.errors import InputError, IntegrityFailed, OutsideFailed
 from mmcicd_jenkins.failpoints import FAILPOINTS
+from mmcicd_jenkins.image.digest import digest_bytes
 from mmcicd_jenkins.image.manifest import BaseImage, Origin, join
 from mmcicd_jenkins.image.version_layer import version_layer
 
@@ -205,21 +206,21 @@ def told(action):
 
 
 @pytest.fixture
-def open_to_all(tmp_path):
-    """pytest's folders are the user's alone; a user without rights must get as far as the store."""
-    before = {}
-    for folder in [tmp_path, *tmp_path.parents]:
-        mode = stat.S_IMODE(folder.stat().st_mode)
-        if folder.stat().st_uid == os.geteuid() and mode & 0o055 != 0o055:
-            before[folder] = mode
-            folder.chmod(mode | 0o055)
-    yield
-    for folder, mode in before.items():
-        folder.chmod(mode)
+def open_folder():
+    """A folder that a user without rights can reach; pytest keeps its own to itself."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        if without_root(lambda: str(os.access(folder, os.X_OK))) != "True":
+            pytest.skip(
+                f"a user without rights cannot reach {folder}: set TMPDIR to a folder that all can reach"
+            )
+        yield folder
 
 
-def test_a_folder_without_rights_is_told_with_path_and_cure(tmp_path, model, open_to_all):
-    closed = tmp_path / "closed"
+def test_a_folder_without_rights_is_told_with_path_and_cure(open_folder):
+    model = write_folder(open_folder / "model", MODEL)
+    closed = open_folder / "closed"
     closed.mkdir(mode=0o555)
     error = json.loads(without_root(lambda: told(lambda: OciLayoutStore(closed / "store").put_model(model))))
     assert error["error"] == "this folder may not be used"
@@ -228,9 +229,9 @@ def test_a_folder_without_rights_is_told_with_path_and_cure(tmp_path, model, ope
     assert list(closed.iterdir()) == []
 
 
-def test_a_layout_that_may_only_be_read_is_read(tmp_path, model, open_to_all):
-    store = OciLayoutStore(tmp_path / "store")
-    layers = store.put_model(model)
+def test_a_layout_that_may_only_be_read_is_read(open_folder):
+    store = OciLayoutStore(open_folder / "store")
+    layers = store.put_model(write_folder(open_folder / "model", MODEL))
     artifact = store.put_artifact("t", "application/x", {})
     if not os.geteuid():
         answer = json.loads(without_root(lambda: told(lambda: store.put_artifact("u", "application/x", {}))))
@@ -287,6 +288,48 @@ def test_what_other_tools_wrote_into_the_index_stays(tmp_path, model):
     assert after["annotations"] == {"by": "another"}
     assert after["manifests"][0] == foreign
     assert len(after["manifests"]) == 3
+
+
+def test_what_a_killed_process_left_of_one_folder_is_removed_by_the_next(tmp_path, model):
+    (tmp_path / "work").mkdir()
+    killed = start(tmp_path / "work", model, MMCICD_FAILPOINTS="store.unpacked=kill")
+    assert finish(killed)[0] == -signal.SIGKILL
+    assert len(list((tmp_path / "work").iterdir())) == 2
+    store = OciLayoutStore(tmp_path / "work" / "store")
+    store.extract([layer.blob for layer in store.put_model(model).layers], tmp_path / "work" / "other")
+    assert {path.name for path in (tmp_path / "work").iterdir()} == {"store", "other"}
+
+
+def test_unpacking_the_same_twice_at_once_keeps_the_first(tmp_path, model):
+    (tmp_path / "work").mkdir()
+    slow = start(tmp_path / "work", model, MMCICD_FAILPOINTS="store.unpacked=stop")
+    os.waitpid(slow.pid, os.WUNTRACED)
+    assert finish(start(tmp_path / "work", model))[0] == 0
+    inode = (tmp_path / "work" / "out").stat().st_ino
+    slow.send_signal(signal.SIGCONT)
+    status, out = finish(slow)
+    assert status == 3
+    assert "empty folder" in json.loads(out)["error"]
+    assert (tmp_path / "work" / "out").stat().st_ino == inode
+    assert {path.name for path in (tmp_path / "work").iterdir()} == {"store", "out"}
+
+
+def test_a_layout_that_lacks_parts_gets_them(tmp_path, model):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    OciLayoutStore(tmp_path / "store").put_model(model)
+    OciLayoutStore(tmp_path / "store").put_artifact("t", "application/x", {})
+    assert OciLayoutStore(tmp_path / "store").find("t")
+
+
+def test_a_list_of_images_for_several_platforms_is_told(tmp_path, model):
+    store = OciLayoutStore(tmp_path / "store")
+    store.put_model(model)
+    content = json.dumps({"schemaVersion": 2, "manifests": []}).encode()
+    digest = digest_bytes(content)
+    (tmp_path / "store" / "blobs" / "sha256" / digest.removeprefix("sha256:")).write_bytes(content)
+    with pytest.raises(InputError, match="several platforms"):
+        store.find(digest)
 
 
 def test_a_tag_moved_to_and_fro_leaves_one_entry_for_each_image(tmp_path, model):
