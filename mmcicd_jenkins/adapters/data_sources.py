@@ -86,8 +86,7 @@ class FsspecSources:
         found = self._cache.find(digest, name)
         if found is not None:
             return found
-        source = Source(url, version)
-        folder, files = source.files()
+        source, folder, files = _find(url, version)
         with self._cache.part(url) as part:
             found = self._cache.find(digest, name)  # another process may have been faster
             if found is not None:
@@ -125,6 +124,18 @@ class FsspecSources:
             test_rows=counts[1],
             warning=_warning(counts, test_size, group_by),
         )
+
+
+def _find(url: str, version: str) -> tuple[Source, bool, list[SourceFile]]:
+    """The source at its locked version; as it is now when that version is gone (its digest decides then)."""
+    if version:
+        try:
+            source = Source(url, version)
+            return source, *source.files()
+        except InputError:
+            pass
+    source = Source(url)
+    return source, *source.files()
 
 
 def _shown(url: str) -> str:

@@ -69,12 +69,13 @@ class Source:
         self.is_remote = "://" in url and not url.startswith("file://")
         self._version = version
         self._path = url.removeprefix("file://")
+        self._protocol = ""
         self._system: Any = None
         if self.is_remote:
             self._connect()
 
     def _connect(self) -> None:
-        protocol = self.url.partition("://")[0].split("::")[-1].lower()
+        protocol = self._protocol = self.url.partition("://")[0].split("::")[-1].lower()
         extra = _EXTRAS.get(protocol)
         try:
             import fsspec
@@ -122,7 +123,9 @@ class Source:
         return folder, sorted(files, key=lambda file: file.path)
 
     def _remote_files(self) -> tuple[bool, list[SourceFile]]:
-        info = self._system.info(self._path)
+        self._system.invalidate_cache()
+        path, options = self._versioned(self._path, self._version)
+        info = self._system.info(path, **options)
         if info.get("type") != "directory":
             return False, [self._remote_file("", info)]
         found = self._system.find(self._path, detail=True)
@@ -187,12 +190,16 @@ class Source:
     def _stream(self, file: SourceFile) -> Any:
         if not self.is_remote:
             return Path(file.place).open("rb")
-        version = self._version or file.version
-        options = {"version_id": version} if version and self._system.protocol[0] in {"s3", "s3a"} else {}
-        return self._system.open(file.place, "rb", **options)
+        path, options = self._versioned(file.place, file.version)
+        return self._system.open(path, "rb", **options)
 
-    def versioned(self) -> bool:
-        return bool(self._version)
+    def _versioned(self, path: str, version: str) -> tuple[str, dict[str, str]]:
+        """How each storage that has versions is asked for one: S3 by an argument, Google by the name."""
+        if not version:
+            return path, {}
+        if self._protocol in {"s3", "s3a"}:
+            return path, {"version_id": version}
+        return (path if "#" in path else f"{path}#{version}"), {}
 
 
 def _local_file(path: str, place: Path, status: os.stat_result) -> SourceFile:
