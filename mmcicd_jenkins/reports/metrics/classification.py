@@ -98,13 +98,13 @@ class BinaryTally(_Classification):
         self.threshold = np.float32(threshold)
 
     def add(self, labels: Array, scores: Array, groups: Ints | None = None) -> None:
-        labels, scores, groups = self._usable(labels.astype(np.int64), scores.reshape(-1), groups)
-        self.counts.add(labels, (scores >= self.threshold).astype(np.int64), groups)
-        self.ranking.add(labels, scores, groups)
-        chosen = np.where(labels == 1, scores, 1 - scores)
+        positive, scores, groups = self._usable(labels.astype(bool), scores.reshape(-1), groups)
+        self.counts.add_two(positive, scores >= self.threshold, groups)
+        self.ranking.add(positive, scores, groups)
+        chosen = np.where(positive, scores, 1 - scores)
         apart = 1 - chosen
         self.probabilities.add_losses(chosen, apart * apart, groups)
-        self.probabilities.add_calibration(labels, scores, groups)
+        self.probabilities.add_calibration(positive, scores, groups)
 
     def measures(self, group: int = 0) -> dict[str, Measure]:
         hits, _, actual = self.counts.totals(group)
@@ -141,8 +141,7 @@ class MulticlassTally(_Classification):
         chosen = scores[rows, labels]
         squares = (scores.astype(np.float64) ** 2).sum(axis=1) - 2.0 * chosen + 1.0
         self.probabilities.add_losses(chosen, squares, groups)
-        right = (predicted == labels).astype(np.int64)
-        self.probabilities.add_calibration(right, scores[rows, predicted], groups)
+        self.probabilities.add_calibration(predicted == labels, scores[rows, predicted], groups)
 
     def merge(self, other: Self) -> None:
         super().merge(other)
@@ -186,7 +185,7 @@ class MultilabelTally(_Classification):
         apart = 1 - chosen
         each = None if groups is None else np.repeat(groups, width)
         self.probabilities.add_losses(chosen, apart * apart, each)
-        self.probabilities.add_calibration(labels.reshape(-1).astype(np.int64), scores.reshape(-1), each)
+        self.probabilities.add_calibration(labels.reshape(-1), scores.reshape(-1), each)
 
     def merge(self, other: Self) -> None:
         super().merge(other)

@@ -41,8 +41,7 @@ class ClassCounts:
         if groups is None and self.matrix.size:
             size = self.classes
             new = np.bincount(labels * size + predicted, minlength=size * size).reshape(size, size)
-            self.matrix += new
-            self._add(new.diagonal()[None], new.sum(axis=0)[None], new.sum(axis=1)[None])
+            self._add_matrix(new)
             return
         at = np.zeros(len(labels), np.int64) if groups is None else groups
         count = group_count(groups)
@@ -52,6 +51,18 @@ class ClassCounts:
             self._by(at, predicted, count),
             self._by(at, labels, count),
         )
+
+    def add_two(self, labels: Array, predicted: Array, groups: Ints | None = None) -> None:
+        """Count two classes given as flags; counting bytes is several times faster than sorting into four bins."""
+        if groups is not None:
+            self.add(labels.astype(np.int64), predicted.astype(np.int64), groups)
+            return
+        actual, guessed = np.count_nonzero(labels), np.count_nonzero(predicted)
+        both = np.count_nonzero(labels & predicted)
+        new = np.array(
+            [[len(labels) - actual - guessed + both, guessed - both], [actual - both, both]], np.int64
+        )
+        self._add_matrix(new)
 
     def add_flags(self, labels: Array, predicted: Array, groups: Ints | None = None) -> None:
         """Count one flag per class, for rows that may have several classes."""
@@ -109,6 +120,10 @@ class ClassCounts:
     def _by(self, groups: Ints, classes: Array, count: int) -> Ints:
         size = count * self.classes
         return np.bincount(groups * self.classes + classes, minlength=size).reshape(count, self.classes)
+
+    def _add_matrix(self, new: Ints) -> None:
+        self.matrix += new
+        self._add(new.diagonal()[None], new.sum(axis=0)[None], new.sum(axis=1)[None])
 
     def _add(self, hits: Ints, predicted: Ints, actual: Ints) -> None:
         size = max(len(hits), len(self.hits))

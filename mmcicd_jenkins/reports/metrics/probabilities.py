@@ -48,22 +48,24 @@ class Probabilities:
     def add_losses(self, chosen: Array, squares: Array, groups: Ints | None) -> None:
         """Count `chosen`, the probability given to what was true, and the squared error of each row."""
         size = group_count(groups)
-        losses = -np.log(np.clip(chosen, _EPSILON, 1 - _EPSILON))
+        gains = np.log(np.clip(chosen, _EPSILON, 1 - _EPSILON))
         self.rows = added(self.rows, count_by(groups, len(chosen), size))
-        self.loss = added(self.loss, sum_by(groups, losses, size))
+        self.loss = added(self.loss, -sum_by(groups, gains, size))
         self.squares = added(self.squares, sum_by(groups, squares, size))
 
     def add_calibration(self, hits: Array, scores: Array, groups: Ints | None) -> None:
-        """Count scores with whether (1 or 0) what they announced was true."""
+        """Count scores with a flag each: did what they announced come true?"""
         size = group_count(groups)
         at = np.minimum((scores * BINS).astype(np.int64), BINS - 1)
+        at *= 2
+        at += hits
         if groups is not None:
-            at += groups * BINS
-        pairs = np.bincount(at * 2 + hits, minlength=size * BINS * 2).reshape(size, BINS, 2)
-        sums = np.bincount(at, weights=scores, minlength=size * BINS).reshape(size, BINS)
+            at += groups * (2 * BINS)
+        pairs = np.bincount(at, minlength=size * BINS * 2).reshape(size, BINS, 2)
+        sums = np.bincount(at, weights=scores, minlength=size * BINS * 2).reshape(size, BINS, 2)
         self.bin_rows = added(self.bin_rows, pairs.sum(axis=2))
         self.bin_hits = added(self.bin_hits, pairs[:, :, 1])
-        self.bin_scores = added(self.bin_scores, sums)
+        self.bin_scores = added(self.bin_scores, sums.sum(axis=2))
 
     def merge(self, other: Self) -> None:
         for name in ("rows", "loss", "squares", "bin_rows", "bin_hits", "bin_scores"):

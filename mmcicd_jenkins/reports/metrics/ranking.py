@@ -158,17 +158,18 @@ class Ranking:
         if self._counts is None:
             return
         bins = _bin_count(self._bits)
+        flat = self._counts.reshape(-1)
         for column in range(self.columns):
             at = bins_of(scores[:, column], self._bits)
-            at += _positives(labels, column, self.columns) * bins
+            at += _positives(labels, column, self.columns).astype(np.int32) * np.int32(bins)
+            if self.columns > 1:
+                at += np.int32(column * 2 * bins)
             if groups is not None:
-                at += groups * (2 * bins)
-            block = self._counts[:, column]
-            if at.size * 8 < block.size:  # a small batch must not cost a pass over all bins
-                at, new = np.unique(at, return_counts=True)
-                block[np.unravel_index(at, block.shape)] += new
+                at = at + groups * (self.columns * 2 * bins)
+            if at.size < flat.size:  # a small batch must not cost a pass over all bins
+                np.add.at(flat, at, 1)
             else:
-                block += np.bincount(at, minlength=block.size).reshape(block.shape)
+                flat += np.bincount(at, minlength=flat.size)
 
     def _join(self, counts: NDArray[np.int64], bits: int) -> None:
         self._fit(len(counts))
@@ -180,16 +181,19 @@ class Ranking:
             self._counts = self._counts + grown(counts, len(self._counts))
 
 
-def bins_of(scores: Array, bits: int) -> Ints:
+def bins_of(scores: Array, bits: int) -> NDArray[np.int32]:
     """The bin of each float32 score between 0 and 1, keeping `bits` bits of its mantissa."""
     side = _OCTAVES << bits
     near = np.minimum(scores, 1 - scores)
-    at = near.view(np.int32) >> (23 - bits)
+    at: NDArray[np.int32] = near.view(np.int32) >> (23 - bits)
     at -= _LOWEST_EXPONENT << bits
     np.clip(at, 0, side - 1, out=at)
-    low = scores < np.float32(0.5)
-    bins: Ints = np.where(low, at, (2 * side - 1) - at).astype(np.int64)
-    return bins
+    # Mirrored without a branch: -1 where the score is high, and ~at is -1 - at.
+    high = -(scores >= np.float32(0.5)).astype(np.int32)
+    at ^= high
+    high &= 2 * side
+    at += high
+    return at
 
 
 def one_score_bins(bits: int) -> NDArray[np.bool_]:

@@ -47,7 +47,10 @@ class RegressionTally:
         usable = np.isfinite(guess) & np.isfinite(truth)
         if not usable.all():
             truth, guess, groups = truth[usable], guess[usable], pick(groups, usable)
-        self._add_errors(truth, guess - truth, groups, size)
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # an error of 1e200 has an infinite square: so be it
+            self._add_errors(truth, guess - truth, groups, size)
 
     def merge(self, other: Self) -> None:
         self.rows = added(self.rows, other.rows)
@@ -87,8 +90,7 @@ class RegressionTally:
 
     def _add_errors(self, truth: Array, errors: Array, groups: Ints | None, size: int) -> None:
         counted = count_by(groups, len(truth), size)
-        with np.errstate(over="ignore"):  # an error of 1e200 has an infinite square, and that is the answer
-            new = {"absolute": np.abs(errors), "squared": errors**2, "signed": errors}
+        new = {"absolute": np.abs(errors), "squared": errors**2, "signed": errors}
         for name, values in new.items():
             self.sums[name] = added(self.sums[name], sum_by(groups, values, size))
         has_ratio = truth != 0

@@ -16,7 +16,7 @@ score = st.one_of(close_to_each_other, tiny, close_to_one, st.floats(0, 1, width
 
 
 @given(st.lists(st.tuples(st.integers(0, 1), score), min_size=2, max_size=80))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_the_exact_areas_lie_within_the_bound(pairs):
     labels = np.array([label for label, _ in pairs])
     if labels.min() == labels.max():
@@ -54,14 +54,14 @@ def test_few_scores_are_exact_and_many_are_not():
 
 
 @given(st.lists(st.floats(0, 1, width=32), min_size=2, max_size=50), st.integers(2, 12))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=70, deadline=None)
 def test_bins_keep_the_order_of_scores(scores, bits):
     ordered = np.sort(np.array(scores, np.float32))
     assert np.all(np.diff(bins_of(ordered, bits)) >= 0)
 
 
 @given(st.floats(0.5, 1, width=32), st.integers(2, 12))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_a_bin_of_one_score_has_no_second(value, bits):
     here = np.float32(value)
     if not one_score_bins(bits)[bins_of(np.array([here]), bits)[0]]:

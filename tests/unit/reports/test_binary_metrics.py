@@ -38,7 +38,7 @@ def agrees(mine, theirs):
 
 
 @given(rows, st.sampled_from([0.5, 0.3, 0.0, 1.0]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=70, deadline=None)
 def test_every_number_is_scikit_learns(pairs, threshold):
     labels, scores = arrays(pairs)
     found = values(tally(labels, scores, threshold=threshold).measures())

@@ -96,7 +96,7 @@ anything = st.recursive(
 
 
 @given(anything)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_any_json_is_measures_or_an_input_error(tmp_path_factory, document):
     path = tmp_path_factory.getbasetemp() / "any-metrics.json"
     path.write_text(json.dumps(document))

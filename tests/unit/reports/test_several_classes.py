@@ -21,7 +21,7 @@ def multiclass(seed, rows, classes=COLUMNS, present=COLUMNS):
 
 
 @given(st.integers(0, 10**6), st.integers(1, 50), st.integers(1, COLUMNS))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_multiclass_is_scikit_learns(seed, rows, present):
     labels, scores = multiclass(seed, rows, present=present)
     tally = MulticlassTally(COLUMNS)
@@ -46,7 +46,7 @@ def test_multiclass_is_scikit_learns(seed, rows, present):
 
 
 @given(st.integers(0, 10**6), st.integers(0, 40), st.integers(0, 40), st.sampled_from([10**6, 20]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_multiclass_merged_parts_are_the_whole(seed, first, second, exact_scores):
     labels, scores = multiclass(seed, first + second)
     groups = np.arange(first + second) % 3
