@@ -1,5 +1,6 @@
 """`run`: the whole pipeline here, with the stages Jenkins would call. Unchanged work is found, not redone."""
 
+import dataclasses
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from mmcicd_jenkins.cli.progress import StageProgress, make_progress
 from mmcicd_jenkins.cli.telling import say_next, stage_line
 from mmcicd_jenkins.errors import UsageError
 from mmcicd_jenkins.release.runs import short
+from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages import ROAD, run_stage
 from mmcicd_jenkins.stages.context import Job, Outcome
 from mmcicd_jenkins.wiring import Bench, open_bench
@@ -63,24 +65,20 @@ def run_road(stages: tuple[str, ...], job: Job, bench: Bench, progress: StagePro
     for stage in stages:
         started = time.monotonic()
         progress.begin(stage)
+        outcome: Outcome | None = None
         try:
             # `--again` names a new attempt; once it is trained, the other stages find it as the newest.
             again = job.again and stage == "train"
-            outcome = run_stage(stage, job if again or not job.again else _found(job), bench.ports)
+            outcome = run_stage(stage, dataclasses.replace(job, again=again), bench.ports)
         finally:
             progress.end()
+            told = outcome or Outcome(stage=stage, sentence="failed")
+            report.say(stage_line(told, time.monotonic() - started))
         outcomes.append(outcome)
-        report.say(stage_line(outcome, time.monotonic() - started))
         if outcome.exit_code:
             break
     _say_end(outcomes, job, bench)
     return outcomes
-
-
-def _found(job: Job) -> Job:
-    from dataclasses import replace
-
-    return replace(job, again=False)
 
 
 def _say_end(outcomes: list[Outcome], job: Job, bench: Bench) -> None:
@@ -97,7 +95,9 @@ def _say_end(outcomes: list[Outcome], job: Job, bench: Bench) -> None:
     )
     if last.exit_code:
         report.say(f"No version was made; {keeps}.")
-        if serving:
+        if last.verdict is Verdict.INCONCLUSIVE:
+            say_next("more test rows (test_size), or min_samples in mmcicd.yaml when fewer are enough to decide")
+        elif serving:
             say_next(f"mmcicd-jenkins show {job.model.name}@{serving}, to compare with the report")
     elif last.stage == "propose" and last.detail.get("waits"):
         say_next(f"mmcicd-jenkins promote --model {job.model.name} --env {bench.config.production.name}")
