@@ -45,13 +45,14 @@ class StateDirectory:
                 time.sleep(LOCK_PAUSE_SECONDS)
         else:
             raise Superseded("a server runs on this state already", where=str(self.root))
+        # The number of a former holder may belong to any process by now.
+        os.ftruncate(self._lock_file, 0)
         (self.root / SERVER).unlink(missing_ok=True)
         (self.root / ACTUAL).unlink(missing_ok=True)
 
     def note_pid(self) -> None:
         """Write the holder's process id into the lock file, where `stop` looks for it."""
         if self._lock_file is not None:
-            os.ftruncate(self._lock_file, 0)
             os.pwrite(self._lock_file, str(os.getpid()).encode(), 0)
 
     def read_desired(self) -> Desired:

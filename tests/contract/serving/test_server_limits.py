@@ -200,3 +200,14 @@ def test_bytes_that_are_no_message_are_refused(address):
         call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
         with pytest.raises(grpc.RpcError):
             call(b"\xff\xff" + base64.b64decode("AAAA"))
+
+
+def test_refusals_do_not_fill_the_disk(ask, address):
+    def written():
+        return sum((address.state / name).stat().st_size for name in ("out", "server.log"))
+
+    before = written()
+    for _ in range(200):
+        assert ask("POST", "/v1/models/strict:predict", {"instances": [[-1.0]]}).status == 400
+        assert ask("POST", PREDICT, b"{").status == 400
+    assert written() - before < 2000
