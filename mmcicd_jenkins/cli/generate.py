@@ -4,6 +4,7 @@ Order makes it safe to kill: a repository's own files, `mmcicd.yaml` last among 
 it; the record of what was generated at the very end. The same command again finishes the work.
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -81,25 +82,37 @@ def command(
     as_json: bool,
 ) -> int:
     root = directory.absolute()
-    only_look = check or diff
     answers = {"train": train, "data": data, "label": label, "group_by": group_by, "evaluate": evaluate}
-    if (root / scaffold.CONFIG).is_file():
-        _refuse_answers({**answers, **({} if example else {"model": model})})
-        begun = _example(root, example, model) if example else Begun()
-    elif only_look:
-        raise InputError(f"there is no {scaffold.CONFIG} in {directory}", fix="mmcicd-jenkins generate")
-    elif example:
+    if example:
         _refuse_answers(answers)
         begun = _example(root, example, model)
     else:
-        begun = _from_answers(root, {"model": model, **answers}, yes=yes)
-    if only_look:
-        return telling.show(root, _plan(root, begun), diff=diff, as_json=as_json)
+        begun = _begin(root, {"model": model, **answers}, yes=yes, only_look=check or diff)
+    if check or diff:
+        return telling.show(root, _plan(root, begun), check=check, diff=diff, as_json=as_json)
     with file_lock.hold(root / LOCKED, WAIT_SECONDS, lambda: report.say("waiting for another generate here")):
         plan, written = _write(root, begun)
     return telling.tell(
         root, plan, written, begun=bool(begun.files), is_example=bool(begun.example), as_json=as_json
     )
+
+
+def _begin(root: Path, answers: dict[str, str | None], *, yes: bool, only_look: bool) -> Begun:
+    """The first configuration from answers, when there is none yet."""
+    if not (root / scaffold.CONFIG).is_file():
+        if only_look:
+            raise InputError(f"there is no {scaffold.CONFIG} in {root}", fix="mmcicd-jenkins generate")
+        return _from_answers(root, answers, yes=yes, terminal=sys.stdin.isatty() and sys.stderr.isatty())
+    if all(value is None for value in answers.values()):
+        return Begun()
+    if scaffold.CONFIG not in disk.read_record(root).once:
+        # The same command may not have come to its end: an answer was wrong, or it was killed.
+        with contextlib.suppress(MmcicdError):
+            begun = _from_answers(root, answers, yes=yes, terminal=False)
+            if begun.files[0].content == (root / scaffold.CONFIG).read_bytes():
+                return begun
+    _refuse_answers(answers)
+    return Begun()
 
 
 def _refuse_answers(answers: dict[str, str | None]) -> None:
@@ -126,7 +139,7 @@ def _example(root: Path, name: str, model: str | None) -> Begun:
     return Begun(files=files, example=name)
 
 
-def _from_answers(root: Path, given: dict[str, str | None], *, yes: bool) -> Begun:
+def _from_answers(root: Path, given: dict[str, str | None], *, yes: bool, terminal: bool) -> Begun:
     from mmcicd_jenkins.cli.questions import Given, ask
 
     if not root.is_dir():
@@ -138,7 +151,7 @@ def _from_answers(root: Path, given: dict[str, str | None], *, yes: bool) -> Beg
         root,
         Given(**given, yes=yes),
         lambda url, label: sources.look(_address(root, url), label),
-        terminal=sys.stdin.isatty() and sys.stderr.isatty(),
+        terminal=terminal,
     )
     return Begun(files=(scaffold.first_config(answered.answers),), facts=answered.facts)
 

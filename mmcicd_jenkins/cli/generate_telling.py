@@ -12,24 +12,25 @@ from mmcicd_jenkins.render import scaffold
 from mmcicd_jenkins.render.update import Decision, UpdatePlan
 
 
-def show(root: Path, plan: UpdatePlan, *, diff: bool, as_json: bool) -> int:
-    """What would change. Without `--diff`, anything stale is an error, so that a build can refuse it."""
+def show(root: Path, plan: UpdatePlan, *, check: bool, diff: bool, as_json: bool) -> int:
+    """What would change. With `--check` anything stale is an error, so that a build can refuse it."""
     stale = [*plan.changing, *(d for d in plan.conflicts if not d.changes)]
+    code = InputError.exit_code if stale and check else 0
     if as_json:
-        report.emit({"stale": [{"path": d.path, "step": d.step, "reason": d.reason} for d in stale]})
-    elif diff:
+        steps = [{"path": d.path, "step": d.step, "reason": d.reason} for d in stale]
+        report.emit({"stale": steps, "exit_code": code})
+        return code
+    if diff:
         for decision in plan.changing:
             report.out(_diff(root, decision))
-    if not stale:
-        return 0
-    if not as_json and not diff:
+    if code:
         raise InputError(
             "generated files are not up to date",
             where=", ".join(d.path for d in stale),
-            why="; ".join(f"{d.path}: {d.reason}" for d in stale),
+            why="\n".join(f"{d.path}: {d.reason}" for d in stale),
             fix="mmcicd-jenkins generate, then commit what changed",
         )
-    return InputError.exit_code if not diff else 0
+    return 0
 
 
 def _diff(root: Path, decision: Decision) -> str:

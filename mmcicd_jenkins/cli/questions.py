@@ -4,14 +4,14 @@ The answers are looked up in the data as far as possible, so that a person mostl
 terminal every missing answer is named at once.
 """
 
-from collections.abc import os
+import os
+import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast, get_args
 
-import Callable
 import click
-import Mapping
 
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.config import guess
@@ -84,7 +84,7 @@ def ask(root: Path, given: Given, look: Look, *, terminal: bool) -> Answered:
     """
     talk = _Talk(given=given, terminal=terminal)
     model = check_name(talk.answer("model", "Model", model_name(root.name)), "model")
-    train = talk.answer("train", "Train command", guess_train_command(root))
+    train = talk.answer("train", "Train command", _guess_train(root))
     url, facts = _ask_data(talk, root, look)
     label = _ask_label(talk, facts, model)
     facts = look(url, label) if label else facts
@@ -102,6 +102,20 @@ def ask(root: Path, given: Given, look: Look, *, terminal: bool) -> Answered:
         command=own,
     )
     return Answered(answers=answers, facts=facts)
+
+
+def _guess_train(root: Path) -> str:
+    """The script that a repository most likely trains with: `train.*` in the root, else one below it."""
+    for path in [*sorted(root.glob("train.*")), *sorted(root.glob("[!.]*/train.*"))]:
+        if path.suffix not in {".py", ".sh"} or not path.is_file():
+            continue
+        # The command is run by a shell, and a folder may be called anything.
+        script = path.relative_to(root).as_posix()
+        if path.suffix == ".sh" and os.access(path, os.X_OK):
+            return shlex.quote(f"./{script}")
+        interpreter = "python" if path.suffix == ".py" else "sh"
+        return f"{interpreter} {shlex.quote(f'./{script}' if script.startswith('-') else script)}"
+    return "python train.py"
 
 
 def _ask_data(talk: _Talk, root: Path, look: Look) -> tuple[str, SourceFacts]:
@@ -189,14 +203,3 @@ def _refuse_missing(talk: _Talk) -> None:
             why="; ".join(f"{flag} would be {guessed!r}" for flag, guessed in flags.items()),
             fix="give them, or --yes to take these",
         )
-
-
-def guess_train_command(root: Path) -> str:
-    """The script that a repository most likely trains with: `train.*` in the root, else one below it."""
-    for path in [*sorted(root.glob("train.*")), *sorted(root.glob("*/train.*"))]:
-        relative = path.relative_to(root).as_posix()
-        if path.suffix == ".py":
-            return f"python {relative}"
-        if path.suffix == ".sh":
-            return f"./{relative}" if os.access(path, os.X_OK) else f"sh {relative}"
-    return "python train.py"

@@ -107,6 +107,8 @@ def test_check_lists_what_is_stale_and_changes_nothing(repository: Path) -> None
     diff = generate(repository, "--diff")
     assert "-      agent { node { label 'linux'; retries 2 } }" in diff.out
     assert "+      agent { node { label 'big'; retries 2 } }" in diff.out
+    assert diff.code == 0
+    assert generate(repository, "--check", "--diff").code == 3
     stale = json.loads(generate(repository, "--check", "--json").out)["stale"]
     assert {entry["step"] for entry in stale} == {"update"}
     assert tree(repository) == before

@@ -73,6 +73,29 @@ def test_yes_takes_what_the_data_suggest(repository: Path) -> None:
     assert (model.name, model.data[0].label, model.data[0].group_by) == ("churn", "churned", "customer_id")
 
 
+@pytest.mark.parametrize(
+    ("script", "mode", "command_line"),
+    [
+        ("train.sh", 0o755, "./train.sh"),
+        ("train.sh", 0o644, "sh train.sh"),
+        ("model/train.py", 0o644, "python model/train.py"),
+        ("$(touch owned)/train.py", 0o644, "python '$(touch owned)/train.py'"),
+        ("-x/train.py", 0o644, "python ./-x/train.py"),
+        (".venv/train.py", 0o644, "python train.py"),
+    ],
+)
+def test_the_train_script_is_found(repository: Path, script: str, mode: int, command_line: str) -> None:
+    (repository / "train.py").unlink()
+    (repository / script).parent.mkdir(exist_ok=True)
+    (repository / script).write_text("")
+    (repository / script).chmod(mode)
+
+    _, _, error = generate(repository, "--data", "data/customers.csv")
+
+    assert error
+    assert f"--train would be {command_line!r}" in error.why
+
+
 def test_off_a_terminal_every_missing_answer_is_named_at_once(repository: Path) -> None:
     code, _, error = generate(repository, "--data", "data/customers.csv", "--label", "churned")
 
@@ -115,6 +138,28 @@ def test_nothing_together_and_an_own_evaluation(repository: Path) -> None:
     (model,) = load_config(repository, environ={}).models.values()
     assert model.data[0].group_by == ""
     assert model.evaluate.command == "./judge.sh"
+
+
+def test_the_same_flags_again_finish_what_a_mistake_stopped(repository: Path) -> None:
+    arguments = ["--yes", "--train", "python later.py"]
+    code, _, error = generate(repository, *arguments)
+    assert code == 3
+    assert error
+    assert "later.py" in error.what
+    (repository / "later.py").write_text("")
+
+    assert generate(repository, *arguments)[0] == 0
+    assert (repository / "mmcicd.lock").exists()
+    assert (repository / "mmcicdw").exists()
+    assert generate(repository, *arguments)[0] == 2
+    assert generate(repository)[0] == 0
+
+
+def test_other_flags_do_not_change_a_configuration_that_is_there(repository: Path) -> None:
+    (repository / "mmcicd.yaml").write_text("models: {}\n")
+
+    assert generate(repository, "--yes", "--label", "churned")[0] == 2
+    assert (repository / "mmcicd.yaml").read_text() == "models: {}\n"
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
