@@ -97,7 +97,7 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
     packaged = ensure_image(plan.run_id, job, ports)
     return Outcome(
         stage="package",
-        sentence=f"version {packaged.version}, {packaged.size / 1e6:.1f} MB, {packaged.image.digest[:19]}"
+        sentence=f"version {packaged.version}, {_told_size(packaged.size)}, {packaged.image.digest[:19]}"
         + (", found" if packaged.found else ""),
         found=packaged.found,
         detail={
@@ -107,6 +107,10 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
             "tag": image_tag(job.model.name, packaged.version),
         },
     )
+
+
+def _told_size(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"
 
 
 def image_tag(model: str, version: int) -> str:
