@@ -31,6 +31,7 @@ _TAGS = (
     "created",
 )
 _VERSIONS = ("VersionId", "version_id", "generation")
+_ABSENT = re.compile(r"NoSuch(Bucket|Key|Version)|bucket does not exist", re.IGNORECASE)
 _DENIED = re.compile(
     r"\b(401|403)\b|access.?denied|forbidden|unauthorized|credentials|expired.?token", re.IGNORECASE
 )
@@ -243,7 +244,7 @@ def told(error: Exception, url: str) -> MmcicdError:
     ):
         return told(cause, url)  # fsspec says "not found" for every answer of a web server, and for none
     where, why = redacted(url), _first_line(error)
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
+    if isinstance(error, FileNotFoundError | NotADirectoryError) or _ABSENT.search(why):
         return InputError("there is no such data source", where=where, why=why, fix="correct the address")
     if isinstance(error, IsADirectoryError):
         return InputError("this data source is a folder", where=where, why=why)
