@@ -37,7 +37,7 @@ _KEPT = (
 _COMMAND = (
     "exec env -i "
     + " ".join(f'${{{name}+{name}="${name}"}}' for name in _KEPT)
-    + ' "$MMCICD_SCORER_PYTHON" "$MMCICD_SCORER" "$MMCICD_SCORER_REQUEST"'
+    + ' "$MMCICD_SCORER_PYTHON" -B "$MMCICD_SCORER" "$MMCICD_SCORER_REQUEST"'
 )
 
 
