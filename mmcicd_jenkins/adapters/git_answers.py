@@ -58,6 +58,7 @@ _SENTENCES: tuple[tuple[Kind, str], ...] = (
         Kind.MISSING,
         r"does not appear to be a git repository|[Rr]epository .*not found|repository not exported",
     ),
+    (Kind.NETWORK, r"could not fetch .* from promisor remote"),
     (Kind.MISSING, r"returned error: 404|does not exist"),
     (Kind.NO_REPOSITORY, r"not a git repository"),
 )

@@ -84,12 +84,15 @@ class Git:
         folder: where it runs; a working tree, a bare repository, or any folder for remote commands.
         bare: `folder` is the repository itself; git then looks nowhere else.
         where: what error messages call it; the folder when left out.
+        settings: `key=value` for every call; unlike a file's, they leave nothing behind.
     """
 
-    def __init__(self, folder: Path, *, bare: bool = False, where: str = "") -> None:
+    def __init__(
+        self, folder: Path, *, bare: bool = False, where: str = "", settings: Sequence[str] = ()
+    ) -> None:
         self.folder = folder
         self.where = redact(where or str(folder))
-        self._options = [part for setting in _SETTINGS for part in ("-c", setting)]
+        self._options = [part for setting in (*_SETTINGS, *settings) for part in ("-c", setting)]
         if bare:
             self._options += ["--git-dir=."]
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from mmcicd_jenkins.adapters.git_answers import Answer, Kind
 from mmcicd_jenkins.adapters.git_cli import TIMEOUT_SECONDS
 from mmcicd_jenkins.adapters.git_history import steps
-from mmcicd_jenkins.adapters.git_places import Place, place_of
+from mmcicd_jenkins.adapters.git_places import Place
+from mmcicd_jenkins.adapters.git_remote import place_of
 from mmcicd_jenkins.errors import IntegrityFailed, MmcicdError, OutsideFailed
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.ports import Clock, Signer
@@ -44,6 +45,8 @@ CONNECTION_TRIES = 4
 # What the last call gets when the budget is nearly used up: enough to read back whether it was written.
 LAST_CALL_SECONDS = 2.0
 _EVENT_BATCH = 64
+# Each event leaves about ten loose objects.
+TIDY_EVERY = 250
 
 
 def branch_of(model: str) -> str:
@@ -107,8 +110,10 @@ class GitLedger:
 
     def steps(self, model: str) -> Iterator[Step]:
         """Every commit, oldest first, for `release.proof`; the one read that needs the whole history."""
-        commit = self._place.head(branch_of(model), self._call_seconds)
-        return steps(self._place.objects, commit) if commit else iter(())
+        branch = branch_of(model)
+        place = self._place.whole()
+        commit = place.head(branch, self._call_seconds)
+        return steps(place.objects, commit) if commit else iter(())
 
     def commit(self, model: str, decide: Callable[[Snapshot], Change | None]) -> Snapshot:
         write = _Write(
@@ -140,6 +145,8 @@ class GitLedger:
         if answer.kind is Kind.DONE:
             failpoint("ledger.after-push")
             self._seen[write.model] = commit
+            if made.event.seq % TIDY_EVERY == 0:
+                self._place.tidy()
             return chain.after(snapshot, made, commit)
         write.patience.after_push(answer)
         return None
@@ -183,12 +190,13 @@ class GitLedger:
         while True:
             try:
                 commit = self._place.head(branch, patience.call(self._call_seconds))
-                break
+                snapshot = self._read_snapshot(model, commit)
             except OutsideFailed as e:
                 patience.after_read(e)
-        patience.connected()
-        self._seen[model] = commit
-        return self._read_snapshot(model, commit)
+            else:
+                patience.connected()
+                self._seen[model] = commit
+                return snapshot
 
     def _read_snapshot(self, model: str, commit: str) -> Snapshot:
         if not commit:
@@ -217,7 +225,7 @@ class GitLedger:
         data = self._place.objects.files(seen, [path])[0] if seen else None
         if data is None:
             commit = self.snapshot(model).commit
-            data = self._place.objects.files(commit, [path])[0] if commit and commit != seen else None
+            data = self._place.objects.files(commit, [path])[0] if commit else None
         return data
 
 

@@ -6,7 +6,7 @@ Nothing here depends on the size of the history, only on the folders that a chan
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -35,20 +35,34 @@ class Entry:
 
 
 class Objects:
-    """The objects of one repository."""
+    """The objects of one repository.
 
-    def __init__(self, git: Git) -> None:
+    Args:
+        bring: called with the ids of files before they are read, where they may still be elsewhere.
+    """
+
+    def __init__(self, git: Git, bring: Callable[[Sequence[str]], None] | None = None) -> None:
         self._git = git
+        self._bring = bring
 
     def read(self, names: Sequence[str]) -> list[Found | None]:
         """The objects with these names, None for each that does not exist. One process for all."""
         if not names:
             return []
-        answer = self._git.run("cat-file", "--batch", stdin="".join(f"{n}\n" for n in names).encode())
-        return _split_batch(answer, len(names))
+        listed = "".join(f"{n}\n" for n in names).encode()
+        return _split_batch(self._git.run("cat-file", "--batch", stdin=listed), len(names))
+
+    def root_tree(self, commit: str) -> str:
+        """The id of a commit's tree, without asking for the tree."""
+        found = _split_batch(self._git.run("cat-file", "--batch", stdin=f"{commit}\n".encode()), 1)[0]
+        return "" if found is None else found.data.split(b"\n", 1)[0].removeprefix(b"tree ").decode()
 
     def files(self, commit: str, paths: Sequence[str]) -> list[bytes | None]:
         """The bytes of files in a commit; None where there is no file."""
+        if self._bring is not None and paths:
+            # A listing names the files without wanting them; cat-file would fetch them one by one.
+            listed = self._git.run("ls-tree", "-z", commit, "--", *paths).split(b"\0")
+            self._bring([line.split(b"\t")[0].split(b" ")[2].decode() for line in listed if line])
         found = self.read([f"{commit}:{path}" for path in paths])
         return [f.data if f and f.kind == "blob" else None for f in found]
 

@@ -1,4 +1,4 @@
-"""Where a ledger lives: a repository on this machine, or a remote one seen through a throw-away clone.
+"""Where a ledger lives, and the one kind of place that is a repository on this machine (`git_remote` is the other).
 
 A place gives the commit of a branch, the objects below it, and one compare-and-swap of the branch. It knows
 nothing of models or events. The swap is git's own; the file locks here only keep writers from disturbing
@@ -9,16 +9,14 @@ import contextlib
 import os
 import secrets
 import shutil
-import tempfile
 import time
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from mmcicd_jenkins.adapters.file_lock import cannot_write, take
-from mmcicd_jenkins.adapters.git_answers import Answer, Kind, redact
+from mmcicd_jenkins.adapters.git_answers import Answer, Kind
 from mmcicd_jenkins.adapters.git_cli import TIMEOUT_SECONDS, Git
 from mmcicd_jenkins.adapters.git_objects import Objects
 from mmcicd_jenkins.errors import InputError, MmcicdError
@@ -43,8 +41,14 @@ class Place(Protocol):
     def prepare(self) -> None:
         """Make sure that objects can be written."""
 
+    def tidy(self) -> None:
+        """Upkeep after many writes."""
+
     def turn(self, branch: str) -> contextlib.AbstractContextManager[None]:
         """Hold this while deciding and writing: writers queue instead of racing. Mere politeness."""
+
+    def whole(self) -> "Place":
+        """The same, fit for reading all of the history."""
 
     def swap(self, branch: str, old: str, new: str, timeout_seconds: float) -> Answer:
         """Move the branch from `old` ("" creates it) to `new`, or leave it alone; the answer's kind says which."""
@@ -58,21 +62,6 @@ def is_local(url: str) -> bool:
     return not colon or "/" in before_colon
 
 
-def place_of(url: str, root: Path) -> Place:
-    """The place behind `ledger.url`; `root` is the folder that a relative path starts from.
-
-    Raises:
-        InputError: the address is empty or looks like an option.
-    """
-    if not url or url.startswith("-") or "\0" in url or "\n" in url:
-        raise InputError(
-            f"{redact(url)!r} is not the address of a git repository", fix="set ledger.url in mmcicd.yaml"
-        )
-    if is_local(url):
-        return LocalPlace(root / url.removeprefix("file://"))
-    return RemotePlace(url)
-
-
 class LocalPlace:
     """A repository on this machine, bare or not; made when it is first written to."""
 
@@ -83,6 +72,9 @@ class LocalPlace:
     @property
     def objects(self) -> Objects:
         return self._open()[1]
+
+    def whole(self) -> Place:
+        return self
 
     def _git(self) -> Git:
         return self._open()[0]
@@ -171,6 +163,10 @@ class LocalPlace:
                 keep_open=() if lock is None else (lock,),
             )
 
+    def tidy(self) -> None:
+        """Pack what many writes left loose. Touches no branch, drops no object; if it fails, nothing is lost."""
+        self._git().try_run("repack", "-d", "-l", "-q", "--geometric=2")
+
     def _clear_stale_lock(self, branch: str) -> None:
         lock = self._git().folder / f"{branch}.lock"
         with contextlib.suppress(FileNotFoundError):
@@ -188,78 +184,3 @@ class LocalPlace:
             raise cannot_write(path, e) from e
         with file:
             yield file.fileno() if take(file, patience_seconds) else None
-
-
-class RemotePlace:
-    """A repository behind an address, through a bare clone that is made for this process and thrown away.
-
-    Fetches move no reference in the clone, so a killed one leaves no lock behind; what the next fetch may
-    leave out is told by the last commit seen.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._clone: tuple[Git, Objects] | None = None
-        self._seen: dict[str, str] = {}
-
-    @property
-    def objects(self) -> Objects:
-        return self._opened()[1]
-
-    def _opened(self) -> tuple[Git, Objects]:
-        if self._clone is None:
-            try:
-                folder = Path(tempfile.mkdtemp(prefix="mmcicd-ledger-"))
-            except OSError as e:
-                raise cannot_write(Path(tempfile.gettempdir()), e) from e
-            git = Git(folder, bare=True, where=self._url)
-            # Not this object's end: a reader of the objects may outlive it.
-            weakref.finalize(git, shutil.rmtree, folder, ignore_errors=True)
-            Git(folder).run("init", "--quiet", "--bare", "--template=", "--", ".")
-            self._clone = (git, Objects(git))
-        return self._clone
-
-    def head(self, branch: str, timeout_seconds: float = TIMEOUT_SECONDS) -> str:
-        git = self._opened()[0]
-        seen = self._seen.get(branch)
-        answer = git.try_run(
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--no-recurse-submodules",
-            "--refmap=",
-            *([f"--negotiation-tip={seen}"] if seen else []),
-            "--",
-            self._url,
-            branch,
-            timeout_seconds=timeout_seconds,
-        )
-        if answer.kind is Kind.ABSENT:
-            return ""
-        if answer.kind is not Kind.DONE:
-            raise answer.error()
-        self._seen[branch] = (git.folder / "FETCH_HEAD").read_text(encoding="utf-8").split()[0]
-        return self._seen[branch]
-
-    def branches(self, prefix: str) -> tuple[str, ...]:
-        listed = self._opened()[0].run("ls-remote", "--quiet", "--", self._url, f"{prefix}*").decode()
-        return tuple(line.split("\t")[1] for line in listed.splitlines())
-
-    def prepare(self) -> None:
-        self._opened()
-
-    @contextmanager
-    def turn(self, branch: str) -> Iterator[None]:  # noqa: ARG002  nobody can queue across machines
-        yield
-
-    def swap(self, branch: str, old: str, new: str, timeout_seconds: float) -> Answer:
-        return self._opened()[0].try_run(
-            "push",
-            "--no-verify",
-            "--no-signed",
-            f"--force-with-lease={branch}:{old}",
-            "--",
-            self._url,
-            f"{new}:{branch}",
-            timeout_seconds=timeout_seconds,
-        )

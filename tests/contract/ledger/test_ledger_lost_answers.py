@@ -2,7 +2,7 @@ import socket
 
 import pytest
 from faulty_proxy import LOSE_ANSWER, LOSE_REQUEST, SWALLOW, faulty_proxy
-from ledger_support import bare_repository, git_daemon, open_ledger, proof, reserve_version, run_id
+from ledger_support import bare_repository, git, git_daemon, open_ledger, proof, reserve_version, run_id
 
 from mmcicd_jenkins.errors import OutsideFailed
 from mmcicd_jenkins.release.history import Who, reserve
@@ -10,9 +10,10 @@ from mmcicd_jenkins.release.history import Who, reserve
 WHO = Who(actor="ada", at="2026-01-02T03:04:05+00:00")
 
 
-@pytest.fixture
-def upstream(tmp_path):
-    bare_repository(tmp_path / "ledger.git")
+@pytest.fixture(params=["true", "false"], ids=["partial", "whole"])
+def upstream(tmp_path, request):
+    repository = bare_repository(tmp_path / "ledger.git")
+    git(repository, "config", "uploadpack.allowFilter", request.param)
     with git_daemon(tmp_path) as address:
         yield f"{address}/ledger.git"
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from ledger_support import git, open_ledger, proof, reserve_version, run_id
+from ledger_support import git, git_daemon, open_ledger, proof, reserve_version, run_id
 
 RELEASES = 5_000
 GENERATOR = Path(__file__).parents[3] / "benchmarks" / "long_history.py"
@@ -63,6 +63,27 @@ def test_a_read_starts_few_processes_however_long_the_history(long_ledger, tmp_p
     assert len(started(tmp_path)) == 4
     ledger.release("m", 77)
     assert len(started(tmp_path)) == 5
+
+
+def test_a_remote_ledger_sends_the_commits_and_what_is_asked_for(
+    long_ledger, generator, tmp_path, monkeypatch
+):
+    git(long_ledger, "config", "uploadpack.allowFilter", "true")
+    with git_daemon(long_ledger.parent) as address:
+        monkeypatch.setenv("GIT_TRACE2_EVENT", str(tmp_path))
+        ledger = open_ledger(f"{address}/ledger.git")
+        assert ledger.snapshot("m").head.versions == RELEASES
+        assert ledger.release("m", 1234) == generator.release("m", 1234)
+        assert len(list(ledger.events("m", 200))) == 200
+        clone = ledger._place._clone
+    journeys = [argv for argv in started(tmp_path) if "fetch" in argv]
+    # Commits, folders, head, newest event; a release; commits again, and four times up to 64 events.
+    assert len(journeys) == 10
+    objects = git(clone.folder, "count-objects", "-v").splitlines()
+    assert (
+        sum(int(line.split()[1]) for line in objects if line.startswith(("count", "in-pack")))
+        < RELEASES + 600
+    )
 
 
 def test_the_proof_reads_all_of_it(long_ledger):
