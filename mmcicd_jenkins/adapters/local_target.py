@@ -177,7 +177,13 @@ class LocalTarget:
             if actual is None:
                 starts += 1
                 if starts > STARTS:
-                    raise self._server.failed("the server ends again and again")
+                    raise OutsideFailed(
+                        f"the server dies whenever it loads version {order.version} of {order.model}",
+                        where=str(self._root),
+                        why=self._server.tail()
+                        or "it left no word; the machine may lack memory for both versions",
+                        fix="give the machine more memory, or make the model smaller",
+                    )
                 self._server.ensure()
             elif self._arrived(order, actual):
                 return

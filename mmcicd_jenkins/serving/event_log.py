@@ -33,6 +33,8 @@ def open_log(root: Path) -> logging.Logger:
     )
     handler.setFormatter(_OneLine())
     logging.getLogger().addHandler(handler)
+    # TensorFlow warns of its own old interfaces, which its servers use on purpose.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     logger = logging.getLogger("mmcicd_jenkins.serving")
     logger.setLevel(logging.INFO)
     return logger

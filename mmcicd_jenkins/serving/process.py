@@ -4,6 +4,7 @@ It ends on SIGTERM or SIGINT: no new connections, what runs is answered, models 
 """
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -11,9 +12,10 @@ import sys
 import threading
 from typing import Any
 
-from mmcicd_jenkins.errors import InputError, MmcicdError, OutsideFailed
+from mmcicd_jenkins.errors import InputError, MmcicdError
 from mmcicd_jenkins.release.desired import Actual, Desired, Listening
 from mmcicd_jenkins.serving.event_log import open_log
+from mmcicd_jenkins.serving.ports import cannot_listen, take_ports
 from mmcicd_jenkins.serving.state import StateDirectory
 
 # How soon a changed desired state is seen.
@@ -42,7 +44,7 @@ class Server:
         sys.setswitchinterval(SWITCH_SECONDS)
         try:
             desired = self._state.read_desired()
-            listener = _listen(desired)
+            listener = take_ports(desired)
             self._serve(desired, listener)
         except MmcicdError as e:
             self._log.info("cannot start: %s (%s)", e.what, e.why or e.where)
@@ -69,7 +71,7 @@ class Server:
         grpc_server = grpc_api.make_server(requests, reload, desired.max_request_bytes, self._note)
         grpc_port = grpc_api.bind(grpc_server, desired.host, desired.grpc_port)
         if not grpc_port:
-            raise port_taken(desired, desired.grpc_port, "grpc_port")
+            raise cannot_listen(desired, desired.grpc_port, "grpc_port", errno.EADDRINUSE)
         grpc_server.start()
         asyncio.run(self._serve_rest(desired, listener, requests, grpc_port))
         self._note("draining")
@@ -132,44 +134,3 @@ class Server:
 
     def _note(self, text: str) -> None:
         self._log.info("%s", " ".join(text.split()))
-
-
-def _listen(desired: Desired) -> socket.socket:
-    """The REST socket, before the seconds that TensorFlow's import takes; the other port is tried as well.
-
-    Raises:
-        OutsideFailed: a port is taken, or the address is not ours.
-    """
-    listener = _bind(desired, desired.rest_port, "rest_port")
-    try:
-        _bind(desired, desired.grpc_port, "grpc_port").close()
-    except OutsideFailed:
-        listener.close()
-        raise
-    listener.setblocking(False)
-    return listener
-
-
-def _bind(desired: Desired, port: int, key: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in desired.host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        made.bind((desired.host, port))
-    except OSError as e:
-        made.close()
-        raise port_taken(desired, port, key) from e
-    return made
-
-
-def port_taken(desired: Desired, port: int, key: str) -> OutsideFailed:
-    """The one sentence about a port that cannot be had."""
-    setting = (
-        f"environments.{desired.environment}.{key}" if desired.environment else f"--{key.replace('_', '-')}"
-    )
-    return OutsideFailed(
-        f"port {port} on {desired.host} cannot be used",
-        where=f"{desired.host}:{port}",
-        why="another program listens there, or this machine does not own the address or the port number",
-        fix=f"stop that program, or set {setting} to a free port",
-    )

@@ -361,7 +361,7 @@ def test_a_port_that_another_program_has_is_named_with_its_key(store, tmp_path, 
             taken = LocalTarget(place, tmp_path / key, store)
             with pytest.raises(OutsideFailed) as failed:
                 taken.switch(order(1, 1))
-            assert failed.value.what == f"port {port} on 127.0.0.1 cannot be used"
+            assert failed.value.what == f"port {port} on 127.0.0.1 is taken"
             assert f"environments.production.{key}" in failed.value.fix
             assert served(taken) == (None, "STOPPED")
 
@@ -381,3 +381,10 @@ def test_stop_answers_what_runs_and_leaves_the_order(target, state, order, epoch
     assert not (state / "server.json").exists()
     assert target.ensure() is True
     eventually(lambda: served(target) == (4, "AVAILABLE"))
+
+
+def test_an_address_of_another_machine_is_named_with_its_key(store, tmp_path, order):
+    away = LocalTarget(Environment(name="production", host="192.0.2.1"), tmp_path, store)
+    with pytest.raises(OutsideFailed, match=r"cannot listen on 192\.0\.2\.1") as failed:
+        away.switch(order(1, 1))
+    assert "environments.production.host" in failed.value.fix

@@ -53,9 +53,9 @@ def test_a_taken_port_names_the_option(tmp_path, models_of_nothing):
         port = other.getsockname()[1]
         process = start(tmp_path / "state", models_of_nothing, port)
         said = process.communicate(timeout=60)[1]
-    assert f"5 port {port} on 127.0.0.1 cannot be used" in said
+    assert f"5 port {port} on 127.0.0.1 is taken" in said
     assert "--rest-port" in said
-    assert read(tmp_path / "state" / "server.json")["what"] == f"port {port} on 127.0.0.1 cannot be used"
+    assert read(tmp_path / "state" / "server.json")["what"] == f"port {port} on 127.0.0.1 is taken"
 
 
 @pytest.fixture
