@@ -87,6 +87,14 @@ class Page:
                 yield number, code
 
 
+def page(name):
+    return Page(ROOT / name)
+
+
+def fences(*languages):
+    return [fence for p in pages() for fence in p.fences if fence.language in languages]
+
+
 def pages():
     """Every Markdown file of the repository, generated environments and build folders left out."""
     found = [p for p in ROOT.rglob("*.md") if not _is_left_out(p.relative_to(ROOT))]

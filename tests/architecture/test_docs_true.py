@@ -6,24 +6,16 @@ or a file finds every sentence about it by these tests.
 
 import ast
 import configparser
-import importlib.util
-import json
 import re
-import subprocess
-import sys
 from functools import cache
 
 import click
 import pytest
-import yaml
-from markdown_pages import ROOT, our_calls, pages, simple_commands
+from markdown_pages import ROOT, our_calls, page, pages, simple_commands
 
 from mmcicd_jenkins.cli import COMMANDS
 from mmcicd_jenkins.cli.frame import PROGRAM, LazyGroup
 from mmcicd_jenkins.cli.reference import pages as reference_pages
-from mmcicd_jenkins.config.load import load_config
-from mmcicd_jenkins.config.places import script_of
-from mmcicd_jenkins.reports.metrics_file import read_metrics_file
 
 PAGES = pages()
 DOCS = ROOT / "docs"
@@ -31,14 +23,6 @@ DOCS = ROOT / "docs"
 FOREIGN_OPTIONS = {"--force-with-lease", "--server-side", "--depth"}
 OWN_FOLDERS = ("mmcicd_jenkins/", "docs/", "templates/", "benchmarks/", ".ci/", "tests/architecture/", "tests/golden/",
                "tests/real/", "tests/unit/", "tests/contract/", "tests/cli/", "tests/system/")  # fmt: skip
-
-
-def page(name):
-    return next(p for p in PAGES if p.name == name)
-
-
-def fences(*languages):
-    return [fence for p in PAGES for fence in p.fences if fence.language in languages]
 
 
 @cache
@@ -240,72 +224,6 @@ def test_every_page_is_reached_from_the_index():
     assert {p.path for p in PAGES if DOCS in p.path.parents} <= seen
 
 
-def test_configurations_load(tmp_path):
-    shown = [f for f in fences("yaml") if "models" in (yaml.safe_load(f.text) or {})]
-
-    def check(fence):
-        root = tmp_path / re.sub(r"\W", "-", fence.place)
-        make_files_of(yaml.safe_load(fence.text), root)
-        (root / "mmcicd.yaml").write_text(fence.text)
-        load_config(root, environ={})
-
-    assert shown
-    assert not failures_of_configs(check, shown)
-
-
-def failures_of_configs(check, shown):
-    from mmcicd_jenkins.errors import MmcicdError
-
-    wrong = []
-    for fence in shown:
-        try:
-            check(fence)
-        except MmcicdError as e:
-            wrong.append(f"{fence.place}: {e.what}, {e.where}")
-    return "\n".join(wrong)
-
-
-def make_files_of(document, root):
-    """The files that a configuration names, empty."""
-    for model in document["models"].values():
-        folder = root / model.get("path", ".")
-        train = model["train"] if isinstance(model["train"], dict) else {"command": model["train"]}
-        names = [folder / (script_of(train["command"]) or "any"), root / (train.get("requirements") or "any")]
-        sources = model.get("data", {}).values()
-        names += [root / s["schema"] for s in sources if isinstance(s, dict) and "schema" in s]
-        for name in names:
-            name.parent.mkdir(parents=True, exist_ok=True)
-            name.touch()
-
-
-def test_other_yaml_and_json_can_be_read():
-    for fence in fences("yaml"):
-        yaml.safe_load(fence.text)
-    for fence in fences("json"):
-        json.loads(fence.text)
-
-
-def test_metrics_files_are_accepted(tmp_path):
-    shown = [
-        f
-        for f in page("docs/howto/evaluate-your-own-way.md").fences
-        if f.language == "json" and '"samples"' in f.text
-    ]
-    file = tmp_path / "metrics.json"
-
-    for fence in shown:
-        file.write_text(fence.text)
-        assert read_metrics_file(file).overall, fence.place
-
-
-def test_scripts_have_no_syntax_errors():
-    for fence in fences("python"):
-        compile(fence.text, fence.place, "exec")
-    for fence in fences("sh"):
-        done = subprocess.run(["sh", "-n"], input=fence.text, text=True, capture_output=True, check=False)
-        assert not done.returncode, f"{fence.place}: {done.stderr}"
-
-
 @pytest.mark.parametrize("name", ["cli.md", "config.md"])
 def test_reference_pages_are_up_to_date(name):
     assert (DOCS / "reference" / name).read_text() == reference_pages()[name], "run: make docs"
@@ -372,30 +290,3 @@ def imports_between_rooms():
             yield from (
                 (own, other) for other in others if own not in outside and other not in {own, *outside}
             )
-
-
-def test_examples_of_the_python_api_run(tmp_path, monkeypatch):
-    sys.path.insert(0, str(ROOT / "tests" / "system"))
-    paper = importlib.import_module("paper")
-    root = paper.make_repository(tmp_path / "double")
-    monkeypatch.chdir(root)
-    monkeypatch.setenv("MODEL_FIXTURE", str(paper.MODEL))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    lock = [sys.executable, "-m", "mmcicd_jenkins", "data", "update"]
-    subprocess.run(lock, check=True, capture_output=True)
-    paper.commit(root)
-    names = {}
-
-    for fence in page("docs/howto/python-api.md").fences:
-        if fence.language == "python":
-            exec(compile("\n" * (fence.line - 1) + fence.text, fence.page.name, "exec"), names)  # noqa: S102  our own page
-
-
-def test_public_names_are_documented():
-    import mmcicd_jenkins
-
-    text = page("docs/howto/python-api.md").text
-    assert not [
-        name for name in mmcicd_jenkins.__all__ if f"`{name}`" not in text and f"`{name}(" not in text
-    ]
-    assert all(getattr(mmcicd_jenkins, name) for name in mmcicd_jenkins.__all__)
