@@ -70,15 +70,16 @@ def check_call(words):
             check_value(arguments.pop(0), word)
 
 
-def failures(check, things):
-    """Call `check` on each (place, thing); every failure with its place, so that one run shows them all."""
+def check_all(check, things):
+    """Call `check` on each (place, thing); tell every failure with its place, so that one run shows them all."""
     wrong = []
     for place, thing in things:
         try:
             check(thing)
         except (AssertionError, LookupError, ValueError, OSError) as e:
-            wrong.append(f"{place}: {thing if isinstance(thing, str) else ''} {e}")
-    return "\n".join(wrong)
+            wrong.append(f"{place}: {thing}: {str(e).splitlines()[0]}")
+    if wrong:
+        pytest.fail("\n".join(wrong), pytrace=False)
 
 
 def test_commands_exist_with_their_options():
@@ -90,7 +91,7 @@ def test_commands_exist_with_their_options():
     ]
 
     assert len(calls) > 50
-    assert not failures(check_call, calls)
+    check_all(check_call, calls)
 
 
 def test_options_named_alone_exist():
@@ -105,7 +106,7 @@ def test_options_named_alone_exist():
     def check(option):
         assert option in everything | FOREIGN_OPTIONS | {"--help"}, "no command has it"
 
-    assert not failures(check, named)
+    check_all(check, named)
 
 
 def all_commands(group):
@@ -131,7 +132,7 @@ def test_make_targets_exist():
         assert target in targets, "the Makefile has no such target"
 
     assert named
-    assert not failures(check, named)
+    check_all(check, named)
 
 
 def test_paths_exist():
@@ -145,7 +146,7 @@ def test_paths_exist():
     def check(path):
         assert any(ROOT.glob(path.rstrip("/"))), "there is no such path"
 
-    assert not failures(check, named)
+    check_all(check, named)
 
 
 def test_modules_and_their_names_exist():
@@ -165,7 +166,7 @@ def test_modules_and_their_names_exist():
         file = path if path.is_file() else path / "__init__.py"
         assert not parts or set(parts[:1]) <= names_of(file), f"{file.relative_to(ROOT)} has no {parts[0]}"
 
-    assert not failures(check, named)
+    check_all(check, named)
 
 
 def names_of(file):
@@ -191,7 +192,7 @@ def test_variables_exist():
         # A variable of one environment holds its name.
         assert re.sub("_(STAGING|PRODUCTION)_", "_NAME_", name) in known, "nothing reads or sets it"
 
-    assert not failures(check, named)
+    check_all(check, named)
 
 
 def test_links_lead_somewhere():
@@ -208,7 +209,7 @@ def test_links_lead_somewhere():
             anchors = next(p for p in PAGES if p.path == file).anchors
             assert fragment in anchors, f"{path} has no heading #{fragment}"
 
-    assert not failures(check, named)
+    check_all(check, named)
 
 
 def test_every_page_is_reached_from_the_index():
@@ -256,7 +257,7 @@ def test_messages_in_troubleshooting_are_those_of_the_program():
             assert any(part in text for text in said), f"nothing says {part!r}"
 
     assert quoted
-    assert not failures(check, [("docs/howto/troubleshooting.md", message) for message in quoted])
+    check_all(check, [("docs/howto/troubleshooting.md", message) for message in quoted])
 
 
 def test_the_drawing_of_the_floors_is_the_house():
