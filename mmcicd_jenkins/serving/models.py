@@ -68,11 +68,14 @@ class Models:
         with self._lock:
             return name in self._workers
 
-    def newest(self, name: str) -> int | None:
-        """The version that a request without version would reach."""
+    def version_for(self, name: str, version: int | None) -> int | None:
+        """The version that a request would reach: `version` if it answers, the newest when none is asked for."""
         with self._lock:
             worker = self._workers.get(name)
-        return max(worker.versions.state().serving, default=None) if worker is not None else None
+        serving = worker.versions.state().serving if worker is not None else ()
+        if version is None:
+            return max(serving, default=None)
+        return version if version in serving else None
 
     @contextmanager
     def hold(self, name: str, version: int | None = None, label: str | None = None) -> Iterator[Servable]:

@@ -125,7 +125,7 @@ class RestApi:
     def _count_refused(self, wanted: Wanted, api: str, why: Refused) -> None:
         """Count a request that never reached a servable, for the version that would have answered it."""
         known = self._inference.models.knows(wanted.model)
-        version = wanted.version or self._inference.models.newest(wanted.model)
+        version = self._inference.models.version_for(wanted.model, wanted.version)
         self._inference.metrics.record_request(
             model=wanted.model if known else "",
             version=str(version or ""),

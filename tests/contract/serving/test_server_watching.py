@@ -46,9 +46,19 @@ def test_refused_requests_are_counted_for_the_version_that_refused(ask):
     assert counts() == [before[0] + 1, before[1] + 2]
 
 
-def test_unknown_models_do_not_become_labels(ask):
+def test_every_answer_of_a_version_names_it(ask):
+    for body, status in (({"instances": [[1, 2]]}, 200), ({"instances": [["x", 2]]}, 400)):
+        answer = ask("POST", "/v1/models/scaled:predict", body)
+        assert (answer.status, answer.headers["X-Model-Version"]) == (status, "2")
+
+
+def test_what_a_client_makes_up_does_not_become_a_label(ask):
     ask("POST", "/v1/models/made-up-by-a-client:predict", b"{}")
-    assert "made-up-by-a-client" not in ask("GET", "/monitoring/prometheus/metrics").text
+    ask("POST", "/v1/models/scaled/versions/777777:predict", b" " * (17 * 2**20))
+    ask("POST", "/v1/models/scaled/versions/777777:predict", b"{}")
+    text = ask("GET", "/monitoring/prometheus/metrics").text
+    assert "made-up-by-a-client" not in text
+    assert "777777" not in text
 
 
 def test_predictions_are_counted_into_the_bins_of_the_reference(ask, stubs):
