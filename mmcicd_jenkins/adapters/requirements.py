@@ -76,13 +76,12 @@ def _read(path: Path, stack: tuple[Path, ...], included_by: str) -> Iterator[Req
             "requirements files include each other in a circle", where=included_by, fix="remove this line"
         )
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as e:
-        why = e.strerror if isinstance(e, OSError) else "it is not UTF-8 text"
+        text = _text(path)
+    except (OSError, ValueError) as e:
         raise InputError(
             f"the requirements file {path.name} cannot be read",
             where=included_by or str(path),
-            why=why or "",
+            why=(e.strerror or str(e)) if isinstance(e, OSError) else "it is not UTF-8 text",
             fix="correct the path, or create the file",
         ) from e
     for number, content in _logical_lines(text):
@@ -94,6 +93,13 @@ def _read(path: Path, stack: tuple[Path, ...], included_by: str) -> Iterator[Req
             yield from _read(path.parent / include[2].strip(), (*stack, path.resolve()), requirement.where)
         else:
             yield requirement
+
+
+def _text(path: Path) -> str:
+    text = path.read_text(encoding="utf-8-sig")
+    if "\0" in text:
+        raise ValueError("there is a NUL character")
+    return text
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -118,7 +124,10 @@ def _local_project(directory: Path, text: str) -> Path | None:
     if not place.startswith((".", "/")) or "://" in place:
         return None
     path = directory / place
-    return path if path.exists() else None
+    try:
+        return path if path.exists() else None
+    except OSError:  # no file can have such a name; pip will say so
+        return None
 
 
 def _project_digest(project: Path, *, whole: bool) -> str:
