@@ -24,6 +24,7 @@ def metric(ask, name, **labels):
 
 
 def test_the_metrics_are_prometheus_text(ask):
+    ask("POST", "/v1/models/scaled:predict", {"instances": [[1, 2]]})
     families = {
         f.name: f for f in text_string_to_metric_families(ask("GET", "/monitoring/prometheus/metrics").text)
     }
