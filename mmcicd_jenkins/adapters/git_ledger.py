@@ -221,6 +221,7 @@ class GitLedger:
     def _immutable(self, model: str, path: str) -> bytes | None:
         """A file that never changes once it is there: what was seen of the branch will do."""
         branch_of(model)
+        chain.check_path(path)
         seen = self._seen.get(model, "")
         data = self._place.objects.files(seen, [path])[0] if seen else None
         if data is None:

@@ -167,9 +167,19 @@ def check_linked(head: Head, newest: bytes | None, model: str, where: str) -> No
         raise _altered(where, "the head is not the one that its event wrote")
 
 
-def _file_bytes(path: str, document: Mapping[str, object]) -> bytes:
+def check_path(path: str) -> str:
+    """`path` itself, when it is one that a decision may write.
+
+    Raises:
+        InputError: it is not.
+    """
     if not _PATH.fullmatch(path):
         raise InputError(f"{path!r} is not a place in a ledger", fix="use the paths of release.ledger")
+    return path
+
+
+def _file_bytes(path: str, document: Mapping[str, object]) -> bytes:
+    check_path(path)
     try:
         data = readable(document)
     except (ValueError, TypeError) as e:

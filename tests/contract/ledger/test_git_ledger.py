@@ -136,6 +136,14 @@ def test_what_json_cannot_say_is_refused(tmp_path, value):
     assert ledger.snapshot("m").head.seq == 0
 
 
+@pytest.mark.parametrize("run", ["", "../../head", "sha256:" + "a" * 64 + "\nHEAD", "-x", "sha256:$(id)"])
+def test_hostile_run_ids_are_refused(tmp_path, run):
+    with pytest.raises(InputError):
+        open_ledger(tmp_path / "l.git").version_of_run("m", run)
+    with pytest.raises(InputError):
+        open_ledger(tmp_path / "l.git").release("m", -1)
+
+
 def test_a_release_is_never_written_again(url):
     ledger = open_ledger(url)
     change = Change(

@@ -90,3 +90,15 @@ def test_the_proof_reads_all_of_it(long_ledger):
     found = proof(long_ledger, "m")
     assert found.breaks == ()
     assert (found.events, found.releases) == (RELEASES, RELEASES)
+
+
+def test_loose_objects_are_packed_from_time_to_time(generator, tmp_path):
+    url = tmp_path / "ledger.git"
+    generator.write_history(url, "m", 247)
+    for number in range(5):
+        reserve_version(open_ledger(url), "m", run_id(number))
+    loose = int(git(url, "count-objects").split(" ")[0])
+    # Of the two writes after event 250.
+    assert 0 < loose < 30
+    assert proof(url, "m").breaks == ()
+    git(url, "fsck", "--full", "--strict")
