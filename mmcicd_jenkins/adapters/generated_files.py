@@ -118,7 +118,9 @@ def write_whole(file: Path, content: bytes, *, executable: bool = False) -> None
     temporary = file.with_name(f".{file.name}.mmcicd-new")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as opened:
+        # Never through a link, which a repository may bring along.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        with os.fdopen(os.open(temporary, flags, 0o600), "wb") as opened:
             opened.write(content)
             opened.flush()
             os.fsync(opened.fileno())

@@ -254,6 +254,20 @@ def test_a_link_is_not_written_through(repository: Path) -> None:
     assert not list(outside.iterdir())
 
 
+def test_a_planted_link_is_not_followed(repository: Path) -> None:
+    outside = repository.parent / "outside"
+    outside.write_text("theirs")
+    (repository / ".mmcicdw.mmcicd-new").symlink_to(outside)
+
+    result = generate(repository)
+
+    assert result.code == 5
+    assert result.error
+    assert "mmcicdw could not be written" in result.error.what
+    assert outside.read_text() == "theirs"
+    assert generate(repository).code == 0
+
+
 def test_a_folder_that_cannot_be_written_is_told(repository: Path) -> None:
     (repository / "mmcicdw").mkdir()
 
