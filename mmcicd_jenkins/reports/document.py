@@ -122,10 +122,13 @@ def _points(steps: Steps) -> dict[str, object]:
     # Points evenly along the curve, not along the scores, so that steep parts keep their shape.
     length = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(recall)) + np.abs(np.diff(fall_out)))])
     kept = np.unique(np.searchsorted(length, np.linspace(0, length[-1], CURVE_POINTS)).clip(0, len(tp) - 1))
-    precision = tp[kept[kept > 0]] / (tp + fp)[kept[kept > 0]]
+    filled = kept[kept > 0]
+    precision = tp[filled] / (tp + fp)[filled]
+    # Before the highest score precision has no value; the curve begins with that of the highest score.
+    start = [[0.0, _round(precision[0])]]
     return {
         "roc": [[_round(x), _round(y)] for x, y in zip(fall_out[kept], recall[kept], strict=True)],
-        "pr": [[_round(x), _round(y)] for x, y in zip(recall[kept[kept > 0]], precision, strict=True)],
+        "pr": start + [[_round(x), _round(y)] for x, y in zip(recall[filled], precision, strict=True)],
     }
 
 

@@ -1,20 +1,24 @@
-"""Columns of a test table, streamed: labels and the columns to slice by. CSV, TSV or Parquet."""
+"""Columns of a test table, streamed as text: labels and the columns to slice by. CSV, TSV, JSON Lines or Parquet."""
 
 import csv
+import gzip
+import json
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from mmcicd_jenkins.errors import InputError
 
 BATCH_ROWS = 65_536
-_LONGEST_FIELD = 64 * 2**20
+_LONGEST_FIELD = 16 * 2**20
+Row = tuple[int, Sequence[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Cells as text, by column; `places` are `file:line`, or `file:row N`, of each row."""
+    """Cells as text, by column; `lines` says where each row stands in `file`."""
 
     columns: dict[str, list[str]]
     lines: list[int]
@@ -31,10 +35,13 @@ def read_columns(path: Path, columns: Sequence[str]) -> Iterator[Batch]:
         InputError: a column is missing or a row cannot be read; says which.
     """
     wanted = tuple(dict.fromkeys(columns))
-    if path.suffix in {".parquet", ".pq"}:
-        yield from _read_parquet(path, wanted)
-    else:
-        yield from _read_text(path, wanted)
+    match path.name.lower().removesuffix(".gz").rpartition(".")[2]:
+        case "parquet":
+            yield from _read_parquet(path, wanted)
+        case "jsonl" | "ndjson":
+            yield from _batches(path, wanted, _json_rows(path, wanted))
+        case kind:
+            yield from _batches(path, wanted, _csv_rows(path, wanted, "\t" if kind == "tsv" else ","))
 
 
 def _check(path: Path, wanted: Sequence[str], there: Sequence[str]) -> None:
@@ -48,39 +55,65 @@ def _check(path: Path, wanted: Sequence[str], there: Sequence[str]) -> None:
         )
 
 
-def _read_text(path: Path, wanted: Sequence[str]) -> Iterator[Batch]:
-    csv.field_size_limit(_LONGEST_FIELD)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, delimiter="\t" if path.suffix == ".tsv" else ",", strict=True)
-        try:
-            header = next(reader, [])
-            _check(path, wanted, header)
-            at = [header.index(column) for column in wanted]
-            rows: list[list[str]] = []
-            lines: list[int] = []
-            for row in reader:
-                if not row:
-                    continue
-                if len(row) != len(header):
-                    raise _bad_row(path, reader.line_num, f"{len(row)} fields, the header has {len(header)}")
-                rows.append([row[i] for i in at])
-                lines.append(reader.line_num)
-                if len(rows) == BATCH_ROWS:
-                    yield _batch(path, wanted, rows, lines)
-                    rows, lines = [], []
-            if rows:
-                yield _batch(path, wanted, rows, lines)
-        except (csv.Error, UnicodeDecodeError) as e:
-            raise _bad_row(path, reader.line_num, str(e)) from e
+def _batches(path: Path, wanted: Sequence[str], rows: Iterator[Row]) -> Iterator[Batch]:
+    lines: list[int] = []
+    cells: list[Sequence[str]] = []
+    for line, row in rows:
+        lines.append(line)
+        cells.append(row)
+        if len(lines) == BATCH_ROWS:
+            yield _batch(path, wanted, cells, lines)
+            lines, cells = [], []
+    if lines:
+        yield _batch(path, wanted, cells, lines)
 
 
-def _batch(path: Path, wanted: Sequence[str], rows: list[list[str]], lines: list[int]) -> Batch:
+def _batch(path: Path, wanted: Sequence[str], rows: list[Sequence[str]], lines: list[int]) -> Batch:
     cells = [list(column) for column in zip(*rows, strict=True)]
     return Batch(columns=dict(zip(wanted, cells, strict=True)), lines=lines, file=str(path))
 
 
+def _open(path: Path) -> IO[str]:
+    if path.name.lower().endswith(".gz"):
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _csv_rows(path: Path, wanted: Sequence[str], delimiter: str) -> Iterator[Row]:
+    csv.field_size_limit(_LONGEST_FIELD)
+    line = 1
+    with _open(path) as file:
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        try:
+            header = next(reader, [])
+            _check(path, wanted, header)
+            at = [header.index(column) for column in wanted]
+            line = reader.line_num + 1
+            for row in reader:
+                if row and len(row) != len(header):
+                    raise _bad_row(path, line, f"{len(row)} fields, the header has {len(header)}")
+                if row:
+                    yield line, [row[i] for i in at]
+                line = reader.line_num + 1
+        except (csv.Error, UnicodeDecodeError, EOFError, OSError, zlib.error) as e:
+            raise _bad_row(path, line, str(e)) from e
+
+
+def _json_rows(path: Path, wanted: Sequence[str]) -> Iterator[Row]:
+    """A column that a row lacks is missing there, as a null is."""
+    line = 0
+    with _open(path) as file:
+        try:
+            for line, text in enumerate(file, start=1):
+                if text.strip():
+                    row = json.loads(text)
+                    yield line, [_text(row.get(column)) for column in wanted]
+        except (ValueError, AttributeError, RecursionError, EOFError, OSError, zlib.error) as e:
+            raise _bad_row(path, line, str(e)) from e
+
+
 def _bad_row(path: Path, line: int, why: str) -> InputError:
-    return InputError("a row of the test table cannot be read", where=f"{path}:{line}", why=why)
+    return InputError("a row of the test table cannot be read", where=f"{path}:{line}", why=why[:300])
 
 
 def _read_parquet(path: Path, wanted: Sequence[str]) -> Iterator[Batch]:
@@ -103,4 +136,9 @@ def _read_parquet(path: Path, wanted: Sequence[str]) -> Iterator[Batch]:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+    """As the text it would have in a CSV, and as the lock writes it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else str(value)

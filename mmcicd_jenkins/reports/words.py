@@ -52,6 +52,8 @@ def shown(metric: str, value: float | None) -> str:
         return f"{value * 1000:,.4g} ms"
     if metric == "memory":
         return f"{value / 2**20:,.0f} MiB"
+    if value in {-1.0, 0.0, 1.0}:  # among shares a bare 1 looks like a count
+        return f"{value:.3f}"
     return f"{value:,.1f}" if abs(value) >= _LARGE and value != int(value) else number(value)
 
 

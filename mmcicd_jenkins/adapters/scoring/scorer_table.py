@@ -1,10 +1,13 @@
 """The test table as the scorer reads it, and the one error that it can end in."""
 
 import csv
+import gzip
+import json
+import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
-LONGEST_FIELD = 64 * 2**20
+LONGEST_FIELD = 16 * 2**20
 
 
 class ScorerError(Exception):
@@ -16,61 +19,83 @@ class ScorerError(Exception):
 
 
 class Table:
-    """The columns of a CSV, TSV or Parquet file, in batches of rows; places are line or row numbers."""
+    """The columns of a CSV, TSV, JSON Lines or Parquet file, in batches; places are lines (rows in Parquet)."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.is_parquet = path.endswith((".parquet", ".pq"))
-        self.unit = "row " if self.is_parquet else ""
-        self.names: list[str] = self._parquet().schema_arrow.names if self.is_parquet else self._header()
+        self.kind = path.lower().removesuffix(".gz").rpartition(".")[2]
+        self.unit = "row " if self.kind == "parquet" else ""
+        # JSON Lines has no header: a column that a row lacks is missing there.
+        self.names: list[str] | None = None
+        if self.kind == "parquet":
+            self.names = self._parquet().schema_arrow.names
+        elif not self._is_json:
+            self.names = next((row for _, row in self._csv_rows()), [])
+
+    @property
+    def _is_json(self) -> bool:
+        return self.kind in {"jsonl", "ndjson"}
 
     def where(self, place: int) -> str:
         return f"{self.path}:{self.unit}{place}"
 
     def batches(self, columns: list[str], size: int) -> Iterator[tuple[list[int], dict[str, list[Any]]]]:
         """Row places and values by column."""
-        if self.is_parquet:
+        if self.kind == "parquet":
             yield from self._parquet_batches(columns, size)
             return
-        at = [self.names.index(column) for column in columns]
         places: list[int] = []
-        rows: list[list[str]] = []
-        for place, row in self._rows():
+        rows: list[list[Any]] = []
+        for place, row in self._json_rows(columns) if self._is_json else self._chosen(columns):
             places.append(place)
-            rows.append([row[i] for i in at])
+            rows.append(row)
             if len(rows) == size:
                 yield places, dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
                 places, rows = [], []
         if rows:
             yield places, dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
 
-    def _rows(self) -> Iterator[tuple[int, list[str]]]:
+    def _chosen(self, columns: list[str]) -> Iterator[tuple[int, list[str]]]:
+        rows = self._csv_rows()
+        _, header = next(rows)
+        at = [header.index(column) for column in columns]
+        for place, row in rows:
+            if len(row) != len(header):
+                raise self._bad_row(place, f"{len(row)} fields, the header has {len(header)}")
+            yield place, row if columns == header else [row[i] for i in at]
+
+    def _csv_rows(self) -> Iterator[tuple[int, list[str]]]:
         csv.field_size_limit(LONGEST_FIELD)
-        with open(self.path, encoding="utf-8-sig", newline="") as file:  # noqa: PTH123
-            reader = csv.reader(file, delimiter="\t" if self.path.endswith(".tsv") else ",", strict=True)
+        line = 1
+        with self._open() as file:
+            reader = csv.reader(file, delimiter="\t" if self.kind == "tsv" else ",", strict=True)
             try:
-                for number, row in enumerate(reader):
-                    if number and row and len(row) != len(self.names):
-                        raise self._bad_row(
-                            reader.line_num, f"{len(row)} fields, the header has {len(self.names)}"
-                        )
-                    if number and row:
-                        yield reader.line_num, row
-            except (csv.Error, UnicodeDecodeError) as e:
-                raise self._bad_row(reader.line_num + isinstance(e, UnicodeDecodeError), str(e)) from e
+                for row in reader:
+                    if row:
+                        yield line, row
+                    line = reader.line_num + 1
+            except (csv.Error, UnicodeDecodeError, EOFError, OSError, zlib.error) as e:
+                raise self._bad_row(line, str(e)) from e
+
+    def _json_rows(self, columns: list[str]) -> Iterator[tuple[int, list[Any]]]:
+        line = 0
+        with self._open() as file:
+            try:
+                for line, text in enumerate(file, start=1):
+                    if text.strip():
+                        row = json.loads(text)
+                        yield line, [row.get(column) for column in columns]
+            except (ValueError, AttributeError, RecursionError, EOFError, OSError, zlib.error) as e:
+                raise self._bad_row(line, str(e)) from e
+
+    def _open(self) -> IO[str]:
+        if self.path.lower().endswith(".gz"):
+            return gzip.open(self.path, "rt", encoding="utf-8-sig", newline="")
+        return open(self.path, encoding="utf-8-sig", newline="")  # noqa: PTH123
 
     def _bad_row(self, line: int, why: str) -> ScorerError:
-        fix = "correct the row, or leave it out of the data"
-        return ScorerError(
-            "input", "a row of the test table cannot be read", where=self.where(line), why=why, fix=fix
-        )
-
-    def _header(self) -> list[str]:
-        with open(self.path, encoding="utf-8-sig", newline="") as file:  # noqa: PTH123
-            try:
-                return next(csv.reader(file, delimiter="\t" if self.path.endswith(".tsv") else ","), [])
-            except (csv.Error, UnicodeDecodeError) as e:
-                raise self._bad_row(1, str(e)) from e
+        what, fix = "a row of the test table cannot be read", "correct the row, or leave it out of the data"
+        return ScorerError("input", what, where=self.where(line), why=why[:300], fix=fix)
 
     def _parquet(self) -> Any:
         try:

@@ -4,6 +4,7 @@ Each case is a request file that the scorer answers with a result file beside it
 """
 
 import csv
+import gzip
 import json
 import os
 import sys
@@ -78,6 +79,13 @@ def write_tables(root: Path) -> None:
     table("quotes.csv", NAMES, [ROWS[0]])
     with (root / "quotes.csv").open("a") as file:
         file.write('1,2,"3,red\n')
+    rows = [dict(zip(NAMES, row, strict=True)) for row in ROWS]
+    text = "\n".join(map(json.dumps, rows))
+    (root / "good.jsonl").write_text(text)
+    (root / "good.ndjson.gz").write_bytes(gzip.compress(text.encode()))
+    (root / "good.csv.gz").write_bytes(gzip.compress((root / "good.csv").read_bytes()))
+    (root / "lacking.jsonl").write_text('{"a": 1, "b": 2}\n{"a": 1, "b": 2, "c": true}\n')
+    (root / "list.jsonl").write_text('{"a": 1, "b": 2, "c": 3}\n[1, 2, 3]\n')
     (root / "bytes.csv").write_bytes(b"a,b,c,colour\n1,2,3,\xff\n")
 
 
@@ -87,6 +95,12 @@ def cases() -> dict[str, dict[str, object]]:
         "one": {"model": "one", "columns": abc},
         "one-reordered": {"model": "one", "columns": ["c", "a", "b"]},
         "tsv": {"model": "one", "table": "good.tsv", "columns": abc},
+        "jsonl": {"model": "one", "table": "good.jsonl", "columns": abc},
+        "ndjson": {"model": "one", "table": "good.ndjson.gz", "columns": abc},
+        "gzip": {"model": "one", "table": "good.csv.gz", "columns": abc},
+        "named-jsonl": {"model": "named", "table": "good.jsonl", "columns": everything, "output": "score"},
+        "lacking": {"model": "one", "table": "lacking.jsonl", "columns": abc},
+        "bad-list": {"model": "one", "table": "list.jsonl", "columns": abc},
         "image": {"model": "image", "columns": abc},
         "many": {"model": "one", "table": "many.csv", "columns": abc},
         "many-again": {"model": "one", "table": "many.csv", "columns": abc, "batch_size": 1000},

@@ -39,7 +39,7 @@ def scores(scored, name):
 TOTALS = [sum(row[:3]) for row in ROWS]
 
 
-@pytest.mark.parametrize("name", ["one", "one-reordered", "tsv", "image"])
+@pytest.mark.parametrize("name", ["one", "one-reordered", "tsv", "jsonl", "ndjson", "gzip", "image"])
 def test_one_input_gets_all_columns_in_order(scored, result, name):
     assert result(name)["rows"] == 3
     assert scores(scored, name) == pytest.approx(sigmoid(TOTALS), abs=1e-6)
@@ -54,6 +54,7 @@ def test_the_order_is_the_one_that_was_asked_for(result):
 def test_inputs_are_fed_by_name_and_dtype(scored, result):
     assert result("named")["inputs"] == {"a": ["a"], "b": ["b"], "colour": ["colour"]}
     assert scores(scored, "named") == pytest.approx(sigmoid([row[0] - row[1] for row in ROWS]), abs=1e-6)
+    assert scores(scored, "named-jsonl").tolist() == scores(scored, "named").tolist()
     assert scores(scored, "named-text").tolist() == [1.0, 0.0, 1.0]
 
 
@@ -64,6 +65,7 @@ def test_a_wide_input_takes_numbered_columns(scored, result):
 
 def test_missing_numbers_are_nan_and_reach_no_golden_request(scored, result):
     assert np.isnan(scores(scored, "holes")).all()
+    assert np.isnan(scores(scored, "lacking")).tolist() == [True, False]
     assert result("holes")["golden"]["instances"] == []
 
 
@@ -109,6 +111,7 @@ def test_a_golden_document_says_how_to_ask(result):
         ("bad-text-output", ["output word", "for 2 rows"]),
         ("bad-word", ["column b is 'seven'", "word.csv:3"]),
         ("bad-half", ["column b is '2.5'", "half.csv:2", "int32"]),
+        ("bad-list", ["list.jsonl:2"]),
         ("bad-short", ["short.csv:3", "2 fields, the header has 4"]),
         ("bad-quotes", ["quotes.csv:3"]),
         ("bad-bytes", ["bytes.csv:", "utf-8"]),

@@ -70,7 +70,7 @@ def test_a_model_that_does_not_load_is_the_teams_failure(evaluator, scored, tmp_
 def answering(document):
     """A program that writes `document` where the request asks for the result."""
     return (
-        f'result=$({sys.executable} -c \'import json,sys; print(json.load(open(sys.argv[1]))["result"])\' "$2")\n'
+        f'result=$({sys.executable} -c \'import json,sys; print(json.load(open(sys.argv[1]))["result"])\' "$3")\n'
         f"cat > \"$result\" <<'END'\n{document}\nEND"
     )
 

@@ -1,5 +1,6 @@
 """From a table and scores to measures: labels of all kinds, slices, and what does not fit."""
 
+import gzip
 import json
 import math
 
@@ -183,6 +184,31 @@ def test_a_row_that_cannot_be_read_names_its_line(tmp_path, text, line):
     assert caught.value.where.startswith(f"{table}:{line or ''}")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("t.jsonl", b'{"y": 1}\n[2]\n', 2),
+        ("t.jsonl", b'{"y": 1}\n\n{"y": \n', 3),
+        ("t.csv.gz", b"no gzip at all", 1),
+        ("t.csv.gz", gzip.compress(b"y\n1\n" * 9999)[:-20], None),
+    ],
+)
+def test_a_damaged_file_is_an_input_error(tmp_path, name, content, line):
+    table = tmp_path / name
+    table.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        measure(request(table, "binary", ("0", "1")), np.full((9, 1), 0.5, np.float32))
+    assert caught.value.where.startswith(f"{table}:{line or ''}")
+
+
+def test_a_row_of_several_lines_is_told_by_its_first(tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text('y,a\n1,"x\ny"\n\n7,"x\ny\nz"\n')
+    with pytest.raises(InputError) as caught:
+        measure(request(table, "binary", ("0", "1")), np.full((2, 1), 0.5, np.float32))
+    assert caught.value.where == f"{table}:5"
+
+
 def test_a_missing_column_names_those_that_are_there(tmp_path):
     table = write_table(tmp_path / "t.csv", {"y": ["1"], "a": ["2"]})
     with pytest.raises(InputError) as caught:
@@ -203,7 +229,11 @@ def test_parquet_and_tsv_give_what_csv_gives(tmp_path):
     )
     pq.write_table(pa.table(columns), tmp_path / "t.parquet")
     write_table(tmp_path / "t.tsv", columns, delimiter="\t")
-    for name in ("t.parquet", "t.tsv"):
+    lines = [json.dumps(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+    (tmp_path / "t.jsonl").write_text("\n\n".join(lines))
+    (tmp_path / "t.CSV.gz").write_bytes(gzip.compress((tmp_path / "t.csv").read_bytes()))
+    (tmp_path / "t.ndjson.gz").write_bytes(gzip.compress((tmp_path / "t.jsonl").read_bytes()))
+    for name in ("t.parquet", "t.tsv", "t.jsonl", "t.CSV.gz", "t.ndjson.gz"):
         asked = request(tmp_path / name, "binary", ("0", "1"), slices=("country",))
         assert measure(asked, np.array(SIGMOID, np.float32)) == expected
 

@@ -41,7 +41,7 @@ def test_metrics_have_a_change_and_a_direction():
     assert found == {
         "recall": ("0.824", "0.831", "+0.007", "better"),
         "log_loss": ("0.300", "0.350", "+0.050", "worse"),
-        "gone": ("1", "-", "", ""),
+        "gone": ("1.000", "-", "", ""),
         "none": ("-", "0.500", "", ""),
         "new|one": ("-", "2", "", ""),
     }
