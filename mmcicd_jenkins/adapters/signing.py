@@ -52,13 +52,16 @@ def encoded(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(name), name, len(payload), payload)
 
 
-def private_key_path(variables: Mapping[str, str]) -> Path:
-    """Where this user's key lies, whether or not it exists."""
-    named = variables.get(KEY_VARIABLE)
+def private_key_path(variables: Mapping[str, str]) -> Path | None:
+    """Where this user's key lies, whether or not it exists; None for a user without a home folder."""
+    named, folder = variables.get(KEY_VARIABLE), variables.get("XDG_CONFIG_HOME")
     if named:
         return Path(named)
-    folder = variables.get("XDG_CONFIG_HOME")
-    return (Path(folder) if folder else Path.home() / ".config") / "mmcicd-jenkins" / "signing.pem"
+    try:
+        configuration = Path(folder) if folder else Path.home() / ".config"
+    except RuntimeError:
+        return None
+    return configuration / "mmcicd-jenkins" / "signing.pem"
 
 
 def read_trusted(root: Path) -> tuple[TrustedKey, ...]:
@@ -165,7 +168,7 @@ class MadeKey:
     added: bool
 
 
-def make_key(root: Path, private_key: Path, *, zone: str, comment: str) -> MadeKey:
+def make_key(root: Path, private_key: Path | None, *, zone: str, comment: str) -> MadeKey:
     """Make a pair unless `private_key` exists, and add its public half to `mmcicd.keys` unless it is there.
 
     Raises:
@@ -174,6 +177,8 @@ def make_key(root: Path, private_key: Path, *, zone: str, comment: str) -> MadeK
     """
     if zone not in ZONES:
         raise InputError(f"{zone!r} is not a zone", fix=f"use one of {', '.join(ZONES)}")
+    if private_key is None:
+        raise InputError("this user has no home folder for a key", fix=f"name a file by {KEY_VARIABLE}")
     if private_key.resolve().is_relative_to(root.resolve()):
         raise InputError(
             "a private key may not lie in the repository",

@@ -19,6 +19,7 @@ from mmcicd_jenkins.errors import IntegrityFailed, UsageError
 from mmcicd_jenkins.release.chain import PAYLOAD_TYPE
 from mmcicd_jenkins.release.names import check_name
 from mmcicd_jenkins.release.proof import UNSIGNED, Proof, Trust, prove
+from mmcicd_jenkins.wiring import ledger_address
 
 
 @click.group(name="ledger")
@@ -84,7 +85,7 @@ def _open(zone: str | None) -> _Opened:
         return signer.check(PAYLOAD_TYPE, payload, signature)
 
     return _Opened(
-        ledger=GitLedger(url, signer=signer, clock=SystemClock(), root=config.root),
+        ledger=GitLedger(ledger_address(config), signer=signer, clock=SystemClock()),
         address=redact(url),
         trust=Trust(check=check, zone=own_zone, required=any(key.zone == own_zone for key in trusted)),
     )

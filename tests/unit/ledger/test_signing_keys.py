@@ -176,3 +176,11 @@ def test_where_the_private_key_lies(tmp_path):
     assert private_key_path({"XDG_CONFIG_HOME": "/c"}).as_posix() == "/c/mmcicd-jenkins/signing.pem"
     assert private_key_path({"MMCICD_SIGNING_KEY": ""}).name == "signing.pem"
     assert os.fspath(private_key_path({})).endswith(".config/mmcicd-jenkins/signing.pem")
+
+
+def test_a_user_without_a_home_has_no_key_and_is_told_how_to_name_one(root, monkeypatch):
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    assert private_key_path({}) is None
+    with pytest.raises(InputError, match="no home folder"):
+        make_key(root, private_key_path({}), zone="ops", comment="")
