@@ -247,7 +247,7 @@ def test_what_pip_says_is_understood_wherever_it_stands(
 def test_an_index_that_cannot_be_reached_is_retryable(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PIP_RETRIES", "0")
+    monkeypatch.setenv("PIP_RETRIES", "1")
     path = project / "requirements.txt"
     path.write_text("--index-url http://user:swordfish@127.0.0.1:9/simple\nlion\n")
     lines: list[str] = []
