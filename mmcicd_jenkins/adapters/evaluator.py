@@ -10,7 +10,6 @@ team's own program failing, `CommandFailed` (8).
 """
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -105,7 +104,6 @@ def _request(request: ScoreRequest, directory: Path, result: Path) -> dict[str, 
         "batch_size": request.batch_size,
         "predictions": str((directory / "predictions.f32").absolute()),
         "result": str(result.absolute()),
-        "parent": os.getpid(),
     }
 
 

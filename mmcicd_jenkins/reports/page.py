@@ -80,6 +80,7 @@ class Page:
     numbers_caption: str
     figures: tuple[Figure, ...]
     per_class: tuple[Row, ...]
+    confusion: tuple[Row, ...]
     slices: tuple[Slice, ...]
     curves: tuple[Figure, ...]
     lineage: tuple[tuple[str, str], ...]
@@ -113,6 +114,7 @@ def make_page(record: EvaluationRecord) -> Page:
         numbers_caption=_numbers_caption(record),
         figures=_figures(record.report),
         per_class=_per_class(record.report),
+        confusion=_confusion(record.report),
         slices=_slices(record, judged),
         curves=_curves(record),
         lineage=tuple((clean(label), clean(text)) for label, text in record.lineage.items()),
@@ -226,6 +228,16 @@ def _per_class(report: Mapping[str, Any]) -> tuple[Row, ...]:
         )
         for row in kept
     )
+
+
+def _confusion(report: Mapping[str, Any]) -> tuple[Row, ...]:
+    """The matrix as a table, for those who cannot see or want to copy it."""
+    if not report.get("confusion"):
+        return ()
+    names = [short_text(str(name), 40) for name in report["classes"]]
+    matrix = zip(names, report["confusion"], strict=True)
+    head = Row(name="", samples="", cells=names)
+    return (head, *(Row(name=n, samples="", cells=[f"{v:,}" for v in row]) for n, row in matrix))
 
 
 def _slices(record: EvaluationRecord, judged: Sequence[str]) -> tuple[Slice, ...]:

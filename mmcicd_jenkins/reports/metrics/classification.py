@@ -21,6 +21,7 @@ from mmcicd_jenkins.reports.metrics.tally import (
     measured,
     pick,
     ratio,
+    sum_by,
 )
 
 ROUNDING = 1e-5  # how far a float32 softmax may leave [0, 1], and its sum may leave 1, by rounding alone
@@ -179,7 +180,7 @@ class MultilabelTally(_Classification):
         self.all_right = added(
             self.all_right, count_by(pick(groups, wrong == 0), int((wrong == 0).sum()), size)
         )
-        self.wrong_flags = added(self.wrong_flags, _whole(count_weights(groups, wrong, size)))
+        self.wrong_flags = added(self.wrong_flags, sum_by(groups, wrong, size).astype(np.int64))
         width = scores.shape[1]
         chosen = np.where(labels, scores, 1 - scores).reshape(-1)
         apart = 1 - chosen
@@ -205,16 +206,3 @@ class MultilabelTally(_Classification):
             **self.probabilities.values(group),
         }
         return self._measured(group, values, self._mean_areas(group))
-
-
-def count_weights(groups: Ints | None, values: Array, size: int) -> Array:
-    """Integer sums by group."""
-    if groups is None:
-        total = np.zeros(size, np.int64)
-        total[0] = values.sum()
-        return total
-    return np.bincount(groups, weights=values, minlength=size)
-
-
-def _whole(values: Array) -> Ints:
-    return np.rint(values).astype(np.int64)

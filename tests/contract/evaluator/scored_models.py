@@ -6,7 +6,6 @@ Each case is a request file that the scorer answers with a result file beside it
 import csv
 import gzip
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -147,7 +146,6 @@ def main(root: Path) -> None:
             "table": str(root / str(case.get("table", "good.csv"))),
             "predictions": str(root / f"{name}.f32"),
             "result": str(root / f"{name}.result.json"),
-            "parent": os.getpid(),
         }
         asked = root / f"{name}.request.json"
         asked.write_text(json.dumps(request))
