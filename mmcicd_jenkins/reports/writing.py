@@ -46,7 +46,9 @@ def write_report(directory: Path, record: EvaluationRecord) -> tuple[Path, ...]:
     try:
         written = tuple(_replace(directory / name, content) for name, content in files.items())
         for stale in set((directory / IMAGES).glob("*.svg")) - set(written):
-            stale.unlink()
+            stale.unlink(missing_ok=True)
+        _sweep(directory)
+        _sweep(directory / IMAGES)
     except OSError as e:
         why = e.strerror or str(e)
         raise OutsideFailed(
@@ -67,6 +69,24 @@ def to_html(page: Page) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template("report/report.html.j2").render(page=page) + "\n"
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed process left half written."""
+    for part in folder.glob(".*.part"):
+        process = part.name.rsplit(".", 2)[1]
+        if process.isdecimal() and not _is_running(int(process)):
+            part.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 def _replace(path: Path, content: bytes) -> Path:

@@ -2,7 +2,9 @@
 
 import dataclasses
 import html.parser
+import os
 import re
+import subprocess
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -250,6 +252,18 @@ def test_curves_pair_training_with_validation(tmp_path):
     assert axis == "epoch"
     assert [(c.name, len(c.train), len(c.validation)) for c in found] == [("loss", 4, 4), ("auc", 4, 0)]
     assert read_curves(tmp_path / "nowhere") == ("epoch", ())
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path):
+    child = subprocess.Popen(["/bin/true"])
+    child.wait()
+    (tmp_path / "report").mkdir()
+    dead = [tmp_path / f".report.html.{child.pid}.part", tmp_path / "report" / f".roc.svg.{child.pid}.part"]
+    mine = tmp_path / f".other.{os.getpid()}.part"
+    for path in (*dead, mine):
+        path.write_text("half")
+    write_report(tmp_path, binary(tmp_path))
+    assert [path.exists() for path in (*dead, mine)] == [False, False, True]
 
 
 def test_a_folder_that_cannot_be_written_is_an_outside_failure(tmp_path):
