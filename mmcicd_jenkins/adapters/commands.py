@@ -166,7 +166,9 @@ class _Process:
 
     def __exit__(self, *_: object) -> None:
         """Closing the control pipe kills whatever is left: an error here leaves no process behind."""
-        os.close(self._control)
+        # Taken away before it is closed: a signal that comes now must not write into what reuses the number.
+        control, self._control = self._control, -1
+        os.close(control)
         self._popen.wait()
         with os.fdopen(self.report, "rb") as report:
             told = report.read()

@@ -101,8 +101,8 @@ class VirtualEnvironments:
     def _make(
         self, folder: Path, requirements: Path, wanted: Requirements, on_line: Callable[[str], None]
     ) -> None:
+        # The log is kept: its lock makes us wait for the remains of one that was killed here.
         log = folder.with_suffix(".log")
-        log.unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
         seen = pip_failures.Signs()
 

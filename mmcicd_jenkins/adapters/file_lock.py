@@ -1,6 +1,7 @@
 """A lock between processes that a killed holder cannot leave behind: `flock` on an open file."""
 
 import contextlib
+import errno
 import fcntl
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,9 @@ def take(file: IO[bytes], seconds: float, on_wait: Callable[[], None] | None = N
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
-        except BlockingIOError:
+        except OSError as e:
+            if e.errno not in {errno.EAGAIN, errno.EACCES}:
+                return True  # a file system without locks: better unguarded than never
             if time.monotonic() >= deadline:
                 return False
             if on_wait is not None:
