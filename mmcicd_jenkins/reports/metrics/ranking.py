@@ -77,6 +77,7 @@ class Ranking:
         self._limit = exact_scores
         self._kept: list[tuple[Array, Array, Ints]] = []
         self._kept_scores = 0
+        self._is_sorted = False  # by group, in one piece
         self._counts: NDArray[np.int64] | None = None  # group, column, label, bin
         self._bits = _FINEST
         self._is_too_wide = False
@@ -89,6 +90,7 @@ class Ranking:
         elif not self._is_too_wide:
             codes = np.zeros(len(scores), np.int64) if groups is None else groups
             self._kept.append((labels.copy(), scores.copy(), codes.copy()))
+            self._is_sorted = False
             self._kept_scores += scores.size
             if self._kept_scores > self._limit:
                 self._spill()
@@ -119,10 +121,10 @@ class Ranking:
     def _rows_of(self, group: int) -> tuple[Array, Array]:
         if not self._kept:
             return np.zeros(0, np.int64), np.zeros((0, self.columns), np.float32)
-        if len(self._kept) > 1 or np.any(np.diff(self._kept[0][2]) < 0):
+        if not self._is_sorted:
             labels, scores, groups = (np.concatenate(part) for part in zip(*self._kept, strict=True))
             order = np.argsort(groups, kind="stable")
-            self._kept = [(labels[order], scores[order], groups[order])]
+            self._kept, self._is_sorted = [(labels[order], scores[order], groups[order])], True
         labels, scores, groups = self._kept[0]
         start, end = np.searchsorted(groups, [group, group + 1])
         return labels[start:end], scores[start:end]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tables import measured, request, write_table
 
+from mmcicd_jenkins.config.metrics import METRICS
 from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.release.canonical import canonical
 from mmcicd_jenkins.reports.measuring import MOST_SLICES, measure
@@ -259,3 +260,15 @@ def test_the_report_document_is_strict_json(tmp_path):
     )
     assert json.loads(canonical(report)) is not None
     assert len(canonical(report)) < 200_000
+
+
+@pytest.mark.parametrize("problem", sorted(METRICS))
+def test_what_the_configuration_lets_a_gate_name_is_what_is_measured(tmp_path, problem):
+    cells, classes, scores = {
+        "binary": (["0", "1"], ("0", "1"), [[0.2], [0.8]]),
+        "multiclass": (["a", "b"], ("a", "b"), [[0.2, 0.8], [0.6, 0.4]]),
+        "multilabel": (["a|b", ""], ("a|b", ""), [[0.2, 0.8], [0.6, 0.4]]),
+        "regression": (["1", "2"], (), [[1.0], [2.5]]),
+    }[problem]
+    found, _, _ = measured(tmp_path / "t.csv", {"y": cells}, scores, problem, classes=classes)
+    assert {name for name in found.overall if ":" not in name} == set(METRICS[problem])
