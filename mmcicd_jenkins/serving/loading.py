@@ -24,6 +24,9 @@ def make_loader(metrics: Metrics) -> Loader:
         except LoadFailed:
             loaded.close()
             raise
+        except Exception as e:
+            loaded.close()
+            raise LoadFailed(f"{type(e).__name__}: {shown(str(e), 1000)}") from e
         return loaded
 
     return load

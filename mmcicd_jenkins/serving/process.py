@@ -33,6 +33,7 @@ class Server:
         self._state = state
         self._log = open_log(state.root)
         self._problem = ""
+        self._unpublished = False
 
     def run(self) -> None:
         """Serve until told to end.
@@ -60,10 +61,12 @@ class Server:
             from mmcicd_jenkins.serving.metrics import Metrics
             from mmcicd_jenkins.serving.models import Models
             from mmcicd_jenkins.serving.reload import make_reload
+            from mmcicd_jenkins.serving.saved_model import prepare
         except ImportError as e:
             raise InputError(
                 f"the embedded server needs {e.name}", fix="pip install 'mmcicd-jenkins[tensorflow]'"
             ) from e
+        prepare()
         metrics = Metrics()
         self._models = Models(self._state.root, make_loader(metrics), self._publish, self._note)
         requests = Inference(self._models, metrics)
@@ -109,9 +112,12 @@ class Server:
         watcher.join()
 
     def _watch(self, ended: threading.Event) -> None:
+        """Take up every change; what could not be published, a full disk say, is published when it can be."""
         while not ended.is_set():
             if self._state.changed():
                 self._take()
+            elif self._unpublished:
+                self._publish()
             ended.wait(POLL_SECONDS)
 
     def _take(self) -> None:
@@ -128,9 +134,15 @@ class Server:
         self._publish()
 
     def _publish(self) -> None:
-        self._state.write_actual(
-            lambda: Actual(pid=os.getpid(), models=self._models.states(), problem=self._problem)
-        )
+        try:
+            self._state.write_actual(
+                lambda: Actual(pid=os.getpid(), models=self._models.states(), problem=self._problem)
+            )
+            self._unpublished = False
+        except OSError as e:
+            if not self._unpublished:
+                self._note(f"cannot write {self._state.root}: {e.strerror}")
+            self._unpublished = True
 
     def _note(self, text: str) -> None:
         self._log.info("%s", " ".join(text.split()))

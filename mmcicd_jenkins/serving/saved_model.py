@@ -4,6 +4,8 @@ A session over the serving graph, fed and fetched by tensor names: the same code
 error texts, as TF Serving's. Closing it gives its memory back.
 """
 
+import itertools
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -133,6 +135,22 @@ def load_model(directory: Path, on_run: Callable[[str, float], None]) -> LoadedM
     )
 
 
+def prepare() -> None:
+    """Load and run a trivial model, alone.
+
+    TensorFlow imports parts of itself at first use; models that load in several threads must not meet there.
+    """
+    v1 = tf.compat.v1
+    with tempfile.TemporaryDirectory() as folder:
+        place = str(Path(folder) / "model")
+        with tf.Graph().as_default(), v1.Session() as session:
+            x = v1.placeholder(tf.float32, [None])
+            v1.saved_model.simple_save(session, place, inputs={"x": x}, outputs={"y": x + 1.0})
+        loaded = load_model(Path(place), lambda _, __: None)
+        loaded.prime()
+        loaded.close()
+
+
 def _signatures(meta: Any) -> dict[str, Signature]:
     found = {}
     for name, definition in meta.signature_def.items():
@@ -158,7 +176,7 @@ def warmup_records(directory: Path) -> list[bytes]:
     if not path.is_file():
         return []
     try:
-        records = list(tf.data.TFRecordDataset(str(path)).take(MAX_WARMUP + 1).as_numpy_iterator())
+        records = list(itertools.islice(tf.compat.v1.io.tf_record_iterator(str(path)), MAX_WARMUP + 1))
     except tf.errors.OpError as e:
         raise LoadFailed(f"{WARMUP} cannot be read: {shown(e.message)}") from e
     if len(records) > MAX_WARMUP:

@@ -157,6 +157,18 @@ def test_a_desired_state_that_cannot_be_read_changes_nothing(models, other):
         eventually(lambda: not read(other.state / "actual.json")["problem"])
 
 
+def test_a_version_from_another_directory_takes_the_place_of_the_first(models, other):
+    curl = ["curl", "-sS", "-d", '{"instances": [[1, 1]]}', f"{other.rest}/v1/models/moved:predict"]
+
+    def answer():
+        return json.loads(subprocess.check_output(curl)).get("predictions")
+
+    for directory in ("1", "3"):
+        want(other.state, models={"moved": entry(models / "scaled" / directory)})
+        eventually(lambda factor=float(directory): answer() == [[factor, factor]])
+    eventually(lambda: model_version(other, "moved", "1").get("state") == "AVAILABLE")
+
+
 def test_an_epoch_below_the_one_taken_up_is_refused(models, other):
     want(other.state, models={"fenced": entry(models / "scaled" / "1", epoch=7)})
     eventually(lambda: model_version(other, "fenced", "1").get("state") == "AVAILABLE")
