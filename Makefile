@@ -17,14 +17,14 @@ need:
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "needed: Python's venv and pip (Debian: apt-get install python3-venv)" >&2; exit 2; }
 
 $(VENV)/demo: setup.cfg pyproject.toml | need
-	@echo "Making $(VENV) with TensorFlow: about 600 MB to fetch, 2 GB on disk, a few minutes once."
+	@echo "Making $(VENV) with TensorFlow: about 600 MB to fetch, 5 GB on disk with the model's own environment, a few minutes once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[tensorflow]'
 	@touch $@
 
 $(VENV)/dev: $(VENV)/demo
 	@echo "Adding the test and check tools to $(VENV)."
-	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[tensorflow,plots,test,check]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[tensorflow,test,check]'
 	@touch $@
 
 demo: $(VENV)/demo ## the guided tour: commit to production, refuse, promote, roll back (no root, no service)

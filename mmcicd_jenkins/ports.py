@@ -51,8 +51,8 @@ class Checkout(Protocol):
     def files(self, path: str) -> Mapping[str, str]:
         """Tracked files under `path` at HEAD: path relative to the root -> git blob id and mode."""
 
-    def changed(self) -> tuple[str, ...]:
-        """Paths that differ from HEAD, untracked ones (not ignored) included."""
+    def changed(self) -> Mapping[str, bool]:
+        """Paths that differ from HEAD, ignored ones left out -> whether git knows them (False: untracked)."""
 
 
 class Ledger(Protocol):

@@ -49,8 +49,8 @@ class GitCheckout:
         listed = self._ask("ls-tree", "-r", "-z", "HEAD", "--", *chosen)
         return dict(map(_read_entry, filter(None, listed.split(b"\0"))))
 
-    def changed(self) -> tuple[str, ...]:
-        """Paths that differ from HEAD, untracked files included, ignored ones left out.
+    def changed(self) -> Mapping[str, bool]:
+        """As the port says; sorted by path.
 
         Raises:
             InputError: as `commit`.
@@ -66,8 +66,8 @@ class GitCheckout:
             "--",
             ".",
         )
-        paths = [entry[3:] for entry in listed.split(b"\0") if entry]
-        return tuple(sorted(os.fsdecode(p.removeprefix(prefix)) for p in paths))
+        entries = [(entry[3:], entry[:2] != b"??") for entry in listed.split(b"\0") if entry]
+        return dict(sorted((os.fsdecode(path.removeprefix(prefix)), known) for path, known in entries))
 
     def _ask(self, *arguments: str) -> bytes:
         answer = self._git.try_run(*arguments)

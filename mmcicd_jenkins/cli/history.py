@@ -25,7 +25,8 @@ from mmcicd_jenkins.wiring import open_bench
 def command(model: str | None, limit: int, as_json: bool) -> int:
     bench = open_bench(Path.cwd())
     name = bench.model(model).name
-    events = list(bench.ledger.events(name, limit))
+    # An intent and its end are one line for people.
+    events = list(bench.ledger.events(name, limit if as_json else 2 * limit))
     if as_json:
         report.emit({"model": name, "events": [to_document(event) for event in events]})
         return 0
@@ -33,7 +34,7 @@ def command(model: str | None, limit: int, as_json: bool) -> int:
         report.say(f"Nothing happened to {name} yet.")
         return 0
     ended = {e.detail.get("op_id") for e in events if e.kind in {"done", "failed"}}
-    told = [e for e in events if not (e.kind == "prepared" and e.detail.get("op_id") in ended)]
+    told = [e for e in events if not (e.kind == "prepared" and e.detail.get("op_id") in ended)][:limit]
     rows = [(moment(e.at), e.kind, sentence(e), e.actor, str(e.detail.get("reason", ""))) for e in told]
     report.out(report.table(rows, head=("WHEN (UTC)", "EVENT", "WHAT", "WHO", "WHY")))
     return 0

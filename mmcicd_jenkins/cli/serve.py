@@ -1,39 +1,46 @@
-"""`serve`: start the server of an environment again, as the ledger and its own state say."""
+"""`serve`: the environments of this machine as the ledger says, or one model in the foreground."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import click
 
 from mmcicd_jenkins.cli import report
+from mmcicd_jenkins.cli.naming import named_release
 from mmcicd_jenkins.cli.options import json_option
-from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.config.model import Environment
+from mmcicd_jenkins.errors import InputError, UsageError
+from mmcicd_jenkins.image.descriptor import descriptor
 from mmcicd_jenkins.stages.context import Job
 from mmcicd_jenkins.stages.moving import require_release, switch_to
 from mmcicd_jenkins.wiring import Bench, open_bench
 
 
 @click.command(
-    epilog="Example: mmcicd-jenkins serve --env production",
-    help="Make a local environment serve what the ledger says: start its server when it does not run, "
-    "and load what it should serve. Decides nothing and writes nothing to the ledger.",
+    epilog="Example: mmcicd-jenkins serve --env production\n\n"
+    "Example: mmcicd-jenkins serve churn@2 --rest-port 9001\n\n"
+    "Example: mmcicd-jenkins serve path/to/saved_model",
+    help="Without WHAT: make the local environments serve what the ledger says, starting their servers when they "
+    "do not run. With WHAT, a release (MODEL@VERSION) or a model directory: serve it here until Ctrl-C. "
+    "Decides nothing and writes nothing to the ledger.",
 )
-@click.option("--env", "environment", metavar="NAME", help="The environment (all local ones when left out).")
+@click.argument("what", required=False, metavar="[WHAT]")
+@click.option("--env", "environment", metavar="NAME", help="Only this environment.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="With WHAT: the address to listen on.")
+@click.option("--rest-port", default=8501, show_default=True, help="With WHAT: the port for REST; 0 for any.")
+@click.option("--grpc-port", default=8500, show_default=True, help="With WHAT: the port for gRPC; 0 for any.")
 @json_option
-def command(environment: str | None, as_json: bool) -> int:
+def command(
+    what: str | None, environment: str | None, host: str, rest_port: int, grpc_port: int, as_json: bool
+) -> int:
+    if what is not None:
+        if environment:
+            raise UsageError("--env and WHAT exclude each other", fix="leave one of them out")
+        return _in_the_foreground(what, host, rest_port, grpc_port)
     bench = open_bench(Path.cwd())
     places = [bench.place(environment)] if environment else list(bench.config.environments.values())
-    served: dict[str, dict[str, int]] = {}
-    for place in places:
-        if place.kind != "local":
-            raise InputError(
-                f"{place.name} is not served by this machine",
-                where=bench.config.mark(f"environments.{place.name}"),
-            )
-        served[place.name] = {
-            name: version
-            for name in bench.config.models
-            if (version := _restore(bench.job(name, environment=place.name), bench)) is not None
-        }
+    served = {place.name: _restore_all(place, bench) for place in places}
     if as_json:
         report.emit({"serving": served})
         return 0
@@ -42,6 +49,39 @@ def command(environment: str | None, as_json: bool) -> int:
         address = f" at {bench.target(place).endpoint().rest}" if models else ""
         report.say(f"{place.name} serves {models or 'nothing yet'}{address}")
     return 0
+
+
+def _in_the_foreground(what: str, host: str, rest_port: int, grpc_port: int) -> int:
+    from mmcicd_jenkins.serving.standalone import serve, versions_in
+
+    # TensorFlow greets with a dozen lines about the machine; whoever wants them says so.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with tempfile.TemporaryDirectory(prefix="mmcicd-serve-") as folder:
+        path = Path(what)
+        if path.is_dir():
+            name, versions = path.resolve().name, versions_in(path)
+        else:
+            bench = open_bench(Path.cwd())
+            release = named_release(what, bench)
+            unpacked = Path(folder) / "model"
+            bench.store.extract([descriptor(layer) for layer in release.layers], unpacked)
+            name, versions = release.model, {release.version: unpacked}
+        report.say(f"Try:  curl http://{host}:{rest_port}/v1/models/{name}")
+        report.say("Stop: Ctrl-C")
+        state = Path(folder) / "state"
+        state.mkdir()
+        serve(state, {name: versions}, host=host, rest_port=rest_port, grpc_port=grpc_port)
+    return 0
+
+
+def _restore_all(place: Environment, bench: Bench) -> dict[str, int]:
+    if place.kind != "local":
+        where = bench.config.mark(f"environments.{place.name}")
+        raise InputError(f"{place.name} is not served by this machine", where=where)
+    restored = {
+        name: _restore(bench.job(name, environment=place.name), bench) for name in bench.config.models
+    }
+    return {name: version for name, version in restored.items() if version is not None}
 
 
 def _restore(job: Job, bench: Bench) -> int | None:

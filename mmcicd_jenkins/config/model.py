@@ -160,7 +160,7 @@ class StoreSettings:
 
     registry: str = ""
     path: str = ".mmcicd/store"
-    compression: Literal["none", "gzip", "zstd"] = "gzip"
+    compression: Literal["none", "gzip"] = "gzip"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -153,7 +153,9 @@ class StoreSection(Section):
     path: Text = key(
         ".mmcicd/store", "A folder with an OCI image layout, used without a registry.", "../store"
     )
-    compression: Literal["none", "gzip", "zstd"] = key("gzip", "How layers are packed.", "zstd")
+    compression: Literal["none", "gzip"] = key(
+        "gzip", "How layers are packed; gzip is a container here, nothing is squeezed.", "none"
+    )
 
 
 class LedgerSection(Section):

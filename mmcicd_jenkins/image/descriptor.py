@@ -31,6 +31,17 @@ class Descriptor:
         return document
 
 
+def descriptor(document: Mapping[str, object]) -> Descriptor:
+    """Back from the JSON of a descriptor, as our own checked records keep it."""
+    annotations = document.get("annotations", {})
+    return Descriptor(
+        media_type=str(document["mediaType"]),
+        digest=str(document["digest"]),
+        size=int(str(document["size"])),
+        annotations=annotations if isinstance(annotations, Mapping) else {},
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Layer:
     """One layer of a model: `blob` as stored, `diff_id` the digest of the uncompressed tar."""

@@ -19,6 +19,8 @@ FALSE_ALARMS = 1e-4
 # Half a count keeps an empty bin from making the index infinite.
 PSEUDOCOUNT = 0.5
 
+NO_REFERENCE = "no reference to compare with"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
@@ -58,7 +60,7 @@ def judge_drift(
             psi=None,
             threshold=NOTABLE,
             predictions=seen,
-            reason="no reference to compare with",
+            reason=NO_REFERENCE,
         )
     if seen < min_predictions:
         reason = f"{seen:,} of {min_predictions:,} predictions"

@@ -60,16 +60,13 @@ def reserve(snapshot: Snapshot, run_id: str, who: Who) -> tuple[Change, int]:
     return _change("reserved", who, head, {"run_id": run_id, "version": version}, files), version
 
 
-def resumable(snapshot: Snapshot, environment: str, action: str, target: int | None) -> Operation | None:
-    """The operation that a killed command left prepared, when this command wants the same."""
-    operation = snapshot.pointer(environment).operation
-    if (
-        operation
-        and operation.phase == "prepared"
-        and (operation.action, operation.target) == (action, target)
-    ):
-        return operation
-    return None
+def is_begun(snapshot: Snapshot, environment: str, action: str, target: int) -> bool:
+    """Whether the same operation stands already: left prepared by a killed command, or done by another one."""
+    pointer = snapshot.pointer(environment)
+    operation = pointer.operation
+    if operation is None or (operation.action, operation.target) != (action, target):
+        return False
+    return operation.phase == "prepared" or (operation.phase == "done" and pointer.serving == target)
 
 
 def begin(
@@ -84,7 +81,7 @@ def begin(
     leaves: int | None = None,
     automatic: bool = False,
 ) -> Change | None:
-    """Write down what is about to happen. None: the same operation is prepared already.
+    """Write down what is about to happen. None: the same operation stands already.
 
     Args:
         release: recorded in the same change when the ledger does not have it yet.
@@ -96,7 +93,7 @@ def begin(
         Superseded: the environment has moved on since `decided_on`.
         GateRefused: the version was revoked.
     """
-    if resumable(snapshot, environment, action, target):
+    if is_begun(snapshot, environment, action, target):
         return None
     pointer = snapshot.pointer(environment)
     _refuse_to_begin(snapshot, pointer, action, target, decided_on)
@@ -134,7 +131,7 @@ def _refuse_to_begin(
         raise GateRefused(
             f"version {target} was taken back and cannot be deployed again",
             why=snapshot.head.revoked[str(target)],
-            fix="train again: a new version has a new number",
+            fix="commit what makes it better, or mmcicd-jenkins run --again: a new attempt is a new version",
         )
 
 

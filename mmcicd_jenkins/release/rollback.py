@@ -46,9 +46,13 @@ def choose_rollback(
         if served.version != pointer.serving and not snapshot.is_revoked(served.version):
             reason = f"the last healthy release before {pointer.serving}"
             return RollbackChoice(target=served.version, leaves=pointer.serving, reason=reason)
+    others = {served.version for served in pointer.served} - {pointer.serving}
+    taken = (
+        "every other release that served here was taken back" if others else "no other release served here"
+    )
     raise Inconclusive(
         f"{environment} has no earlier healthy release to go back to",
-        why=f"{pointer.serving or 'nothing'} serves; every other release that served here was taken back",
+        why=f"{pointer.serving or 'nothing'} serves; {taken}",
         fix="train and promote a better version, or stop serving: mmcicd-jenkins stop",
     )
 

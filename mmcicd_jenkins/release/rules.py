@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 # Metrics that only a running server can show; `verify` judges their rules, `evaluate` the others.
-SERVING_METRICS = frozenset({"latency_p50", "latency_p95", "latency_p99", "memory"})
+SERVING_METRICS = frozenset({"latency_p50", "latency_p95", "latency_p99"})
 # To the unit in which each measure is kept: seconds, bytes, fractions.
 UNITS = {"": 1.0, "%": 0.01, "us": 1e-6, "ms": 1e-3, "s": 1.0, "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30}
 

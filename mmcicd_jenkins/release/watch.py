@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mmcicd_jenkins.release.counters import Reading, Window, window
-from mmcicd_jenkins.release.drift import Drift, judge_drift
+from mmcicd_jenkins.release.drift import NO_REFERENCE, Drift, judge_drift
 from mmcicd_jenkins.release.verdicts import Verdict, worst
 
 # A p99 objective allows one request in a hundred to be slower.
@@ -34,6 +34,15 @@ class Burn:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Alarm:
+    """The drift alarm: windows in a row that drifted (`bad`) or did not (`good`), and whether it is raised."""
+
+    raised: bool = False
+    bad: int = 0
+    good: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Objectives:
     """What was promised, and how much evidence a decision needs."""
 
@@ -43,6 +52,7 @@ class Objectives:
     min_requests: int
     min_errors: int
     bad_windows: int
+    good_windows: int
     drift_min_predictions: int
 
 
@@ -51,7 +61,7 @@ class Situation:
     """What the environment and the ledger say beside the counters.
 
     `refused_before` is the share of requests that the version before refused, measured before the switch;
-    None when unknown. `drifted` counts the windows in a row, up to the last one, in which predictions drifted.
+    None when unknown.
     """
 
     version: int
@@ -64,7 +74,7 @@ class Situation:
     can_roll_back: bool
     cooling_down: bool
     frozen: str
-    drifted: int
+    alarm: Alarm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,22 +93,33 @@ class Decision:
     verdict: Verdict
     reason: str
     checks: tuple[Check, ...]
-    drifted: int
+    alarm: Alarm
 
 
 def decide(readings: Sequence[Reading], objectives: Objectives, situation: Situation) -> Decision:
     """One decision on all readings so far."""
     drift = _drift(readings, objectives, situation)
-    drifted = situation.drifted + 1 if drift.verdict is Verdict.FAILED else 0
+    alarm = _next_alarm(situation.alarm, drift.verdict, objectives)
     checks = (
         _readiness(situation),
         *_burns(readings, objectives, situation),
-        _drift_check(drift, drifted, objectives),
+        *_drift_checks(drift, alarm, objectives),
     )
-    return _conclude(checks, situation, drifted)
+    return _conclude(checks, situation, alarm)
 
 
-def _conclude(checks: tuple[Check, ...], situation: Situation, drifted: int) -> Decision:
+def _next_alarm(alarm: Alarm, verdict: Verdict, objectives: Objectives) -> Alarm:
+    """Raised by so many bad windows in a row, ended by so many good ones; what decides nothing changes nothing."""
+    if verdict is Verdict.INCONCLUSIVE:
+        return alarm
+    if verdict is Verdict.FAILED:
+        bad = alarm.bad + 1
+        return Alarm(raised=alarm.raised or bad >= objectives.bad_windows, bad=bad)
+    good = alarm.good + 1
+    return Alarm(raised=alarm.raised and good < objectives.good_windows, good=good)
+
+
+def _conclude(checks: tuple[Check, ...], situation: Situation, alarm: Alarm) -> Decision:
     failed = [check for check in checks if check.verdict is Verdict.FAILED]
     curable = [check for check in failed if check.curable]
     verdict = worst(check.verdict for check in checks)
@@ -111,7 +132,7 @@ def _conclude(checks: tuple[Check, ...], situation: Situation, drifted: int) -> 
         action = Action.ALERT
     else:
         action = Action.NONE if verdict is Verdict.PASSED else Action.WAIT
-    return Decision(action=action, verdict=verdict, reason=reason, checks=checks, drifted=drifted)
+    return Decision(action=action, verdict=verdict, reason=reason, checks=checks, alarm=alarm)
 
 
 def _cure(situation: Situation) -> tuple[Action, str]:
@@ -201,8 +222,13 @@ def _drift(readings: Sequence[Reading], objectives: Objectives, situation: Situa
         seconds = min(seconds * 2, longest)
 
 
-def _drift_check(drift: Drift, drifted: int, objectives: Objectives) -> Check:
-    if drift.verdict is Verdict.FAILED and drifted < objectives.bad_windows:
-        reason = f"{drift.reason}, window {drifted} of {objectives.bad_windows}"
-        return Check(name="drift", verdict=Verdict.INCONCLUSIVE, reason=reason)
-    return Check(name="drift", verdict=drift.verdict, reason=drift.reason)
+def _drift_checks(drift: Drift, alarm: Alarm, objectives: Objectives) -> tuple[Check, ...]:
+    """Nothing at all without a reference: an evaluation of the team's own may not have one."""
+    if drift.psi is None and drift.reason == NO_REFERENCE:
+        return ()
+    if alarm.raised:
+        return (Check(name="drift", verdict=Verdict.FAILED, reason=drift.reason),)
+    if drift.verdict is Verdict.FAILED:
+        reason = f"{drift.reason}, window {alarm.bad} of {objectives.bad_windows}"
+        return (Check(name="drift", verdict=Verdict.INCONCLUSIVE, reason=reason),)
+    return (Check(name="drift", verdict=drift.verdict, reason=drift.reason),)

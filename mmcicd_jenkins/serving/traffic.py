@@ -9,7 +9,8 @@ The summary is
     {"started": ..., "ended": ..., "sent": n, "ok": n, "failed": n,
      "failures": {"<status or error>": n},
      "versions": {"<version>": {"ok": n, "failed": n, "first": t, "last": t}},
-     "windows": [{"second": t, "ok": n, "failed": n, "slowest_ms": x, "median_ms": x, "versions": ["1"]}]}
+     "windows": [{"second": t, "ok": n, "failed": n, "slowest_ms": x, "median_ms": x, "versions": ["1"],
+                  "failed_by": {"<version, empty when none answered>": n}}]}
 
 with times in seconds since 1970. A failure is any answer that is not 200 and every connection that broke.
 """
@@ -88,6 +89,7 @@ class _Window:
     failed: int = 0
     millis: list[float] = field(default_factory=list)
     versions: set[str] = field(default_factory=set)
+    failed_by: dict[str, int] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         return {
@@ -97,6 +99,7 @@ class _Window:
             "slowest_ms": round(max(self.millis, default=0.0), 3),
             "median_ms": round(statistics.median(self.millis), 3) if self.millis else 0.0,
             "versions": sorted(self.versions),
+            "failed_by": dict(sorted(self.failed_by.items())),
         }
 
 
@@ -123,6 +126,8 @@ class Tally:
             line["last"] = sent.at
             window = self._windows.setdefault(int(sent.at), _Window(second=int(sent.at)))
             window.failed += bool(sent.failure)
+            if sent.failure:
+                window.failed_by[sent.version] = window.failed_by.get(sent.version, 0) + 1
             window.ok += not sent.failure
             window.millis.append(sent.seconds * 1e3)
             if sent.version:

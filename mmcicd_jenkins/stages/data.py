@@ -5,7 +5,6 @@ The folder is named by what is in it, so it is whole or absent.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,8 +14,10 @@ from mmcicd_jenkins.config.model import DataSource
 from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
+from mmcicd_jenkins.stages.data_copies import fetch_locked
 from mmcicd_jenkins.stages.identity import data_key, locked_data
-from mmcicd_jenkins.stages.workspace import cannot_write, fresh_directory, make_directory, write_json
+from mmcicd_jenkins.stages.placing import place_bytes
+from mmcicd_jenkins.stages.workspace import fresh_directory, make_directory, write_json
 
 COMPLETE = "complete.json"
 
@@ -116,15 +117,7 @@ def _prepare(plan: Plan, folder: Path, job: Job, ports: Ports) -> None:
     building = fresh_directory(folder.with_name(folder.name + ".part"))
     rows: dict[str, dict[str, int]] = {"train": {}, "test": {}}
     for source in job.model.data:
-        locked = job.lock.source(job.model.name, source.name)
-        fetched = ports.sources.fetch(
-            _address(job, source),
-            plan.fetch[source.name],
-            lambda done, total, name=source.name: ports.progress.update(  # type: ignore[misc]
-                f"{name}: {done:,} of {total:,} bytes", done / total if total else None
-            ),
-            version=locked.facts.version if locked else "",
-        )
+        fetched = fetch_locked(source, plan.fetch[source.name], job, ports)
         failpoint("data.fetched")
         _divide(source, fetched, building, rows, ports)
         failpoint("data.split")
@@ -133,15 +126,11 @@ def _prepare(plan: Plan, folder: Path, job: Job, ports: Ports) -> None:
     building.replace(folder)
 
 
-def _address(job: Job, source: DataSource) -> str:
-    return source.url if "://" in source.url else str(job.root / source.url)
-
-
 def _divide(
     source: DataSource, fetched: Path, building: Path, rows: dict[str, dict[str, int]], ports: Ports
 ) -> None:
     if not source.test_size:
-        _place(fetched, building / source.role / source.name)
+        place_bytes(fetched, building / source.role / source.name)
         return
     split = ports.sources.split(
         fetched,
@@ -166,22 +155,3 @@ def _move(part: Path, folder: Path, name: str) -> None:
         part.replace(folder)
     else:
         part.replace(make_directory(folder) / (name + part.suffix))
-
-
-def _place(fetched: Path, folder: Path) -> None:
-    """The cached bytes under the name of their source, linked where the file system can, copied where not."""
-    try:
-        if fetched.is_dir():
-            shutil.copytree(fetched, folder, copy_function=_link)
-        else:
-            _link(str(fetched), str(make_directory(folder) / fetched.name))
-    except OSError as e:
-        raise cannot_write(folder, e) from e
-
-
-def _link(source: str, target: str) -> str:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-    return target

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmcicd_jenkins.image.descriptor import Artifact
+from mmcicd_jenkins.image.descriptor import Artifact, descriptor
 from mmcicd_jenkins.ports import EvaluationRecord, Scored
 from mmcicd_jenkins.release.documents import to_document
 from mmcicd_jenkins.release.gates import judge
@@ -14,7 +14,7 @@ from mmcicd_jenkins.release.runs import short
 from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.identity import Identity, identify
-from mmcicd_jenkins.stages.scoring import Subject, descriptor, ensure_scored, evaluation_id, find_scored
+from mmcicd_jenkins.stages.scoring import Subject, ensure_scored, evaluation_id, find_scored
 from mmcicd_jenkins.stages.train import CURVES
 from mmcicd_jenkins.stages.workspace import make_directory, write_atomically, write_json
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mmcicd_jenkins.config.defaults import DEFAULT_LEFT_OUT
 from mmcicd_jenkins.errors import InputError
@@ -12,6 +12,26 @@ from mmcicd_jenkins.release.canonical import digest_of
 from mmcicd_jenkins.release.runs import run_id, short, training_files
 from mmcicd_jenkins.stages.context import Job, Ports
 
+# What training can import or run. Other untracked files are what a training may leave behind.
+CODE_SUFFIXES = frozenset(
+    {
+        ".py",
+        ".pyx",
+        ".sh",
+        ".r",
+        ".R",
+        ".jl",
+        ".lua",
+        ".c",
+        ".cc",
+        ".cpp",
+        ".cu",
+        ".go",
+        ".java",
+        ".rs",
+        ".scala",
+    }
+)
 # Attempts are probed one by one; nobody trains the same thing a thousand times.
 MOST_ATTEMPTS = 1000
 
@@ -147,7 +167,13 @@ def refuse_uncommitted(job: Job, ports: Ports) -> None:
         "mmcicd.lock",
         *([job.model.train.requirements] if job.model.train.requirements else []),
     }
-    changed = ports.checkout.changed()
+    # What git does not know is no input of the run, unless it is code, which training may import: a training
+    # that leaves files beside itself must not block the next one.
+    changed = [
+        path
+        for path, known in ports.checkout.changed().items()
+        if known or PurePosixPath(path).suffix in CODE_SUFFIXES
+    ]
     inside = training_files(
         dict.fromkeys(changed, ""), job.model.path, job.model.train.inputs, DEFAULT_LEFT_OUT
     )

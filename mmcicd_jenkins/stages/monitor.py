@@ -16,7 +16,7 @@ from mmcicd_jenkins.release.counters import Reading, read_counters
 from mmcicd_jenkins.release.documents import from_document, to_document
 from mmcicd_jenkins.release.ledger import Pointer, Snapshot
 from mmcicd_jenkins.release.rollback import choose_rollback
-from mmcicd_jenkins.release.watch import Action, Burn, Decision, Objectives, Situation, decide
+from mmcicd_jenkins.release.watch import Action, Alarm, Burn, Decision, Objectives, Situation, decide
 from mmcicd_jenkins.stages import rollback
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.moving import require_release
@@ -31,7 +31,7 @@ class Memory:
     """What the monitor of one environment remembers between two calls."""
 
     readings: tuple[Reading, ...] = ()
-    drifted: int = 0
+    alarm: Alarm = field(default_factory=Alarm)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ def look(job: Job, ports: Ports) -> Facts:
     reference = _reference(require_release(job, ports, pointer.serving).reference)
     memory = _remember(job)
     reading, reason = _read(job, ports, pointer.serving, len(reference))
-    memory = Memory(readings=(*memory.readings, reading)[-READINGS_KEPT:], drifted=memory.drifted)
+    memory = Memory(readings=(*memory.readings, reading)[-READINGS_KEPT:], alarm=memory.alarm)
     return Facts(
         memory=memory,
         situation=Situation(
@@ -74,7 +74,7 @@ def look(job: Job, ports: Ports) -> Facts:
             can_roll_back=_can_roll_back(snapshot, place.name, ports.clock.now()),
             cooling_down=_cooling_down(pointer, place.monitor, ports.clock.now()),
             frozen=pointer.frozen,
-            drifted=memory.drifted,
+            alarm=memory.alarm,
         ),
     )
 
@@ -142,6 +142,7 @@ def plan(job: Job, facts: Facts) -> Plan:
         min_requests=monitor.min_requests,
         min_errors=monitor.min_errors,
         bad_windows=monitor.bad_windows,
+        good_windows=monitor.good_windows,
         drift_min_predictions=monitor.drift_min_predictions,
     )
     decision = decide(facts.memory.readings, objectives, facts.situation)
@@ -149,7 +150,7 @@ def plan(job: Job, facts: Facts) -> Plan:
         environment=job.place.name,
         version=facts.situation.version,
         decision=decision,
-        memory=Memory(readings=facts.memory.readings, drifted=decision.drifted),
+        memory=Memory(readings=facts.memory.readings, alarm=decision.alarm),
     )
 
 

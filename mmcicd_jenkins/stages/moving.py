@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import GateRefused, InputError, MmcicdError, OutsideFailed
 from mmcicd_jenkins.failpoints import failpoint
+from mmcicd_jenkins.image.descriptor import descriptor
 from mmcicd_jenkins.ports import GoldenResult, Switch, Target
 from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.ledger import Change, Snapshot
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.stages.context import Job, Ports
-from mmcicd_jenkins.stages.scoring import descriptor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +66,15 @@ def move(order: Move, job: Job, ports: Ports, golden: Mapping[str, object]) -> i
 
 def _begin(order: Move, job: Job, ports: Ports) -> int:
     def decide(snapshot: Snapshot) -> Change | None:
+        # Asked on every head: another process may have written the same release meanwhile.
+        known = not order.new or ports.ledger.release(job.model.name, order.release.version) is not None
         return history.begin(
             snapshot,
             order.environment,
             order.action,
             order.release.version,
             job.who(ports.clock),
-            release=order.release if order.new else None,
+            release=None if known else order.release,
             decided_on=order.decided_on,
             leaves=order.leaves,
             automatic=order.automatic,

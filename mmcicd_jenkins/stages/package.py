@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mmcicd_jenkins.errors import GateRefused, Inconclusive, InputError
 from mmcicd_jenkins.failpoints import failpoint
-from mmcicd_jenkins.image.descriptor import Artifact, Layer, ModelLayers
+from mmcicd_jenkins.image.descriptor import Artifact, Layer, ModelLayers, descriptor
 from mmcicd_jenkins.image.manifest import BaseImage, Image, Origin, join
 from mmcicd_jenkins.image.version_layer import version_layer
 from mmcicd_jenkins.release import history
@@ -17,7 +17,6 @@ from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.evaluate import Judged, judge_run
 from mmcicd_jenkins.stages.identity import Identity, identify
-from mmcicd_jenkins.stages.scoring import descriptor
 
 
 @dataclass(frozen=True, kw_only=True)

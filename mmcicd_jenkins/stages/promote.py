@@ -80,7 +80,7 @@ def plan(job: Job, facts: Facts) -> Plan:
         raise GateRefused(
             f"version {version} was taken back and cannot be promoted again",
             why=facts.snapshot.head.revoked[str(version)],
-            fix="train again: a new version has a new number",
+            fix="commit what makes it better, or mmcicd-jenkins run --again: a new attempt is a new version",
         )
     for place in job.config.before_production:
         if change and pointer.serving != version:

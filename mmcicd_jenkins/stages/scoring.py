@@ -37,17 +37,6 @@ class Subject:
     layers: tuple[Descriptor, ...]
 
 
-def descriptor(document: Mapping[str, object]) -> Descriptor:
-    """Back from the JSON of a descriptor, as records keep it."""
-    annotations = document.get("annotations", {})
-    return Descriptor(
-        media_type=str(document["mediaType"]),
-        digest=str(document["digest"]),
-        size=int(str(document["size"])),
-        annotations=annotations if isinstance(annotations, dict) else {},
-    )
-
-
 def evaluation_id(job: Job, ports: Ports, model_digest: str) -> str:
     """`sha256:` over all that decides the numbers."""
     evaluate = job.model.evaluate

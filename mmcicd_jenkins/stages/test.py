@@ -35,7 +35,6 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
         return Outcome(stage="test", sentence="no unit tests", found=True)
     environment = ports.environments.ensure(requirements_path(job), ports.progress.line)
     log = make_directory(job.workspace.root / "logs") / f"{job.model.name}-test.log"
-    log.unlink(missing_ok=True)
     finished = ports.commands.run(
         plan.command,
         directory=job.root / job.model.path,

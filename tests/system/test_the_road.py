@@ -305,3 +305,23 @@ def test_a_read_only_workspace_is_told(base):
     error = road(base, code=5)
     assert error["fix"]
     assert Path(MODEL).exists()
+
+
+def test_locked_bytes_come_from_the_store_when_the_source_has_moved_on(base):
+    road(base)
+    table = base / "repo/data/numbers.csv"
+    table.write_text(table.read_text() + "100,200\n")
+    git(base / "repo", "commit", "-qam", "one more row")
+    shutil.rmtree(base / "cache")
+    shutil.rmtree(base / "repo/.mmcicd/data")
+    outcomes = road(base)
+    assert outcomes["train"]["found"]
+    assert tries(base) == 1
+
+
+def test_what_training_leaves_beside_itself_does_not_block_the_next_run(base):
+    edit(base, "mmcicd.yaml", "      inputs: [train.sh, factor.txt]\n", "")
+    (base / "repo" / "double.keras").write_text("left by training")
+    road(base)
+    (base / "repo" / "helpers.py").write_text("could be imported")
+    assert "helpers.py" in road(base, code=3)["where"]

@@ -93,7 +93,7 @@ def test_paths_that_lead_out_are_refused(root, path):
 
 def test_changed_names_everything_that_differs(root):
     checkout = GitCheckout(root)
-    assert checkout.changed() == ()
+    assert checkout.changed() == {}
     (root / ".gitignore").write_text("ignored\n")
     git(root, "add", ".gitignore")
     (root / "ignored").write_text("x")
@@ -101,24 +101,24 @@ def test_changed_names_everything_that_differs(root):
     (root / "sub" / "run.sh").unlink()
     (root / "folder").mkdir()
     (root / "folder" / "untracked").write_text("x")
-    assert checkout.changed() == (".gitignore", "folder/untracked", "sub/run.sh", "train.py")
+    assert tuple(checkout.changed()) == (".gitignore", "folder/untracked", "sub/run.sh", "train.py")
     git(root, "mv", "train.py", "renamed.py")
     assert {"train.py", "renamed.py"} <= set(checkout.changed())
 
 
 def test_a_mode_that_changed_is_a_change(root):
     (root / "train.py").chmod(0o755)
-    assert GitCheckout(root).changed() == ("train.py",)
+    assert tuple(GitCheckout(root).changed()) == ("train.py",)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_file_names_are_data(root, name):
     (root / name).write_text("x")
-    assert GitCheckout(root).changed() == (name,)
+    assert tuple(GitCheckout(root).changed()) == (name,)
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--message", "x")
     checkout = GitCheckout(root)
-    assert checkout.changed() == ()
+    assert checkout.changed() == {}
     assert name in checkout.files(".")
     assert list(checkout.files(name)) == [name]
     assert not (root / "pwned").exists()
@@ -127,7 +127,7 @@ def test_hostile_file_names_are_data(root, name):
 def test_a_name_that_is_not_utf_8_keeps_its_bytes(root):
     name = os.fsdecode(b"caf\xe9")
     (root / name).write_text("x")
-    assert GitCheckout(root).changed() == (name,)
+    assert tuple(GitCheckout(root).changed()) == (name,)
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--message", "x")
     assert name in GitCheckout(root).files(".")
@@ -154,7 +154,7 @@ def test_a_shallow_clone_is_enough(root, tmp_path):
     checkout = GitCheckout(tmp_path / "shallow")
     assert checkout.commit().sha == git(root, "rev-parse", "HEAD")
     assert checkout.files(".") == GitCheckout(root).files(".")
-    assert checkout.changed() == ()
+    assert checkout.changed() == {}
 
 
 def test_a_linked_work_tree_is_a_checkout(root, tmp_path):
@@ -162,18 +162,18 @@ def test_a_linked_work_tree_is_a_checkout(root, tmp_path):
     checkout = GitCheckout(tmp_path / "linked")
     assert checkout.commit().branch == "other"
     (tmp_path / "linked" / "train.py").write_text("changed\n")
-    assert checkout.changed() == ("train.py",)
-    assert GitCheckout(root).changed() == ()
+    assert tuple(checkout.changed()) == ("train.py",)
+    assert GitCheckout(root).changed() == {}
 
 
 def test_a_folder_of_a_repository_is_a_checkout(root):
     checkout = GitCheckout(root / "sub")
     assert list(checkout.files(".")) == ["run.sh"]
     (root / "train.py").write_text("outside\n")
-    assert checkout.changed() == ()
+    assert checkout.changed() == {}
     (root / "sub" / "run.sh").write_text("changed\n")
     (root / "sub" / "new").write_text("x")
-    assert checkout.changed() == ("new", "run.sh")
+    assert tuple(checkout.changed()) == ("new", "run.sh")
 
 
 def test_a_submodule_is_named_as_one(root, tmp_path):
@@ -188,7 +188,7 @@ def test_a_submodule_is_named_as_one(root, tmp_path):
     checkout = GitCheckout(root)
     assert checkout.files("library") == {"library": "160000 " + git(library, "rev-parse", "HEAD")}
     (root / "library" / "a.py").write_text("changed")
-    assert checkout.changed() == ("library",)
+    assert tuple(checkout.changed()) == ("library",)
 
 
 def test_no_commit_yet_says_to_make_one(tmp_path):
@@ -224,7 +224,7 @@ def test_a_variable_of_a_hook_does_not_lead_elsewhere(root, tmp_path, monkeypatc
     monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path))
     monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "index"))
     assert GitCheckout(root).commit().branch == "main"
-    assert GitCheckout(root).changed() == ()
+    assert GitCheckout(root).changed() == {}
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder to somebody else")
@@ -249,5 +249,5 @@ def test_reading_runs_no_program_that_the_repository_names(root, tmp_path):
     (hooks / "post-index-change").write_text(program.read_text())
     (hooks / "post-index-change").chmod(0o755)
     (root / "train.py").write_text("changed\n")
-    assert GitCheckout(root).changed() == ("train.py",)
+    assert tuple(GitCheckout(root).changed()) == ("train.py",)
     assert not (tmp_path / "ran").exists()

@@ -7,7 +7,7 @@ import pytest
 
 from mmcicd_jenkins.release.counters import Reading, read_counters, window
 from mmcicd_jenkins.release.verdicts import Verdict
-from mmcicd_jenkins.release.watch import Action, Burn, Objectives, Situation, decide
+from mmcicd_jenkins.release.watch import Action, Alarm, Burn, Objectives, Situation, decide
 
 OBJECTIVES = Objectives(
     availability=0.999,
@@ -19,6 +19,7 @@ OBJECTIVES = Objectives(
     min_requests=1000,
     min_errors=10,
     bad_windows=3,
+    good_windows=6,
     drift_min_predictions=500,
 )
 BOUNDS = (0.01, 0.1, 1.0, float("inf"))
@@ -62,7 +63,7 @@ def situation(readings, **changes):
         can_roll_back=True,
         cooling_down=False,
         frozen="",
-        drifted=0,
+        alarm=Alarm(),
     )
     return dataclasses.replace(base, **changes)
 
@@ -117,10 +118,24 @@ def test_slow_answers_burn_the_latency_budget():
 def test_drift_alone_alerts_after_three_windows_and_never_rolls_back():
     readings = traffic(60, bins=(1, 1, 1, 7))
     first = decision(readings)
-    assert (first.action, first.drifted) == (Action.WAIT, 1)
-    third = decision(readings, drifted=2)
+    assert (first.action, first.alarm.bad) == (Action.WAIT, 1)
+    third = decision(readings, alarm=Alarm(bad=2))
     assert (third.action, third.verdict) == (Action.ALERT, Verdict.FAILED)
     assert "PSI" in third.reason
+
+
+def test_a_drift_alarm_ends_after_six_good_windows():
+    quiet = traffic(60)
+    raised = Alarm(raised=True, good=4)
+    fifth = decision(quiet, alarm=raised)
+    assert (fifth.action, fifth.alarm.raised) == (Action.ALERT, True)
+    assert decision(quiet, alarm=fifth.alarm).action is Action.NONE
+
+
+def test_without_a_reference_drift_is_not_asked():
+    made = decision(traffic(60), reference=())
+    assert (made.action, made.verdict) == (Action.NONE, Verdict.PASSED)
+    assert "drift" not in {check.name for check in made.checks}
 
 
 def test_not_ready_alerts():
@@ -180,5 +195,5 @@ def test_no_false_alarm_in_a_thousand_quiet_windows():
             Reading(at=60.0, version=2, ready=True, answered=600, predictions=tuple(counts)),
         ]
         made = decide(readings, OBJECTIVES, situation(readings, reference=(1000,) * 10))
-        alarms += made.drifted
+        alarms += made.alarm.bad
     assert alarms == 0

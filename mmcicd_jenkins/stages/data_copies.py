@@ -1,0 +1,81 @@
+"""A copy of a source's bytes in the store, so that an old lock stays good after the source has moved on.
+
+Made once per digest, for sources whose storage keeps no versions of its own and that are not huge. A copy is
+asked for only when neither the machine's cache nor the source has the bytes any more.
+"""
+
+import shutil
+from pathlib import Path
+
+from mmcicd_jenkins.config.model import DataSource
+from mmcicd_jenkins.errors import IntegrityFailed, OutsideFailed
+from mmcicd_jenkins.image.descriptor import descriptor
+from mmcicd_jenkins.stages.context import Job, Ports, short
+from mmcicd_jenkins.stages.identity import locked_facts
+from mmcicd_jenkins.stages.placing import place_bytes
+from mmcicd_jenkins.stages.workspace import fresh_directory
+
+DATA_KIND = "application/vnd.mmcicd.data.v1+json"
+# Above this a copy costs more than it is worth without being asked for; such data belong in versioned storage.
+LARGEST_COPY = 2**30
+
+
+def data_tag(digest: str) -> str:
+    return "data-" + digest.removeprefix("sha256:")
+
+
+def fetch_locked(source: DataSource, digest: str, job: Job, ports: Ports) -> Path:
+    """The locked bytes of a source: from the cache, the source, or the copy in the store.
+
+    Raises:
+        IntegrityFailed: the source holds other bytes and no copy is left.
+        OutsideFailed: the source cannot be read and no copy is left.
+    """
+    facts = locked_facts(job, source.name)
+
+    def progress(done: int, total: int) -> None:
+        told = f"{source.name}: {done:,} of {total:,} bytes"
+        ports.progress.update(told, done / total if total else None)
+
+    address = source.url if "://" in source.url else str(job.root / source.url)
+    try:
+        fetched = ports.sources.fetch(address, digest, progress, version=facts.version)
+    except (IntegrityFailed, OutsideFailed):
+        copy = _copy_of(digest, job, ports)
+        if copy is None:
+            raise
+        ports.progress.line(f"{source.name}: the source has moved on; the locked bytes come from the store")
+        return ports.sources.fetch(str(copy), digest, progress)
+    if not facts.version and facts.size <= LARGEST_COPY:
+        _keep(source, digest, fetched, job, ports)
+    return fetched
+
+
+def _keep(source: DataSource, digest: str, fetched: Path, job: Job, ports: Ports) -> None:
+    tag = data_tag(digest)
+    if ports.store.find(tag) is not None:
+        return
+    ports.progress.update(f"{source.name}: keeping a copy in the store")
+    folder = fresh_directory(job.workspace.root / "copies" / short(digest))
+    place_bytes(fetched, folder / "data")
+    layers = ports.store.put_model(folder / "data")
+    document = {
+        "digest": digest,
+        "file": "" if fetched.is_dir() else fetched.name,
+        "layers": [layer.blob.to_json() for layer in layers.layers],
+    }
+    ports.store.put_artifact(tag, DATA_KIND, document, layers=[layer.blob for layer in layers.layers])
+    shutil.rmtree(folder)
+
+
+def _copy_of(digest: str, job: Job, ports: Ports) -> Path | None:
+    stored = ports.store.find(data_tag(digest))
+    if stored is None:
+        return None
+    layers = stored.document["layers"]
+    assert isinstance(layers, list)  # noqa: S101  we wrote this document; the store checked its digest
+    folder = job.workspace.root / "copies" / f"{short(digest)}.back"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    ports.store.extract([descriptor(layer) for layer in layers], folder)
+    return folder / str(stored.document["file"]) if stored.document["file"] else folder
