@@ -206,9 +206,7 @@ class DataSources(Protocol):
     def look(self, url: str, label: str = "") -> SourceFacts:
         """Read the source where it is and describe it."""
 
-    def fetch(
-        self, url: str, digest: str, progress: Callable[[int, int], None], version: str = ""
-    ) -> Path:
+    def fetch(self, url: str, digest: str, progress: Callable[[int, int], None], version: str = "") -> Path:
         """The bytes with exactly `digest`, from the cache or the source; `version` is the lock's.
 
         Raises:

@@ -54,7 +54,9 @@ class Seen:
 
     def failed_during(self, switch: Switch) -> int:
         """Failures that were not version 3 refusing a picture, which it does by design of the tour."""
-        return sum(n for w in self._windows(switch) for version, n in w["failed_by"].items() if version != "3")
+        return sum(
+            n for w in self._windows(switch) for version, n in w["failed_by"].items() if version != "3"
+        )
 
 
 @dataclass(kw_only=True)

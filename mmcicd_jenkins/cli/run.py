@@ -96,7 +96,9 @@ def _say_end(outcomes: list[Outcome], job: Job, bench: Bench) -> None:
     if last.exit_code:
         report.say(f"No version was made; {keeps}.")
         if last.verdict is Verdict.INCONCLUSIVE:
-            say_next("more test rows (test_size), or min_samples in mmcicd.yaml when fewer are enough to decide")
+            say_next(
+                "more test rows (test_size), or min_samples in mmcicd.yaml when fewer are enough to decide"
+            )
         elif serving:
             say_next(f"mmcicd-jenkins show {job.model.name}@{serving}, to compare with the report")
     elif last.stage == "propose" and last.detail.get("waits"):

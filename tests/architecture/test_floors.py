@@ -157,9 +157,9 @@ def test_only_the_command_line_prints():
     for path in sources():
         if room(path) in {"cli", "training"} or "scoring" in path.parts or path.stem.startswith("convert"):
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
-                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        prints = [c for c in calls if isinstance(c.func, ast.Name) and c.func.id == "print"]
+        wrong += [f"{path.relative_to(ROOT)}:{call.lineno}" for call in prints]
     assert not wrong, "\n".join(wrong)
 
 

@@ -41,7 +41,9 @@ def orders(store, tmp_path_factory):
 
     def order(version, epoch, good=True):
         layers = tuple(layer.blob for layer in stored[good].layers)
-        return Switch(model="double", version=version, epoch=epoch, op_id=f"op-{version}-{epoch}", layers=layers)
+        return Switch(
+            model="double", version=version, epoch=epoch, op_id=f"op-{version}-{epoch}", layers=layers
+        )
 
     return order
 

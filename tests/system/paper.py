@@ -62,7 +62,12 @@ IDENTITY = {
 
 def git(root, *arguments):
     done = subprocess.run(
-        ["git", *arguments], cwd=root, check=True, capture_output=True, text=True, env={**os.environ, **IDENTITY}
+        ["git", *arguments],
+        cwd=root,
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **IDENTITY},
     )
     return done.stdout
 

@@ -23,7 +23,13 @@ from mmcicd_jenkins.failpoints import FAILPOINTS
 DRIVER = Path(__file__).parent / "driver.py"
 
 # In this order, each on what the one before left; `edit` commits a change first.
-STEPS = [("road", None), ("promote", None), ("road", {"factor_txt": "0.90"}), ("promote", None), ("rollback", None)]
+STEPS = [
+    ("road", None),
+    ("promote", None),
+    ("road", {"factor_txt": "0.90"}),
+    ("promote", None),
+    ("rollback", None),
+]
 
 
 def drive(base, command, **variables):
@@ -49,16 +55,16 @@ def update_lock(base):
 
 def end_state(base):
     """All that must be the same: versions, pointers, the story of events, tags, what serves."""
-    ledger = GitLedger(
-        str(base / "repo.ledger.git"), signer=DsseSigner((), None), clock=SystemClock()
-    )
+    ledger = GitLedger(str(base / "repo.ledger.git"), signer=DsseSigner((), None), clock=SystemClock())
     snapshot = ledger.snapshot("double")
     events = [
         (e.kind, e.detail.get("action"), e.detail.get("from"), e.detail.get("to"), e.detail.get("version"))
         for e in ledger.events("double")
     ]
     index = json.loads((base / "repo/.mmcicd/store/index.json").read_text())
-    tags = sorted(m.get("annotations", {}).get("org.opencontainers.image.ref.name", "") for m in index["manifests"])
+    tags = sorted(
+        m.get("annotations", {}).get("org.opencontainers.image.ref.name", "") for m in index["manifests"]
+    )
     return {
         "versions": snapshot.head.versions,
         "revoked": sorted(snapshot.head.revoked),
@@ -133,7 +139,11 @@ def test_kill_at_every_failpoint_then_again(stations, tmp_path):
             failures.append(f"{place}: again exits {again.returncode}: {again.stderr[-400:]}")
         else:
             found = end_state(base)
-            failures += [f"{place}: {k} is {found[k]}, expected {expected[k]}" for k in expected if found[k] != expected[k]]
+            failures += [
+                f"{place}: {k} is {found[k]}, expected {expected[k]}"
+                for k in expected
+                if found[k] != expected[k]
+            ]
         shutil.rmtree(base)
     assert not failures, "\n".join(failures)
 
@@ -147,5 +157,9 @@ def test_the_same_commands_again_change_nothing(stations, tmp_path):
         done = drive(base, command)
         assert done.returncode == 0, done.stderr
         if command == "road":
-            assert all(outcome["found"] for outcome in json.loads(done.stdout) if outcome["stage"] in {"data", "train", "package"})
+            assert all(
+                outcome["found"]
+                for outcome in json.loads(done.stdout)
+                if outcome["stage"] in {"data", "train", "package"}
+            )
     assert end_state(base) == once

@@ -192,7 +192,7 @@ def test_changed_data_without_a_changed_lock_is_an_integrity_error(base):
         ("#!/bin/sh\nexit 0\n", 8, "without a SavedModel"),
         ('#!/bin/sh\necho x > "$MMCICD_MODEL_DIR/saved_model.pb"\n', 8, "cannot be used"),
         ("#!/no/such/interpreter\n", 8, ""),
-        ("#!/bin/sh\nln -s /etc/passwd \"$MMCICD_MODEL_DIR/evil\"; cp -R \"$MODEL_FIXTURE\"/. \"$MMCICD_MODEL_DIR\"/\n", 3, "symbolic link"),
+        ('#!/bin/sh\nln -s /etc/passwd "$MMCICD_MODEL_DIR/evil"; cp -R "$MODEL_FIXTURE"/. "$MMCICD_MODEL_DIR"/\n', 3, "symbolic link"),
     ],
 )  # fmt: skip
 def test_training_that_fails(base, script, code, told):
@@ -284,7 +284,9 @@ def test_a_damaged_store_is_refused(base):
 
 def test_hostile_parameters_and_file_names_are_data(base):
     hostile = "$(touch PWNED); `touch PWNED`; \"quoted\" 'quoted'\n--help ../.. é"
-    config = (base / "repo/mmcicd.yaml").read_text().replace("{factor: 2}", json.dumps({hostile[:20]: hostile}))
+    config = (
+        (base / "repo/mmcicd.yaml").read_text().replace("{factor: 2}", json.dumps({hostile[:20]: hostile}))
+    )
     (base / "repo/mmcicd.yaml").write_text(config)
     for name in ("-rf", "$(touch PWNED).py", "a b\n.py", "..hidden", "name;touch PWNED"):
         (base / "repo" / name).write_text("x")
