@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from mmcicd_jenkins.adapters.system_clock import SystemClock
+from mmcicd_jenkins.config.laptop import is_address, on_this_machine
 from mmcicd_jenkins.config.load import load_config
 from mmcicd_jenkins.config.lock import Lock, load_lock
 from mmcicd_jenkins.config.model import Config, Environment, Model
@@ -180,9 +181,17 @@ class Bench:
 
 
 def open_bench(
-    start: Path, progress: Progress | None = None, variables: Mapping[str, str] | None = None
+    start: Path,
+    progress: Progress | None = None,
+    variables: Mapping[str, str] | None = None,
+    *,
+    shared: bool = False,
 ) -> Bench:
     """Load `mmcicd.yaml` of `start` or a folder above it, with its lock.
+
+    Args:
+        shared: work on the ledger, store and environments that the file names; without it everything shared is
+            replaced by what this machine has of its own.
 
     Raises:
         ConfigInvalid: every mistake of the file.
@@ -190,6 +199,7 @@ def open_bench(
     """
     variables = os.environ if variables is None else variables
     config = load_config(start, environ=variables)
+    config = config if shared else on_this_machine(config)
     return Bench(
         config=config, lock=load_lock(config.root), progress=progress or Silent(), variables=variables
     )
@@ -205,7 +215,7 @@ def open_sources(variables: Mapping[str, str]) -> DataSources:
 def ledger_address(config: Config) -> str:
     """The ledger's URL; a path is relative to the repository."""
     url = config.ledger.url
-    if "://" in url or (":" in url.split("/", maxsplit=1)[0]):
+    if "://" in url or is_address(url):
         return url
     return str((config.root / url).resolve())
 

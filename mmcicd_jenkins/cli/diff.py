@@ -7,7 +7,7 @@ import click
 
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.naming import named_release
-from mmcicd_jenkins.cli.options import json_option
+from mmcicd_jenkins.cli.options import json_option, shared_option
 from mmcicd_jenkins.wiring import open_bench
 
 
@@ -17,11 +17,12 @@ from mmcicd_jenkins.wiring import open_bench
 )
 @click.argument("first", metavar="MODEL@V1")
 @click.argument("second", metavar="MODEL@V2")
+@shared_option
 @json_option
-def command(first: str, second: str, as_json: bool) -> int:
+def command(first: str, second: str, shared: bool, as_json: bool) -> int:
     from mmcicd_jenkins.reports.diff import compare
 
-    bench = open_bench(Path.cwd())
+    bench = open_bench(Path.cwd(), shared=shared)
     one, other = named_release(first, bench), named_release(second, bench)
     rows = compare(one, other)
     if as_json:

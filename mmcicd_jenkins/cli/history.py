@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from mmcicd_jenkins.cli import report
-from mmcicd_jenkins.cli.options import json_option, model_option
+from mmcicd_jenkins.cli.options import json_option, model_option, shared_option
 from mmcicd_jenkins.cli.telling import moment
 from mmcicd_jenkins.release.documents import to_document
 from mmcicd_jenkins.release.ledger import Event
@@ -21,9 +21,10 @@ from mmcicd_jenkins.wiring import open_bench
 @click.option(
     "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="So many events at most."
 )
+@shared_option
 @json_option
-def command(model: str | None, limit: int, as_json: bool) -> int:
-    bench = open_bench(Path.cwd())
+def command(model: str | None, limit: int, shared: bool, as_json: bool) -> int:
+    bench = open_bench(Path.cwd(), shared=shared)
     name = bench.model(model).name
     # An intent and its end are one line for people.
     events = list(bench.ledger.events(name, limit if as_json else 2 * limit))

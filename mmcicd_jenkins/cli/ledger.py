@@ -13,7 +13,8 @@ from mmcicd_jenkins.adapters.git_places import is_local
 from mmcicd_jenkins.adapters.signing import DsseSigner, read_trusted
 from mmcicd_jenkins.adapters.system_clock import SystemClock
 from mmcicd_jenkins.cli import report
-from mmcicd_jenkins.cli.options import json_option, model_option
+from mmcicd_jenkins.cli.options import json_option, model_option, shared_option
+from mmcicd_jenkins.config.laptop import on_this_machine
 from mmcicd_jenkins.config.load import load_config
 from mmcicd_jenkins.errors import IntegrityFailed, UsageError
 from mmcicd_jenkins.release.chain import PAYLOAD_TYPE
@@ -42,14 +43,15 @@ def command() -> None:
     metavar="NUMBER:DIGEST",
     help="An event noted earlier that must still be there (with --model); shows a cut-off end.",
 )
+@shared_option
 @json_option
-def verify(model: str | None, zone: str | None, witness: str | None, as_json: bool) -> int:
+def verify(model: str | None, zone: str | None, witness: str | None, shared: bool, as_json: bool) -> int:
     """Check every event, digest and signature; exit 7 at a break.
 
     Example: mmcicd-jenkins ledger verify --model churn --witness 12:sha256:77aa...
     """
     expected = _read_witness(witness, model)
-    opened = _open(zone)
+    opened = _open(zone, shared=shared)
     models = (check_name(model, "model"),) if model else opened.ledger.models()
     proofs = [prove(name, opened.ledger.steps(name), opened.trust, witness=expected) for name in models]
     broken = next((proof for proof in proofs if proof.breaks), None)
@@ -74,8 +76,9 @@ class _Opened:
     trust: Trust
 
 
-def _open(zone: str | None) -> _Opened:
+def _open(zone: str | None, *, shared: bool) -> _Opened:
     config = load_config(Path.cwd())
+    config = config if shared else on_this_machine(config)
     url = config.ledger.url
     trusted = read_trusted(config.root)
     signer = DsseSigner(trusted, None)

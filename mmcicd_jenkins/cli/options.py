@@ -21,5 +21,10 @@ def environment_option(text: str = "The environment, a name in mmcicd.yaml.") ->
     return click.option("--env", "environment", metavar="NAME", help=text)
 
 
+def shared_option(function: F) -> F:
+    text = "Use the ledger, store and environments of mmcicd.yaml instead of this machine's own."
+    return click.option("--shared", is_flag=True, help=text)(function)
+
+
 def dry_run_option(function: F) -> F:
     return click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")(function)

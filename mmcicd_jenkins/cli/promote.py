@@ -6,7 +6,13 @@ from pathlib import Path
 import click
 
 from mmcicd_jenkins.cli import report
-from mmcicd_jenkins.cli.options import dry_run_option, environment_option, json_option, model_option
+from mmcicd_jenkins.cli.options import (
+    dry_run_option,
+    environment_option,
+    json_option,
+    model_option,
+    shared_option,
+)
 from mmcicd_jenkins.cli.progress import make_progress
 from mmcicd_jenkins.errors import UsageError
 from mmcicd_jenkins.release import history
@@ -27,6 +33,7 @@ from mmcicd_jenkins.wiring import Bench, open_bench
 @click.option("--reason", default="", help="Why; it stands in the ledger.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @dry_run_option
+@shared_option
 @json_option
 def command(
     model: str | None,
@@ -35,12 +42,13 @@ def command(
     reason: str,
     yes: bool,
     dry_run: bool,
+    shared: bool,
     as_json: bool,
 ) -> int:
     if yes and not reason:
         raise UsageError("--yes needs a reason", fix="--reason 'why this version'")
     with make_progress() as progress:
-        bench = open_bench(Path.cwd(), progress)
+        bench = open_bench(Path.cwd(), progress, shared=shared)
         job = bench.job(model, environment=environment, version=version, reason=reason)
         plan = stage.plan(job, stage.look(job, bench.ports))
         if dry_run:

@@ -6,7 +6,13 @@ from pathlib import Path
 import click
 
 from mmcicd_jenkins.cli import report
-from mmcicd_jenkins.cli.options import dry_run_option, environment_option, json_option, model_option
+from mmcicd_jenkins.cli.options import (
+    dry_run_option,
+    environment_option,
+    json_option,
+    model_option,
+    shared_option,
+)
 from mmcicd_jenkins.cli.progress import make_progress
 from mmcicd_jenkins.release.documents import to_document
 from mmcicd_jenkins.stages import rollback as stage
@@ -23,12 +29,19 @@ from mmcicd_jenkins.wiring import open_bench
 @click.option("--version", type=click.IntRange(min=1), help="Go back to this version.")
 @click.option("--reason", default="", help="Why; it stands in the ledger.")
 @dry_run_option
+@shared_option
 @json_option
 def command(
-    model: str | None, environment: str | None, version: int | None, reason: str, dry_run: bool, as_json: bool
+    model: str | None,
+    environment: str | None,
+    version: int | None,
+    reason: str,
+    dry_run: bool,
+    shared: bool,
+    as_json: bool,
 ) -> int:
     with make_progress() as progress:
-        bench = open_bench(Path.cwd(), progress)
+        bench = open_bench(Path.cwd(), progress, shared=shared)
         job = bench.job(model, environment=environment, version=version, reason=reason)
         plan = stage.plan(job, stage.look(job, bench.ports))
         if dry_run:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mmcicd_jenkins.cli import report
-from mmcicd_jenkins.cli.options import environment_option, json_option, model_option
+from mmcicd_jenkins.cli.options import environment_option, json_option, model_option, shared_option
 from mmcicd_jenkins.cli.progress import StageProgress, make_progress
 from mmcicd_jenkins.cli.telling import say_next, stage_line
 from mmcicd_jenkins.errors import UsageError
@@ -15,7 +15,7 @@ from mmcicd_jenkins.release.runs import short
 from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages import ROAD, run_stage
 from mmcicd_jenkins.stages.context import Job, Outcome
-from mmcicd_jenkins.wiring import Bench, open_bench
+from mmcicd_jenkins.wiring import Bench, ledger_address, open_bench
 
 STAGE = click.Choice(list(ROAD))
 
@@ -32,22 +32,29 @@ STAGE = click.Choice(list(ROAD))
 @click.option(
     "--again", is_flag=True, help="Train again although nothing changed; the new attempt is the run."
 )
+@shared_option
 @json_option
 def command(
-    model: str | None, first: str, last: str, environment: str | None, again: bool, as_json: bool
+    model: str | None,
+    first: str,
+    last: str,
+    environment: str | None,
+    again: bool,
+    shared: bool,
+    as_json: bool,
 ) -> int:
     stages = ROAD[ROAD.index(first) : ROAD.index(last) + 1]
     if not stages:
         raise UsageError(f"--until {last} comes before --from {first}")
     with make_progress() as progress:
-        bench = open_bench(Path.cwd(), progress)
+        bench = open_bench(Path.cwd(), progress, shared=shared)
         names = (
             [bench.model(model).name] if model or len(bench.config.models) == 1 else list(bench.config.models)
         )
         codes, told = [], {}
         for name in names:
             job = bench.job(name, environment=environment, again=again)
-            outcomes = run_road(stages, job, bench, progress)
+            outcomes = run_road(stages, job, bench, progress, shared=shared)
             told[name] = [outcome.to_json() for outcome in outcomes]
             codes.append(outcomes[-1].exit_code)
     if as_json:
@@ -55,12 +62,15 @@ def command(
     return max(codes)
 
 
-def run_road(stages: tuple[str, ...], job: Job, bench: Bench, progress: StageProgress) -> list[Outcome]:
+def run_road(
+    stages: tuple[str, ...], job: Job, bench: Bench, progress: StageProgress, *, shared: bool = False
+) -> list[Outcome]:
     """The stages one after the other, until one of them says no."""
     commit = bench.ports.checkout.commit()
-    report.say(
-        f"{job.model.name} at {short(commit.sha)[:7]}, on this machine only: nothing shared is touched"
+    where = (
+        f"on {ledger_address(bench.config)}" if shared else "on this machine only: nothing shared is touched"
     )
+    report.say(f"{job.model.name} at {short(commit.sha)[:7]}, {where}")
     outcomes: list[Outcome] = []
     for stage in stages:
         started = time.monotonic()

@@ -32,7 +32,12 @@ from mmcicd_jenkins.wiring import Bench, open_bench
 @click.option("--grpc-port", default=8500, show_default=True, help="With WHAT: the port for gRPC; 0 for any.")
 @json_option
 def command(
-    what: str | None, environment: str | None, host: str, rest_port: int, grpc_port: int, as_json: bool
+    what: str | None,
+    environment: str | None,
+    host: str,
+    rest_port: int,
+    grpc_port: int,
+    as_json: bool,
 ) -> int:
     if what is not None:
         if environment:

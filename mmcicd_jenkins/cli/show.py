@@ -6,7 +6,7 @@ import click
 
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.naming import named_release
-from mmcicd_jenkins.cli.options import json_option
+from mmcicd_jenkins.cli.options import json_option, shared_option
 from mmcicd_jenkins.release.documents import to_document
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.release.runs import short
@@ -18,9 +18,10 @@ from mmcicd_jenkins.wiring import open_bench
     help="One release in full: commit, data, parameters, numbers, gates, digests, and where it serves.",
 )
 @click.argument("release", metavar="MODEL@VERSION")
+@shared_option
 @json_option
-def command(release: str, as_json: bool) -> int:
-    bench = open_bench(Path.cwd())
+def command(release: str, shared: bool, as_json: bool) -> int:
+    bench = open_bench(Path.cwd(), shared=shared)
     found = named_release(release, bench)
     snapshot = bench.ledger.snapshot(found.model)
     serves = [name for name, pointer in snapshot.pointers.items() if pointer.serving == found.version]

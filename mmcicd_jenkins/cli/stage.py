@@ -51,7 +51,7 @@ def command(
     if watch and name != "monitor":
         raise UsageError("--for belongs to the stage monitor")
     with make_progress() as progress:
-        bench = open_bench(Path.cwd(), progress)
+        bench = open_bench(Path.cwd(), progress, shared=True)
         job = bench.job(model, environment=environment, version=version, reason=reason, again=again)
         if dry_run:
             report.out(json.dumps(plan_stage(name, job, bench.ports), indent=2, sort_keys=True))

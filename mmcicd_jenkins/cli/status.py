@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from mmcicd_jenkins.cli import report
-from mmcicd_jenkins.cli.options import json_option
+from mmcicd_jenkins.cli.options import json_option, shared_option
 from mmcicd_jenkins.cli.telling import moment
 from mmcicd_jenkins.config.model import Environment, Model
 from mmcicd_jenkins.errors import InputError, MmcicdError, OutsideFailed
@@ -35,9 +35,10 @@ class Line:
     help="What serves where, since when and why: the ledger's word beside the environment's own. "
     "Exits 5 when an environment does not serve what the ledger says.",
 )
+@shared_option
 @json_option
-def command(as_json: bool) -> int:
-    bench = open_bench(Path.cwd())
+def command(shared: bool, as_json: bool) -> int:
+    bench = open_bench(Path.cwd(), shared=shared)
     lines = [
         _line(model, place, bench.ledger.snapshot(model.name), bench)
         for model in bench.config.models.values()

@@ -29,7 +29,7 @@ def derived(plain: Mapping[str, Any], root: Path) -> dict[str, Any]:
     return {
         "models": {name: _model(model, root) for name, model in plain["models"].items()},
         "environments": _environments(environments),
-        "ledger": {"url": f"../{root.name or 'checkout'}.ledger.git"},
+        "ledger": {"url": default_ledger(root)},
     }
 
 
@@ -58,6 +58,11 @@ def _environment(written: Mapping[str, Any], ports: tuple[int, int] | None) -> d
     has_canary = isinstance(strategy, Mapping) and strategy.get("canary") is not None
     values: dict[str, Any] = {"strategy": {"kind": "canary" if has_canary else "rolling"}}
     return values | {"rest_port": ports[0], "grpc_port": ports[1]} if ports else values
+
+
+def default_ledger(root: Path) -> str:
+    """A bare repository beside the checkout, relative to it."""
+    return f"../{root.name or 'checkout'}.ledger.git"
 
 
 def local_ports(kinds: Mapping[str, str]) -> dict[str, tuple[int, int]]:

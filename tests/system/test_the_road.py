@@ -327,3 +327,31 @@ def test_what_training_leaves_beside_itself_does_not_block_the_next_run(base):
     road(base)
     (base / "repo" / "helpers.py").write_text("could be imported")
     assert "helpers.py" in road(base, code=3)["where"]
+
+
+def test_a_laptops_run_touches_nothing_shared(base):
+    shared = (
+        "ledger: {url: 'ssh://git@127.0.0.1:1/ml/ledger.git'}\n"
+        "store: {registry: registry.invalid/ml}\n"
+        "environments:\n"
+        "  staging: {kind: kubernetes, cluster: 'https://k8s.invalid:6443', namespace: ml}\n"
+        "  production: {kind: kubernetes, cluster: 'https://k8s.invalid:6443', namespace: ml}\n"
+    )
+    config = base / "repo/mmcicd.yaml"
+    config.write_text(config.read_text() + shared)
+    git(base / "repo", "commit", "-qam", "share everything")
+    environment = {**os.environ, "XDG_CACHE_HOME": str(base / "cache"), "MODEL_FIXTURE": str(MODEL)}
+
+    def mmcicd(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "mmcicd_jenkins", *arguments],
+            cwd=base / "repo", env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    done = mmcicd("run", "--until", "package")
+    assert done.returncode == 0, done.stderr
+    assert "on this machine only: nothing shared is touched" in done.stderr
+    assert (base / "repo.ledger.git").is_dir()
+    refused = mmcicd("run", "--shared", "--until", "package")
+    assert refused.returncode == 3
+    assert "registry" in refused.stderr

@@ -1,0 +1,64 @@
+"""The same configuration with everything shared replaced by what this machine has of its own. Pure.
+
+A laptop's `run` must touch nothing that others use: its ledger is the repository's sibling, its store a folder,
+its environments are local, whatever the file says for Jenkins. `--shared` leaves the file as it is.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+from mmcicd_jenkins.config.defaults import default_ledger, local_ports
+from mmcicd_jenkins.config.model import (
+    Config,
+    Environment,
+    ImageSettings,
+    LedgerSettings,
+    RollbackPolicy,
+    StoreSettings,
+)
+
+
+def is_address(url: str) -> bool:
+    """Whether a ledger is reached over a network: `ssh://host/path`, `host:path`; a path is this machine's."""
+    if url.startswith("file://"):
+        return False
+    return "://" in url or ":" in url.split("/", maxsplit=1)[0]
+
+
+def on_this_machine(config: Config) -> Config:
+    """`config` without anything shared."""
+    return dataclasses.replace(
+        config,
+        ledger=_own_ledger(config),
+        store=_own_store(config.store),
+        image=ImageSettings(),
+        environments=_own_environments(config.environments),
+    )
+
+
+def _own_ledger(config: Config) -> LedgerSettings:
+    url = config.ledger.url
+    return LedgerSettings(url=default_ledger(config.root)) if is_address(url) else config.ledger
+
+
+def _own_store(store: StoreSettings) -> StoreSettings:
+    return dataclasses.replace(store, registry="") if store.registry else store
+
+
+def _own_environments(environments: Mapping[str, Environment]) -> dict[str, Environment]:
+    kinds = {name: place.kind for name, place in environments.items()}
+    ports = local_ports(dict.fromkeys(kinds, "local"))
+    return {name: _own(place, ports[name]) for name, place in environments.items()}
+
+
+def _own(place: Environment, ports: tuple[int, int]) -> Environment:
+    if place.kind == "local":
+        return place
+    # Who may approve is a question of the shared environment; on one's own machine one asks oneself.
+    return Environment(
+        name=place.name,
+        rest_port=ports[0],
+        grpc_port=ports[1],
+        rollback=RollbackPolicy(automatic=place.rollback.automatic),
+        monitor=dataclasses.replace(place.monitor, prometheus=""),
+    )
