@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mmcicd_jenkins.config.data_schema import check_source, load_schema
 from mmcicd_jenkins.config.model import DataSource
 from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.data_copies import fetch_locked
-from mmcicd_jenkins.stages.identity import data_key, locked_data
+from mmcicd_jenkins.stages.identity import data_key, locked_data, locked_facts
 from mmcicd_jenkins.stages.placing import place_bytes
 from mmcicd_jenkins.stages.workspace import fresh_directory, make_directory, write_json
 
@@ -70,8 +71,30 @@ class PreparedData:
 
 def look(job: Job, ports: Ports) -> Facts:  # noqa: ARG001  every stage has the same three functions
     digests = locked_data(job)
+    refuse_broken(job)
     key = data_key(job, digests)
     return Facts(key=key, digests=digests, prepared=(job.workspace.data(key) / COMPLETE).exists())
+
+
+def refuse_broken(job: Job) -> None:
+    """The lock says what the data hold, so their schema can be asked before a byte is fetched.
+
+    Raises:
+        InputError: with every breach of every source.
+    """
+    broken = [
+        f"{source.name}: {breach}"
+        for source in job.model.data
+        if source.schema
+        for breach in check_source(load_schema(job.root / source.schema), locked_facts(job, source.name))
+    ]
+    if broken:
+        raise InputError(
+            "the data do not meet their schema",
+            where=job.config.mark(f"models.{job.model.name}.data"),
+            why="\n".join(broken),
+            fix="mend the data, then mmcicd-jenkins data update; or change the schema",
+        )
 
 
 def plan(job: Job, facts: Facts) -> Plan:  # noqa: ARG001  every stage has the same three functions

@@ -1,6 +1,7 @@
 """Which run this checkout stands for, and where it is. Every stage asks here, so a fresh workspace is enough."""
 
-from collections.abc import Mapping
+import posixpath
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -114,6 +115,14 @@ def splits(job: Job) -> dict[str, object]:
     }
 
 
+def code_files(job: Job, ports: Ports, chosen: Sequence[str]) -> dict[str, str]:
+    """The files of the model on which a run depends. What the data must look like is no input of a training."""
+    path = job.model.path
+    schemas = {posixpath.relpath(source.schema, path) for source in job.model.data if source.schema}
+    files = training_files(ports.checkout.files(path), path, chosen, DEFAULT_LEFT_OUT)
+    return {name: blob for name, blob in files.items() if chosen or name not in schemas}
+
+
 def requirements_path(job: Job) -> Path | None:
     requirements = job.model.train.requirements
     return job.root / requirements if requirements else None
@@ -124,9 +133,7 @@ def identify(job: Job, ports: Ports) -> Identity:
     train = job.model.train
     commit = ports.checkout.commit()
     digests = locked_data(job)
-    files = training_files(
-        ports.checkout.files(job.model.path), job.model.path, train.inputs, DEFAULT_LEFT_OUT
-    )
+    files = code_files(job, ports, train.inputs)
     environment = train.image or ports.environments.digest(requirements_path(job))
 
     def attempt_id(attempt: int) -> str:

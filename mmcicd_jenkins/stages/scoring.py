@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmcicd_jenkins.config.defaults import DEFAULT_LEFT_OUT
 from mmcicd_jenkins.config.model import DataSource
 from mmcicd_jenkins.errors import CommandFailed, InputError
 from mmcicd_jenkins.failpoints import failpoint
@@ -18,10 +17,9 @@ from mmcicd_jenkins.ports import Scored, ScoreRequest
 from mmcicd_jenkins.release.canonical import digest_of
 from mmcicd_jenkins.release.documents import from_document, to_document
 from mmcicd_jenkins.release.measures import Measures
-from mmcicd_jenkins.release.runs import training_files
 from mmcicd_jenkins.stages.context import Job, Ports
 from mmcicd_jenkins.stages.data import ready_data
-from mmcicd_jenkins.stages.identity import data_key, locked_data, locked_facts, requirements_path
+from mmcicd_jenkins.stages.identity import code_files, data_key, locked_data, locked_facts, requirements_path
 from mmcicd_jenkins.stages.workspace import fresh_directory, write_json
 
 EVALUATION_KIND = "application/vnd.mmcicd.evaluation.v1+json"
@@ -43,7 +41,7 @@ def evaluation_id(job: Job, ports: Ports, model_digest: str) -> str:
     code: Mapping[str, str] = {}
     if evaluate.command:
         # The team's own evaluation is part of the repository; any file of the model may be part of it.
-        code = training_files(ports.checkout.files(job.model.path), job.model.path, (), DEFAULT_LEFT_OUT)
+        code = code_files(job, ports, ())
     return digest_of(
         {
             "scoring": SCORING_VERSION,
