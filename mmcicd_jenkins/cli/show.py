@@ -33,7 +33,10 @@ def command(release: str, shared: bool, as_json: bool) -> int:
     if revoked:
         report.out(f"revoked: {revoked}")
     report.out(report.table([(f"  {label}", text) for label, text in _facts(found) if text]))
-    gates = [(f"  {o.verdict}", o.rule, o.slice or "everything", o.reason) for o in found.gates.outcomes]
+    gates = [
+        (f"  {o.verdict if o.counts else 'not counted'}", o.rule, o.slice or "everything", o.reason)
+        for o in found.gates.outcomes
+    ]
     report.out(report.table(gates, head=("  GATE", "RULE", "WHERE", "WHY")))
     return 0
 

@@ -191,6 +191,12 @@ def _check_rule(at: KeyPath, rule: Rule, model: ModelSection, findings: Findings
         findings.add(
             at, f"{rule.metric} is not measured by {rule.columns[0]}", "delete the part after the limit"
         )
+    if rule.needs_server and rule.limit.baseline == "champion":
+        what = (
+            f"{rule.metric} is measured on the new version alone, so there is no champion to compare it with"
+        )
+        fix = f"give it a limit of its own: {rule.metric} {rule.relation} 40 ms"
+        findings.add(at, what, fix, span=findings.span_of(at, "champion"))
     problem = None if findings.is_broken((*at[:2], "evaluate")) else model.evaluate.problem
     if problem and rule.metric not in SERVING_METRICS and rule.metric not in METRICS[problem]:
         what, fix = _unknown_metric(rule.metric, problem)

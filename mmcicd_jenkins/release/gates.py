@@ -13,6 +13,7 @@ from mmcicd_jenkins.release.rules import Rule
 from mmcicd_jenkins.release.verdicts import Verdict, worst
 
 NO_CHAMPION = "no champion yet"
+MOST_DIGITS = 9
 
 
 def number(value: float) -> str:
@@ -23,6 +24,18 @@ def number(value: float) -> str:
         return f"{int(value):,}"
     digits = 3 if abs(value) >= 0.001 else 6
     return f"{value:,.{digits}f}"
+
+
+def figures(metric: str, *values: float) -> tuple[str, ...]:
+    """Values of one metric with its unit, in as many digits as it takes to see that two of them differ."""
+    if metric.startswith("latency_"):
+        return tuple(f"{value * 1000:,.4g} ms" for value in values)
+    texts = tuple(number(value) for value in values)
+    digits = 4
+    while len(set(texts)) < len(set(values)) and digits <= MOST_DIGITS:
+        texts = tuple(f"{value:,.{digits}f}" for value in values)
+        digits += 1
+    return texts
 
 
 def judge(
@@ -213,17 +226,18 @@ def _compare(
     limit = rule.limit.value(base or 0.0)
     value = measure.value if measure.value is not None else math.nan
     bound = measure.bound + (baseline.bound if baseline is not None else 0.0)
+    value_text, limit_text = figures(rule.metric, value, limit)
     if bound and abs(value - limit) <= bound:
-        reason = f"{name} {number(value)} is within its bound of {bound:.1g} from the limit {number(limit)}"
+        reason = f"{name} {value_text} is within its bound of {bound:.1g} from the limit {limit_text}"
         verdict = Verdict.INCONCLUSIVE
     else:
         passed = value >= limit if rule.relation == ">=" else value <= limit
         verdict = Verdict.PASSED if passed else Verdict.FAILED
-        reason = f"{name} {number(value)} {rule.relation} {number(limit)}"
+        reason = f"{name} {value_text} {rule.relation} {limit_text}"
         if not passed:
-            reason = f"{name} {number(value)}, needs {rule.relation} {number(limit)}"
+            reason = f"{name} {value_text}, needs {rule.relation} {limit_text}"
         if base is not None:
-            reason += f" (champion {champion} has {number(base)})"
+            reason += f" (champion {champion} has {figures(rule.metric, base)[0]})"
     return _outcome(
         rule, place, verdict, reason, value=value, limit=limit, baseline=base, samples=measure.samples
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.release.records import Release
+from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages.context import Job, Ports, timestamp
 from mmcicd_jenkins.stages.evaluate import judge_run, overall, run_subject
 from mmcicd_jenkins.stages.identity import identify
@@ -21,14 +22,14 @@ def draft_release(job: Job, ports: Ports) -> Release:
     """The record of this checkout's run, from what the earlier stages stored.
 
     Raises:
-        InputError: the image was not verified.
+        InputError: the image was not verified, or not by the gates of today.
     """
     identity = identify(job, ports)
     run = identity.trained(job.model.name)
     judged = judge_run(job, ports, run)
     packaged = ensure_image(identity.run_id, job, ports)
-    verified = find_verified(packaged.image.digest, ports)
-    if verified is None:
+    verified = find_verified(packaged.image.digest, job, ports)
+    if verified is None or verified.verdict is not Verdict.PASSED:
         raise InputError(
             f"version {packaged.version} of {job.model.name} has not passed verify",
             fix=f"mmcicd-jenkins stage verify --model {job.model.name}",

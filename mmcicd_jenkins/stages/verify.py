@@ -29,22 +29,6 @@ LATENCY_REQUESTS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
-    run: Artifact
-    version: int
-    image: str
-    verified: Artifact | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    run_id: str
-    version: int
-    image: str
-    serve: bool
-
-
-@dataclass(frozen=True, kw_only=True)
 class Verified:
     """What `verify` saw: golden answers and the outcomes of the rules that need a server."""
 
@@ -60,8 +44,25 @@ class Verified:
         return (Verdict.FAILED if Verdict.FAILED in bad else bad[0]) if bad else Verdict.PASSED
 
 
-def verified_tag(image: str) -> str:
-    return "verified-" + image.removeprefix("sha256:")
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    run: Artifact
+    version: int
+    image: str
+    verified: Verified | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    run_id: str
+    version: int
+    image: str
+    serve: bool
+
+
+def verified_tag(image: str, *, timed: bool) -> str:
+    """A verification that took the time for the latency rules is kept apart from one that had no reason to."""
+    return ("timed-" if timed else "verified-") + image.removeprefix("sha256:")
 
 
 def look(job: Job, ports: Ports) -> Facts:
@@ -75,7 +76,7 @@ def look(job: Job, ports: Ports) -> Facts:
         run=run,
         version=packaged.version,
         image=packaged.image.digest,
-        verified=ports.store.find(verified_tag(packaged.image.digest)),
+        verified=find_verified(packaged.image.digest, job, ports),
     )
 
 
@@ -89,13 +90,14 @@ def plan(job: Job, facts: Facts) -> Plan:  # noqa: ARG001  every stage has the s
 
 
 def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
-    verified = find_verified(plan.image, ports)
+    verified = find_verified(plan.image, job, ports)
     found = verified is not None
     if verified is None:
         verified = _verify(plan, job, ports)
         if verified.verdict is Verdict.PASSED:
             failpoint("verify.before-record")
-            ports.store.put_artifact(verified_tag(plan.image), VERIFIED_KIND, to_document(verified))
+            tag = verified_tag(plan.image, timed=bool(_server_rules(job)))
+            ports.store.put_artifact(tag, VERIFIED_KIND, to_document(verified))
     return Outcome(
         stage="verify",
         sentence=_sentence(verified),
@@ -105,11 +107,16 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
     )
 
 
-def find_verified(image: str, ports: Ports) -> Verified | None:
-    stored = ports.store.find(verified_tag(image))
+def find_verified(image: str, job: Job, ports: Ports) -> Verified | None:
+    """What `verify` saw of this image, judged by the rules of today; None when it did not measure what they need."""
+    rules = _server_rules(job)
+    stored = ports.store.find(verified_tag(image, timed=True))
+    if stored is None and not rules:
+        stored = ports.store.find(verified_tag(image, timed=False))
     if stored is None:
         return None
-    return from_document(Verified, dict(stored.document), f"verification of {image}")
+    seen = from_document(Verified, dict(stored.document), f"verification of {image}")
+    return Verified(golden=seen.golden, outcomes=_judge(rules, seen.golden))
 
 
 def with_outcomes(report: GateReport, verified: Verified) -> GateReport:
@@ -136,8 +143,11 @@ def _verify(plan: Plan, job: Job, ports: Ports) -> Verified:
             result = _ask(job, ports, golden, target.endpoint())
         finally:
             target.stop()
-    rules = [rule for rule in job.model.gates if rule.needs_server]
-    return Verified(golden=result, outcomes=tuple(_judge(rule, result) for rule in rules))
+    return Verified(golden=result, outcomes=_judge(_server_rules(job), result))
+
+
+def _server_rules(job: Job) -> tuple[Rule, ...]:
+    return tuple(rule for rule in job.model.gates if rule.needs_server)
 
 
 def _ask(job: Job, ports: Ports, golden: Mapping[str, object], endpoint: Endpoint) -> GoldenResult:
@@ -145,7 +155,7 @@ def _ask(job: Job, ports: Ports, golden: Mapping[str, object], endpoint: Endpoin
     if not golden.get("instances"):
         return GoldenResult(asked=0, matched_rest=0, matched_grpc=0, seconds=())
     first = ports.client.ask_golden(endpoint, job.model.name, golden)
-    if not any(rule.needs_server for rule in job.model.gates):
+    if not _server_rules(job):
         return first
     seconds = list(first.seconds)
     while len(seconds) < LATENCY_REQUESTS and not first.differences and first.seconds:
@@ -166,12 +176,16 @@ def percentile(seconds: Sequence[float], share: float) -> float:
     return ordered[max(0, int(rank) - 1)]
 
 
-def _judge(rule: Rule, result: GoldenResult) -> GateOutcome:
+def _judge(rules: Sequence[Rule], result: GoldenResult) -> tuple[GateOutcome, ...]:
     shares = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
-    measure = None
-    if rule.metric in shares and result.seconds:
-        measure = Measure(value=percentile(result.seconds, shares[rule.metric]), samples=len(result.seconds))
-    return judge_measure(rule, "", measure, None, champion=None, min_samples=LATENCY_REQUESTS)
+    outcomes = []
+    for rule in rules:
+        measure = None
+        if rule.metric in shares and result.seconds:
+            value = percentile(result.seconds, shares[rule.metric])
+            measure = Measure(value=value, samples=len(result.seconds))
+        outcomes.append(judge_measure(rule, "", measure, None, champion=None, min_samples=LATENCY_REQUESTS))
+    return tuple(outcomes)
 
 
 def _sentence(verified: Verified) -> str:
@@ -184,4 +198,5 @@ def _sentence(verified: Verified) -> str:
         p99 = percentile(golden.seconds, 0.99) * 1e3 if golden.seconds else 0.0
         said = f"loads; {golden.matched_rest} of {golden.asked} golden answers; p99 {p99:.0f} ms"
     bad = [o.reason for o in verified.outcomes if o.verdict is not Verdict.PASSED]
-    return "; ".join([said, *bad])
+    word = "refused" if verified.verdict is Verdict.FAILED else "inconclusive"
+    return f"{word}: {'; '.join([*bad, said])}" if bad else said

@@ -183,6 +183,9 @@ IN_A_MODEL = {
     "latency by country": (
         "roc_auc >= 0.8", "latency_p99 <= 9 ms in each c", "6:13", "not measured by c", "after the limit",
     ),
+    "latency against the champion": (
+        "roc_auc >= 0.8", "latency_p99 <= champion * 1.1", "6:28", "no champion to compare it with", "limit of its own",
+    ),
     "no test rows": (", test_size: 0.2", "", "3:5", "no test rows", "`test_size: 0.2`"),
     "no label": (", label: y", "", "3:12", "needs the label", "`label: COLUMN`"),
     "test_size of test data": ("test_size: 0.2", "test_size: 0.2, role: test", "3:38", "all test data", "delete"),
