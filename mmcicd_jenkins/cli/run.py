@@ -101,15 +101,19 @@ def _say_end(outcomes: list[Outcome], job: Job, bench: Bench) -> None:
     keeps = (
         f"{bench.config.production.name} keeps serving {serving}"
         if serving
-        else "nothing serves in production"
+        else f"nothing serves in {bench.config.production.name}"
     )
     if last.exit_code:
         report.say(f"No version was made; {keeps}.")
-        if last.verdict is Verdict.INCONCLUSIVE:
+        if last.stage == "evaluate" and last.verdict is Verdict.INCONCLUSIVE:
             say_next(
                 "more test rows (test_size), or min_samples in mmcicd.yaml when fewer are enough to decide"
             )
         elif serving:
             say_next(f"mmcicd-jenkins show {job.model.name}@{serving}, to compare with the report")
+    elif last.detail.get("revoked"):
+        say_next(
+            "a commit that makes it better, or mmcicd-jenkins run --again: a new attempt is a new version"
+        )
     elif last.stage == "propose" and last.detail.get("waits"):
         say_next(f"mmcicd-jenkins promote --model {job.model.name} --env {bench.config.production.name}")

@@ -26,6 +26,7 @@ class Plan:
     version: int
     write: bool
     serving: bool
+    revoked: bool
 
 
 def look(job: Job, ports: Ports) -> Facts:
@@ -61,6 +62,7 @@ def plan(job: Job, facts: Facts) -> Plan:
         version=facts.version,
         write=not (serving or facts.proposed or facts.revoked),
         serving=serving,
+        revoked=facts.revoked,
     )
 
 
@@ -72,11 +74,18 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
         )
     if plan.serving:
         sentence = f"{plan.environment} serves {plan.version} already"
+    elif plan.revoked:
+        sentence = f"{plan.version} was taken back, so nothing waits"
     else:
         sentence = f"{plan.environment} waits for you"
     return Outcome(
         stage="propose",
         sentence=sentence,
         found=not plan.write,
-        detail={"version": plan.version, "environment": plan.environment, "waits": not plan.serving},
+        detail={
+            "version": plan.version,
+            "environment": plan.environment,
+            "waits": not (plan.serving or plan.revoked),
+            "revoked": plan.revoked,
+        },
     )

@@ -138,6 +138,18 @@ def test_promote_roll_back_and_never_promote_again(base):
     assert end_state(base)["served"]["production"]["double"]["version"] == 1
 
 
+def test_a_version_that_was_taken_back_waits_for_nobody(base):
+    road(base)
+    command(base, "promote")
+    commit(base / "repo", "better", factor_txt="0.90")
+    road(base)
+    command(base, "promote")
+    command(base, "rollback")
+    proposed = road(base)["propose"]
+    assert proposed["sentence"] == "2 was taken back, so nothing waits"
+    assert not proposed["waits"]
+
+
 def test_rolling_back_the_first_release_asks_a_person(base):
     road(base)
     command(base, "promote")
