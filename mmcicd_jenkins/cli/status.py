@@ -7,7 +7,7 @@ import click
 
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.options import json_option, shared_option
-from mmcicd_jenkins.cli.telling import moment
+from mmcicd_jenkins.cli.telling import moment, say_next
 from mmcicd_jenkins.config.model import Environment, Model
 from mmcicd_jenkins.errors import InputError, MmcicdError, OutsideFailed
 from mmcicd_jenkins.ports import Observed
@@ -58,7 +58,21 @@ def command(shared: bool, as_json: bool) -> int:
     for line in lines:
         if line.warning:
             report.say(f"{click.style('differs', fg='red', bold=True)}: {line.warning}")
+    for model, version in _waiting(bench).items():
+        say_next(f"mmcicd-jenkins promote --model {model}   (version {version} waits)")
     return code
+
+
+def _waiting(bench: Bench) -> dict[str, int]:
+    """Models whose version before production is another, healthy one than production's."""
+    waiting = {}
+    for name in bench.config.models if bench.config.before_production else ():
+        snapshot = bench.ledger.snapshot(name)
+        staged = snapshot.pointer(bench.config.before_production[-1].name).serving
+        serving = snapshot.pointer(bench.config.production.name).serving
+        if staged is not None and staged != serving and not snapshot.is_revoked(staged):
+            waiting[name] = staged
+    return waiting
 
 
 def _shown(address: str) -> str:
