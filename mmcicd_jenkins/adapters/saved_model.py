@@ -84,6 +84,8 @@ def read_signatures(directory: Path) -> Mapping[str, Signature]:
 
 @contextmanager
 def _mapped(path: Path) -> Iterator[mmap.mmap]:
+    if path.stat().st_size == 0:
+        raise ValueError("the file is empty")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
         yield buffer
 

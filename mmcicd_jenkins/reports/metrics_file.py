@@ -17,6 +17,7 @@ from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.release.measures import Measure, Measures
 
 LARGEST_BYTES = 5_000_000
+FIX = 'let the evaluate command write {"metrics": {"accuracy": 0.93}, "samples": 5000}'
 MOST_SAMPLES = 2**53
 
 
@@ -37,7 +38,9 @@ def _load(path: Path) -> object:
         fix = "let the evaluate command write metrics.json there"
         raise InputError("the evaluate command left no metrics.json", where=str(path), fix=fix) from e
     except OSError as e:
-        raise InputError("metrics.json cannot be read", where=str(path), why=e.strerror or str(e)) from e
+        raise InputError(
+            "metrics.json cannot be read", where=str(path), why=e.strerror or str(e), fix=FIX
+        ) from e
     if len(text) > LARGEST_BYTES:
         raise InputError(
             "metrics.json is larger than 5 MB", where=str(path), fix="write metrics, not predictions"
@@ -46,11 +49,12 @@ def _load(path: Path) -> object:
         return json.loads(text, object_pairs_hook=_once)
     except json.JSONDecodeError as e:
         where = f"{path}:{e.lineno}:{e.colno}"
-        raise InputError("metrics.json is not JSON", where=where, why=e.msg) from e
+        raise InputError("metrics.json is not JSON", where=where, why=e.msg, fix=FIX) from e
     except RecursionError as e:
-        raise InputError("metrics.json is nested too deeply", where=str(path)) from e
+        raise InputError("metrics.json is nested too deeply", where=str(path), fix=FIX) from e
     except (UnicodeDecodeError, ValueError) as e:
-        raise InputError("metrics.json cannot be read", where=str(path), why=str(e)[:300]) from e
+        why = "a number has too many digits" if "int_max_str_digits" in str(e) else str(e)[:300]
+        raise InputError("metrics.json cannot be read", where=str(path), why=why, fix=FIX) from e
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -117,5 +121,4 @@ class _Reader:
         return value
 
     def _wrong(self, why: str) -> InputError:
-        fix = 'write {"metrics": {"accuracy": 0.93}, "samples": 5000}'
-        return InputError("metrics.json is not in the expected form", where=self.file, why=why[:300], fix=fix)
+        return InputError("metrics.json is not in the expected form", where=self.file, why=why[:300], fix=FIX)

@@ -102,4 +102,11 @@ def timestamp(clock: p.Clock) -> str:
     return clock.now().isoformat(timespec="seconds")
 
 
-__all__ = ["Job", "Outcome", "Ports", "Verdict", "Workspace", "short", "timestamp"]
+def how_it_ended(command: str, finished: p.Finished) -> str:
+    """How a team's command failed, in words; the numbers alone say little at night."""
+    if finished.timed_out or finished.status < 0:
+        return f"{command}: {finished.why}"
+    return f"{command} exited {finished.status}" + (f": {finished.why}" if finished.why else "")
+
+
+__all__ = ["Job", "Outcome", "Ports", "Verdict", "Workspace", "how_it_ended", "short", "timestamp"]

@@ -17,7 +17,7 @@ from mmcicd_jenkins.ports import Scored, ScoreRequest
 from mmcicd_jenkins.release.canonical import digest_of
 from mmcicd_jenkins.release.documents import from_document, to_document
 from mmcicd_jenkins.release.measures import Measures
-from mmcicd_jenkins.stages.context import Job, Ports
+from mmcicd_jenkins.stages.context import Job, Ports, how_it_ended
 from mmcicd_jenkins.stages.data import ready_data
 from mmcicd_jenkins.stages.identity import code_files, data_key, locked_data, locked_facts, requirements_path
 from mmcicd_jenkins.stages.workspace import fresh_directory, write_json
@@ -25,6 +25,8 @@ from mmcicd_jenkins.stages.workspace import fresh_directory, write_json
 EVALUATION_KIND = "application/vnd.mmcicd.evaluation.v1+json"
 # Raised when scoring itself changes, so that stored evaluations are not mistaken for new ones.
 SCORING_VERSION = 1
+# A few requests that every switch asks again; a file larger than this is something else.
+LARGEST_GOLDEN = 10_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +195,7 @@ def _score_by_command(job: Job, ports: Ports, model: Path, folder: Path) -> Scor
             status=finished.status,
             last_lines=finished.last_lines,
             where=where,
-            why=f"{command} exited {finished.status}",
+            why=how_it_ended(command, finished),
             fix="read the output below, mend, commit, and run again",
         )
     metrics = folder / "metrics.json"
@@ -205,13 +207,36 @@ def _score_by_command(job: Job, ports: Ports, model: Path, folder: Path) -> Scor
             why=f"{command} ended well, but MMCICD_EVALUATION_DIR holds no metrics.json",
             fix='write {"metrics": {"accuracy": 0.9}, "samples": 1000} to $MMCICD_EVALUATION_DIR/metrics.json',
         )
-    golden = folder / "golden.json"
     return Scored(
         measures=ports.reports.read_metrics(metrics),
         report={},
-        golden=json.loads(golden.read_text()) if golden.is_file() else {},
+        golden=_own_golden(folder / "golden.json"),
         reference={},
     )
+
+
+def _own_golden(path: Path) -> Mapping[str, object]:
+    """The golden requests that the team's evaluation wrote; they are its choice, so none is fine.
+
+    Raises:
+        InputError: the file is there but is not a document of golden requests.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        if path.stat().st_size > LARGEST_GOLDEN:
+            raise ValueError(f"it is larger than {LARGEST_GOLDEN:,} bytes")  # noqa: TRY301  told with the others
+        document = json.loads(path.read_bytes())
+        if not isinstance(document, dict) or not isinstance(document.get("instances"), list):
+            raise ValueError('it is not an object with a list "instances"')  # noqa: TRY301, TRY004
+    except (OSError, ValueError, RecursionError) as e:
+        raise InputError(
+            "golden.json of the evaluate command does not hold golden requests",
+            where=str(path),
+            why=str(e)[:300],
+            fix="write requests and answers as docs/howto/evaluate-your-own-way.md shows, or no golden.json",
+        ) from e
+    return document
 
 
 def recorded_golden(evaluation: str, ports: Ports) -> Mapping[str, object]:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from mmcicd_jenkins.errors import CommandFailed
-from mmcicd_jenkins.stages.context import Job, Outcome, Ports
+from mmcicd_jenkins.stages.context import Job, Outcome, Ports, how_it_ended
 from mmcicd_jenkins.stages.identity import requirements_path
 from mmcicd_jenkins.stages.workspace import make_directory
 
@@ -49,7 +49,7 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
             status=finished.status,
             last_lines=finished.last_lines,
             where=f"{job.config.mark(f'models.{job.model.name}.test')}, log {log}",
-            why="they took too long" if finished.timed_out else f"{plan.command} exited {finished.status}",
+            why=how_it_ended(plan.command, finished),
             fix="read the output below, mend, commit, and run again",
         )
     return Outcome(stage="test", sentence=_summary(finished.last_lines), detail={"log": str(log)})

@@ -15,13 +15,15 @@ from mmcicd_jenkins.errors import CommandFailed, InputError
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.descriptor import Artifact, ModelLayers
 from mmcicd_jenkins.ports import Finished, PythonEnvironment
-from mmcicd_jenkins.stages.context import Job, Outcome, Ports, timestamp
+from mmcicd_jenkins.stages.context import Job, Outcome, Ports, how_it_ended, timestamp
 from mmcicd_jenkins.stages.data import PreparedData, ready_data
 from mmcicd_jenkins.stages.identity import Identity, identify, refuse_uncommitted, requirements_path, run_tag
 from mmcicd_jenkins.stages.workspace import fresh_directory, make_directory, write_json
 
 RUN_KIND = "application/vnd.mmcicd.run.v1+json"
 CURVES = "metrics.jsonl"
+# Above this nobody wrote curves on purpose; summing them up would take longer than it is worth.
+LARGEST_CURVES = 20_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,9 +107,7 @@ def _train(plan: Plan, job: Job, ports: Ports) -> Artifact:
     finished = _run(plan, job, ports, environment, variables, folder)
     failpoint("train.after-command")
     _check_model(job, ports, model, folder, started)
-    layers = ports.store.put_model(
-        model, lambda done, total: ports.progress.update("storing the model", done / total if total else None)
-    )
+    layers = _store_model(job, ports, model, folder)
     artifact = _store(plan, job, ports, layers, environment, folder, finished)
     # The store has it; the copies here would only cost space.
     shutil.rmtree(model, ignore_errors=True)
@@ -147,7 +147,7 @@ def _run(
         on_line=ports.progress.update,
     )
     if finished.status != 0:
-        why = why_it_ended(plan.command, finished, plan.timeout_seconds)
+        why = how_it_ended(plan.command, finished)
         raise CommandFailed(
             f"the training of {job.model.name} failed",
             status=finished.status,
@@ -157,18 +157,6 @@ def _run(
             fix="read the log; after a commit, or with nothing changed, the same command resumes from the checkpoint",
         )
     return finished
-
-
-def why_it_ended(command: str, finished: Finished, timeout_seconds: float) -> str:
-    """A status in words; a shell reports a signal that ended its child as 128 and the signal's number."""
-    if finished.timed_out:
-        return f"{command} ran longer than the timeout of {timeout_seconds:g} s"
-    signal = -finished.status if finished.status < 0 else finished.status - 128
-    if signal == 9:
-        return f"{command} was ended by signal 9, as happens when memory runs out"
-    if 0 < signal < 65:
-        return f"{command} was ended by signal {signal}"
-    return f"{command} exited {finished.status}"
 
 
 def _where(job: Job, folder: Path) -> str:
@@ -184,13 +172,27 @@ def _check_model(job: Job, ports: Ports, model: Path, folder: Path, started: flo
     try:
         ports.saved_models.signature(model, job.model.evaluate.signature)
     except InputError as e:
-        raise CommandFailed(
-            f"the model that training exported cannot be used: {e.what}",
-            status=0,
-            where=_where(job, folder),
-            why=e.why,
-            fix=e.fix,
-        ) from e
+        raise _unusable(e, job, folder) from e
+
+
+def _unusable(error: InputError, job: Job, folder: Path) -> CommandFailed:
+    return CommandFailed(
+        f"the model that training exported cannot be used: {error.what}",
+        status=0,
+        where=_where(job, folder),
+        why=error.why,
+        fix=error.fix,
+    )
+
+
+def _store_model(job: Job, ports: Ports, model: Path, folder: Path) -> ModelLayers:
+    def progress(done: int, total: int) -> None:
+        ports.progress.update("storing the model", done / total if total else None)
+
+    try:
+        return ports.store.put_model(model, progress)
+    except InputError as e:
+        raise _unusable(e, job, folder) from e
 
 
 def _store(
@@ -234,15 +236,26 @@ def _store(
 
 
 def _summary(curves: Path) -> str:
-    """`20 epochs, val_auc 0.868` from the curves, when the training wrote any."""
-    try:
-        lines = [json.loads(line) for line in curves.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, ValueError):
-        return ""
-    points = [line for line in lines if isinstance(line, dict)]
+    """`20 epochs, val_auc 0.868` from the curves, when the training wrote any that can be read."""
+    points = _points(curves)
     if not points:
         return ""
     last = {k: v for k, v in points[-1].items() if isinstance(v, int | float) and k not in {"epoch", "loss"}}
     shown = next((k for k in last if k.startswith("val_") and k != "val_loss"), next(iter(last), ""))
     epochs = f"{len(points)} epoch" + ("s" if len(points) != 1 else "")
-    return f"{epochs}, {shown} {last[shown]:.3f}" if shown else epochs
+    try:
+        return f"{epochs}, {shown} {last[shown]:.3f}" if shown else epochs
+    except OverflowError:
+        return epochs
+
+
+def _points(curves: Path) -> list[dict[str, object]]:
+    """The lines that are objects. A training writes what it likes there, so nothing of it is an error."""
+    try:
+        if not curves.is_file() or curves.stat().st_size > LARGEST_CURVES:
+            return []
+        lines = curves.read_text(encoding="utf-8").splitlines()
+        points = [json.loads(line) for line in lines if line.strip()]
+    except (OSError, ValueError, RecursionError):
+        return []
+    return [point for point in points if isinstance(point, dict)]
