@@ -91,12 +91,13 @@ def begin(
 
     Raises:
         Superseded: the environment has moved on since `decided_on`.
-        GateRefused: the version was revoked.
+        GateRefused: the version was revoked, and is not what serves.
     """
+    pointer = snapshot.pointer(environment)
+    _refuse_revoked(snapshot, pointer, target)
     if is_begun(snapshot, environment, action, target):
         return None
-    pointer = snapshot.pointer(environment)
-    _refuse_to_begin(snapshot, pointer, action, target, decided_on)
+    _refuse_outdated(pointer, decided_on)
     operation = Operation(
         op_id=operation_id(snapshot.head.model, environment, action, target, pointer.epoch),
         action=action,
@@ -117,9 +118,7 @@ def begin(
     return _change(kind, who, snapshot.head, _told(environment, operation), files)
 
 
-def _refuse_to_begin(
-    snapshot: Snapshot, pointer: Pointer, action: str, target: int, decided_on: int | None
-) -> None:
+def _refuse_outdated(pointer: Pointer, decided_on: int | None) -> None:
     if decided_on is not None and pointer.epoch != decided_on:
         raise Superseded(
             f"{pointer.environment} has a newer decision; nothing was changed",
@@ -127,7 +126,11 @@ def _refuse_to_begin(
             why=_last_words(pointer),
             fix="mmcicd-jenkins status",
         )
-    if action != "rollback" and snapshot.is_revoked(target):
+
+
+def _refuse_revoked(snapshot: Snapshot, pointer: Pointer, target: int) -> None:
+    """Whatever the action, a rollback that was decided a moment ago included. What serves may stay."""
+    if snapshot.is_revoked(target) and target != pointer.serving:
         raise GateRefused(
             f"version {target} was taken back and cannot be deployed again",
             why=snapshot.head.revoked[str(target)],
@@ -159,13 +162,17 @@ def _told(environment: str, operation: Operation) -> dict[str, object]:
 def _own(snapshot: Snapshot, environment: str, epoch: int) -> tuple[Pointer, Operation]:
     pointer = snapshot.pointer(environment)
     if pointer.operation is None or pointer.epoch != epoch:
-        raise Superseded(
-            f"another decision about {environment} was made meanwhile; this one ends without a trace",
-            where=f"epoch {pointer.epoch}, ours was {epoch}",
-            why=_last_words(pointer),
-            fix="mmcicd-jenkins status",
-        )
+        raise _ended(pointer, epoch)
     return pointer, pointer.operation
+
+
+def _ended(pointer: Pointer, epoch: int) -> Superseded:
+    return Superseded(
+        f"another decision about {pointer.environment} was made meanwhile; this one ends without a trace",
+        where=f"epoch {pointer.epoch}, ours was {epoch}",
+        why=_last_words(pointer),
+        fix="mmcicd-jenkins status",
+    )
 
 
 def finish(snapshot: Snapshot, environment: str, epoch: int, who: Who) -> Change | None:
@@ -203,12 +210,15 @@ def _served(pointer: Pointer, version: int | None, at: str) -> tuple[Served, ...
 
 
 def fail(snapshot: Snapshot, environment: str, epoch: int, who: Who) -> Change | None:
-    """The operation did not come about; what served before serves on. `who.reason` says why."""
+    """The operation did not come about; what served before serves on. `who.reason` says why.
+
+    The epoch rises, so that another process that still works on the same operation cannot bring it about.
+    """
     pointer, operation = _own(snapshot, environment, epoch)
     if operation.phase != "prepared":
         return None
     failed = dataclasses.replace(operation, phase="failed", ended=who.at, reason=who.reason)
-    after = dataclasses.replace(pointer, operation=failed)
+    after = dataclasses.replace(pointer, operation=failed, epoch=pointer.epoch + 1)
     return _change(
         "failed",
         who,

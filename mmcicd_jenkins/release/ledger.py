@@ -6,6 +6,9 @@ Layout of a model's branch: `head.json`, `environments/<name>.json`, `releases/<
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+
+from mmcicd_jenkins.errors import IntegrityFailed
 
 GENESIS = "sha256:" + "0" * 64
 
@@ -123,3 +126,23 @@ def pointer_path(environment: str) -> str:
 
 def event_path(seq: int) -> str:
     return f"events/{seq // 1000:03d}/{seq}.json"
+
+
+def read_time(text: str, where: str) -> datetime:
+    """A time of the ledger, with its zone.
+
+    Raises:
+        IntegrityFailed: it is none, as after an edit by hand.
+    """
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise IntegrityFailed(
+            f"{text[:40]!r} is not a time with a zone",
+            where=where,
+            why="the ledger was changed by something else than mmcicd-jenkins",
+            fix="mmcicd-jenkins ledger verify shows the first break; restore the branch from a copy",
+        )
+    return time

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mmcicd_jenkins.errors import Inconclusive, InputError
-from mmcicd_jenkins.release.ledger import Operation, Pointer, Snapshot
+from mmcicd_jenkins.release.ledger import Operation, Pointer, Snapshot, pointer_path, read_time
 
 # A second press of the button within this time does nothing: it is the same person, nervous.
 SECOND_PRESS = timedelta(minutes=10)
@@ -29,7 +29,7 @@ def choose_rollback(
 
     Raises:
         InputError: `version` never served here or was revoked.
-        Inconclusive: nothing healthy to go back to; a person must decide.
+        Inconclusive: nothing healthy to go back to, or a rollback from `version` is half done; a person decides.
     """
     pointer = snapshot.pointer(environment)
     operation = pointer.operation
@@ -39,7 +39,7 @@ def choose_rollback(
             return again
     if version is not None:
         return _named(snapshot, pointer, version)
-    if operation and operation.phase == "prepared" and pointer.serving is not None:
+    if operation and pointer.serving is not None and _is_on_its_way(pointer, operation):
         reason = f"ends the {operation.action} of {operation.target}"
         return RollbackChoice(target=pointer.serving, leaves=operation.target, reason=reason)
     for served in reversed(pointer.served):
@@ -65,7 +65,9 @@ def _second_press(
         return RollbackChoice(target=operation.target, leaves=operation.source, reason=reason)
     if operation.phase != "done" or version is not None:
         return None
-    if now - datetime.fromisoformat(operation.ended) >= SECOND_PRESS:
+    ended = read_time(operation.ended, pointer_path(pointer.environment))
+    # Clocks of two machines differ a little; one that is far off must not block the button.
+    if abs(now - ended) >= SECOND_PRESS:
         return None
     reason = (
         f"already rolled back at {operation.ended} by {operation.actor}, {pointer.serving} serves; "
@@ -74,7 +76,22 @@ def _second_press(
     return RollbackChoice(target=None, leaves=None, reason=reason)
 
 
+def _is_on_its_way(pointer: Pointer, operation: Operation) -> bool:
+    """Another version may be in the environment already, although the ledger does not say so yet."""
+    return operation.phase == "prepared" and operation.target != pointer.serving
+
+
 def _named(snapshot: Snapshot, pointer: Pointer, version: int) -> RollbackChoice:
+    operation = pointer.operation
+    if version == pointer.serving and operation and _is_on_its_way(pointer, operation):
+        if operation.action == "rollback":
+            raise Inconclusive(
+                f"a rollback from {version} to {operation.target} was cut short",
+                why=f"the ledger says that {version} serves, {pointer.environment} may serve {operation.target}",
+                fix=f"mmcicd-jenkins rollback finishes it; mmcicd-jenkins promote --version {version} ends it",
+            )
+        reason = f"ends the {operation.action} of {operation.target}"
+        return RollbackChoice(target=version, leaves=operation.target, reason=reason)
     if version == pointer.serving:
         return RollbackChoice(target=None, leaves=None, reason=f"{version} serves already")
     if snapshot.is_revoked(version):
