@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from mmcicd_jenkins.adapters.orphan_servers import end_orphan, find_orphan
 from mmcicd_jenkins.adapters.private_folder import told
 from mmcicd_jenkins.errors import InputError, IntegrityFailed, OutsideFailed
 from mmcicd_jenkins.release.desired import (
@@ -96,6 +97,7 @@ class LocalServer:
             OutsideFailed: it does not come up.
         """
         if not self.lives():
+            self._end_orphan()
             self._start()
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
@@ -126,13 +128,15 @@ class LocalServer:
             raise OutsideFailed("the server cannot be started", where=str(self.root), why=why)
 
     def stop(self) -> bool:
-        """End it; False when it did not run. First politely, so that requests are answered.
+        """End it, or what is left of it when its folder was deleted; False when nothing ran.
+
+        First politely, so that requests are answered.
 
         Raises:
             OutsideFailed: it runs under another user.
         """
         if not self.lives():
-            return False
+            return self._end_orphan()
         for number, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
             self._signal(number)
             deadline = time.monotonic() + seconds
@@ -141,6 +145,20 @@ class LocalServer:
                     return True
                 time.sleep(POLL_SECONDS)
         raise self.failed("the server does not end")
+
+    def _end_orphan(self) -> bool:
+        """It knows nothing of orders any more, and holds the ports that its successor needs."""
+        orphan = find_orphan(self.root)
+        if orphan is not None:
+            end_orphan(orphan, STOP_SECONDS)
+        return orphan is not None
+
+    def absence(self) -> str:
+        """Why nothing is known of a server that does not live."""
+        orphan = find_orphan(self.root)
+        if orphan is None:
+            return "the server does not run"
+        return f"its folder was deleted; process {orphan} still serves what it had"
 
     def _signal(self, number: signal.Signals) -> None:
         try:

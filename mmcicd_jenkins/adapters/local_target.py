@@ -50,7 +50,7 @@ class LocalTarget:
         epoch = wanted.epoch if wanted is not None else 0
         actual = self._server.actual()
         if actual is None:
-            return Observed(version=None, state="STOPPED", epoch=epoch, reason="the server does not run")
+            return Observed(version=None, state="STOPPED", epoch=epoch, reason=self._server.absence())
         state = actual.models.get(model)
         if state is None:
             return Observed(

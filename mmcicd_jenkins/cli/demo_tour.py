@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import click
-
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.errors import MmcicdError, OutsideFailed
 
@@ -83,7 +81,7 @@ class Tour:
     def chapter(self, title: str) -> None:
         self._chapters += 1
         report.say("")
-        report.say(click.style(f"{self._chapters}. {title}", bold=True))
+        report.say(f"{self._chapters}. {title}", bold=True)
 
     def cli(
         self, *arguments: str, codes: tuple[int, ...] | None = (0,), inside: bool = True, quiet: bool = False
@@ -91,7 +89,7 @@ class Tour:
         """Type a command in the repository; its exit code must be one of `codes` (None: any)."""
         if not quiet:
             shown = " ".join(f"'{a}'" if " " in a else a for a in arguments)
-            report.say(click.style(f"$ {self.program} {shown}", fg="cyan"))
+            report.say(f"$ {self.program} {shown}", fg="cyan")
         elif not self.repository.is_dir():
             return
         done = subprocess.run(
@@ -116,7 +114,7 @@ class Tour:
             self.switches.append(Switch(what=what, began=began, ended=time.time()))
 
     def commit(self, message: str) -> None:
-        report.say(click.style(f"$ git add -A && git commit -qm '{message}'", fg="cyan"))
+        report.say(f"$ git add -A && git commit -qm '{message}'", fg="cyan")
         if not (self.repository / ".git").exists():
             self._git("init", "--quiet", "--initial-branch", "main")
         self._git("add", "--all")

@@ -1,32 +1,52 @@
 """The only printer. stdout carries data (text or one JSON object), stderr everything a person reads meanwhile."""
 
 import json
+import re
 import shutil
 import sys
 import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from mmcicd_jenkins.config.problems import render_problem
 from mmcicd_jenkins.errors import CommandFailed, ConfigInvalid, MmcicdError
 
+# What moves the cursor, recolours, hides or reorders text, and what no encoding can write: control characters
+# except line feed and tab, bidirectional marks, lone surrogates.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
-def say(text: str = "") -> None:
-    """One line for people, on stderr."""
-    click.echo(text, err=True)
+
+def plain(text: str) -> str:
+    """Foreign words as they may reach a terminal: a name in a repository must not draw there."""
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def say(text: str = "", *, mark: str = "", **style: Any) -> None:
+    """One line for people, on stderr; `mark` stands before it in red, `style` is click's."""
+    told = plain(text)
+    if style:
+        told = click.style(told, **style)
+    if mark:
+        told = f"{click.style(mark, fg='red', bold=True)}: {told}"
+    click.echo(told, err=True)
 
 
 def out(text: str) -> None:
     """One line of data, on stdout."""
-    click.echo(text)
+    click.echo(plain(text))
 
 
 def emit(document: Mapping[str, object]) -> None:
     """The result of a command with `--json`: one object on stdout."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True))
+    text = json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True)
+    # JSON escapes control characters; a lone surrogate, from a file name that is not UTF-8, is left to us.
+    click.echo(text.encode("utf-8", "backslashreplace").decode())
 
 
 def failed(error: MmcicdError, *, as_json: bool) -> int:
@@ -38,7 +58,7 @@ def failed(error: MmcicdError, *, as_json: bool) -> int:
         for problem in error.problems:
             say(render_problem(problem))
         return error.exit_code
-    say(f"{click.style('error', fg='red', bold=True)}: {error.what}")
+    say(error.what, mark="error")
     for label in ("where", "why", "fix"):
         text = getattr(error, label)
         if text:

@@ -57,7 +57,7 @@ def command(shared: bool, as_json: bool) -> int:
     report.out(report.table(rows, head=("MODEL", "ENVIRONMENT", "VERSION", "STATE", "SINCE", "WHY")))
     for line in lines:
         if line.warning:
-            report.say(f"{click.style('differs', fg='red', bold=True)}: {line.warning}")
+            report.say(line.warning, mark="differs")
     for model, version in _waiting(bench).items():
         say_next(f"mmcicd-jenkins promote --model {model}   (version {version} waits)")
     return code

@@ -21,7 +21,7 @@ def duration(seconds: float) -> str:
 
 def stage_line(outcome: Outcome, seconds: float) -> str:
     """`  train     20 epochs, val_auc 0.868        44 s`."""
-    left = f"  {outcome.stage:<9} {outcome.sentence}"
+    left = f"  {outcome.stage:<9} " + " ".join(outcome.sentence.split())
     right = duration(seconds)
     return left + " " * max(2, WIDTH - len(left) - len(right)) + right
 

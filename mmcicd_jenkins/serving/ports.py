@@ -44,7 +44,8 @@ def cannot_listen(desired: Desired, port: int, key: str, number: int | None) -> 
             f"port {port} on {desired.host} is taken",
             where=where,
             why="another program listens there",
-            fix=f"stop that program, or set {_setting(desired, key)} to a free port",
+            fix=f"stop that program (the server of another repository here: mmcicd-jenkins stop, in its folder), "
+            f"or set {_setting(desired, key)} to a free port",
         )
     if number == errno.EACCES:
         return OutsideFailed(

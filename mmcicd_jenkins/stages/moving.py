@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mmcicd_jenkins.config.model import Environment
-from mmcicd_jenkins.errors import GateRefused, InputError, MmcicdError, OutsideFailed
+from mmcicd_jenkins.errors import GateRefused, InputError, IntegrityFailed, MmcicdError, OutsideFailed
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.descriptor import descriptor
 from mmcicd_jenkins.ports import GoldenResult, Switch, Target
@@ -41,7 +41,8 @@ def move(order: Move, job: Job, ports: Ports, golden: Mapping[str, object]) -> i
     Raises:
         Superseded: a newer decision stands; nothing was changed, or the newer one undid it.
         GateRefused: the version answers otherwise than recorded; what served before serves on.
-        OutsideFailed: it did not come up; what served before serves on.
+        OutsideFailed, InputError: it did not come up; what served before serves on.
+        IntegrityFailed: its bytes are not what was recorded, or gone; what served before serves on.
     """
     place = job.config.environments[order.environment]
     epoch = _begin(order, job, ports)
@@ -54,7 +55,7 @@ def move(order: Move, job: Job, ports: Ports, golden: Mapping[str, object]) -> i
         failpoint("deploy.after-switch")
         if order.check_answers:
             _require_answers(ask(target, job, ports, golden), order.release.version)
-    except (GateRefused, OutsideFailed) as e:
+    except (GateRefused, InputError, IntegrityFailed, OutsideFailed) as e:
         _take_back(order, job, ports, target, epoch, before, e)
         raise
     failpoint("deploy.before-done")

@@ -71,6 +71,14 @@ def fresh_directory(path: Path) -> Path:
     return make_directory(path)
 
 
+def remove(path: Path) -> None:
+    """Whatever lies there: a team's command may have made a folder where a file was expected."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Whole or not at all, even when the process or the machine dies."""
     make_directory(path.parent)
