@@ -18,7 +18,20 @@ from mmcicd_jenkins.config.load import load_config
 from mmcicd_jenkins.config.lock import Lock, load_lock
 from mmcicd_jenkins.config.model import Config, Environment, Model
 from mmcicd_jenkins.errors import InputError, OutsideFailed, UsageError
-from mmcicd_jenkins.ports import DataSources, Ledger, Progress, Store, Target
+from mmcicd_jenkins.ports import (
+    Checkout,
+    Commands,
+    DataSources,
+    Environments,
+    Evaluator,
+    Ledger,
+    ModelClient,
+    Progress,
+    Reports,
+    SavedModels,
+    Store,
+    Target,
+)
 from mmcicd_jenkins.stages.context import Job, Ports
 from mmcicd_jenkins.stages.workspace import Workspace
 
@@ -78,34 +91,7 @@ class Bench:
 
     @cached_property
     def ports(self) -> Ports:
-        from mmcicd_jenkins.adapters.checkout import GitCheckout
-        from mmcicd_jenkins.adapters.commands import ShellCommands
-        from mmcicd_jenkins.adapters.data_sources import FsspecSources
-        from mmcicd_jenkins.adapters.environments import VirtualEnvironments
-        from mmcicd_jenkins.adapters.evaluator import TensorflowEvaluator
-        from mmcicd_jenkins.adapters.model_client import HttpModelClient
-        from mmcicd_jenkins.adapters.saved_model import SavedModelFiles
-        from mmcicd_jenkins.reports.measuring import measure
-        from mmcicd_jenkins.reports.writing import ReportFiles
-
-        commands = ShellCommands()
-        cache = cache_folder(self.variables)
-        return Ports(
-            checkout=GitCheckout(self.config.root),
-            ledger=self.ledger,
-            store=self.store,
-            commands=commands,
-            environments=VirtualEnvironments(cache / "environments", commands),
-            sources=FsspecSources(cache / "data"),
-            saved_models=SavedModelFiles(),
-            evaluator=TensorflowEvaluator(commands, measure),
-            reports=ReportFiles(),
-            client=HttpModelClient(),
-            target=self.target,
-            throwaway=self.throwaway,
-            clock=SystemClock(),
-            progress=self.progress,
-        )
+        return _Adapters(self)
 
     def target(self, environment: Environment) -> Target:
         """What stands behind an environment."""
@@ -178,6 +164,73 @@ class Bench:
             reason=reason,
             again=again,
         )
+
+
+class _Adapters:
+    """`stages.context.Ports`. An adapter is imported when a stage first asks for it: most stages need a few."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._cache = cache_folder(bench.variables)
+        self.clock = SystemClock()
+        self.progress = bench.progress
+        self.target = bench.target
+        self.throwaway = bench.throwaway
+
+    @cached_property
+    def checkout(self) -> Checkout:
+        from mmcicd_jenkins.adapters.checkout import GitCheckout
+
+        return GitCheckout(self._bench.config.root)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return self._bench.ledger
+
+    @cached_property
+    def store(self) -> Store:
+        return self._bench.store
+
+    @cached_property
+    def commands(self) -> Commands:
+        from mmcicd_jenkins.adapters.commands import ShellCommands
+
+        return ShellCommands()
+
+    @cached_property
+    def environments(self) -> Environments:
+        from mmcicd_jenkins.adapters.environments import VirtualEnvironments
+
+        return VirtualEnvironments(self._cache / "environments", self.commands)
+
+    @cached_property
+    def sources(self) -> DataSources:
+        return open_sources(self._bench.variables)
+
+    @cached_property
+    def saved_models(self) -> SavedModels:
+        from mmcicd_jenkins.adapters.saved_model import SavedModelFiles
+
+        return SavedModelFiles()
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        from mmcicd_jenkins.adapters.evaluator import TensorflowEvaluator
+        from mmcicd_jenkins.reports.measuring import measure
+
+        return TensorflowEvaluator(self.commands, measure)
+
+    @cached_property
+    def reports(self) -> Reports:
+        from mmcicd_jenkins.reports.writing import ReportFiles
+
+        return ReportFiles()
+
+    @cached_property
+    def client(self) -> ModelClient:
+        from mmcicd_jenkins.adapters.model_client import HttpModelClient
+
+        return HttpModelClient()
 
 
 def open_bench(

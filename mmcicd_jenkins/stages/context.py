@@ -1,9 +1,10 @@
 """What every stage is given and gives back: the job, the ports, the workspace, the outcome."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from mmcicd_jenkins import ports as p
 from mmcicd_jenkins.config.lock import Lock
@@ -15,24 +16,51 @@ from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages.workspace import Workspace
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ports:
-    """Everything outside. `target` gives the target of an environment; `throwaway` one for `verify`."""
+class Ports(Protocol):
+    """Everything outside. `target` gives the target of an environment; `throwaway` one for `verify`.
 
-    checkout: p.Checkout
-    ledger: p.Ledger
-    store: p.Store
-    commands: p.Commands
-    environments: p.Environments
-    sources: p.DataSources
-    saved_models: p.SavedModels
-    evaluator: p.Evaluator
-    reports: p.Reports
-    client: p.ModelClient
-    target: Callable[[Environment], p.Target]
-    throwaway: Callable[[Path], p.Target]
-    clock: p.Clock
-    progress: p.Progress
+    An adapter may be made when its port is first used: a stage names only the ports that it needs.
+    """
+
+    @property
+    def checkout(self) -> p.Checkout: ...
+
+    @property
+    def ledger(self) -> p.Ledger: ...
+
+    @property
+    def store(self) -> p.Store: ...
+
+    @property
+    def commands(self) -> p.Commands: ...
+
+    @property
+    def environments(self) -> p.Environments: ...
+
+    @property
+    def sources(self) -> p.DataSources: ...
+
+    @property
+    def saved_models(self) -> p.SavedModels: ...
+
+    @property
+    def evaluator(self) -> p.Evaluator: ...
+
+    @property
+    def reports(self) -> p.Reports: ...
+
+    @property
+    def client(self) -> p.ModelClient: ...
+
+    @property
+    def clock(self) -> p.Clock: ...
+
+    @property
+    def progress(self) -> p.Progress: ...
+
+    def target(self, environment: Environment) -> p.Target: ...
+
+    def throwaway(self, folder: Path) -> p.Target: ...
 
 
 @dataclass(frozen=True, kw_only=True)
