@@ -6,7 +6,8 @@ as surrogates.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from mmcicd_jenkins.adapters.git_answers import Answer, Kind
@@ -14,13 +15,22 @@ from mmcicd_jenkins.adapters.git_cli import Git
 from mmcicd_jenkins.errors import InputError, MmcicdError
 from mmcicd_jenkins.ports import Commit
 
+# Of changed, unmerged and unknown paths.
+_FIELDS_BEFORE_PATH = {b"1": 8, b"u": 10, b"?": 1}
+
 
 class GitCheckout:
-    """`root` is the folder of `mmcicd.yaml`; paths are relative to it."""
+    """`root` is the folder of `mmcicd.yaml`; paths are relative to it.
+
+    HEAD and its files are read once and kept until `changed` finds that HEAD moved: what is asked after it
+    belongs to the commit that it compared with, though a person may commit meanwhile.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._git = Git(root)
+        self._head: Commit | None = None
+        self._files: dict[str, Mapping[str, str]] = {}
 
     def commit(self) -> Commit:
         """HEAD.
@@ -28,6 +38,11 @@ class GitCheckout:
         Raises:
             InputError: not a repository, or no commit yet.
         """
+        if self._head is None:
+            self._head = self._read_head()
+        return self._head
+
+    def _read_head(self) -> Commit:
         shown = self._ask("log", "-1", "--no-show-signature", "--format=%H%x00%ct%x00%an <%ae>", "HEAD", "--")
         sha, seconds, author = shown.decode("utf-8", "replace").rstrip("\n").split("\0")
         branch = self._git.try_run("symbolic-ref", "--quiet", "--short", "HEAD")
@@ -45,9 +60,11 @@ class GitCheckout:
         inside = PurePosixPath(path)
         if inside.is_absolute() or ".." in inside.parts:
             raise InputError(f"{path!r} leads out of the repository", fix="use a path below mmcicd.yaml")
-        chosen = [] if str(inside) == "." else [str(inside)]
-        listed = self._ask("ls-tree", "-r", "-z", "HEAD", "--", *chosen)
-        return dict(map(_read_entry, filter(None, listed.split(b"\0"))))
+        if str(inside) not in self._files:
+            chosen = [] if str(inside) == "." else [str(inside)]
+            listed = self._ask("ls-tree", "-r", "-z", self.commit().sha, "--", *chosen)
+            self._files[str(inside)] = dict(map(_read_entry, filter(None, listed.split(b"\0"))))
+        return self._files[str(inside)]
 
     def changed(self) -> Mapping[str, bool]:
         """As the port says; sorted by path.
@@ -55,10 +72,10 @@ class GitCheckout:
         Raises:
             InputError: as `commit`.
         """
-        prefix = self._ask("rev-parse", "--show-prefix").rstrip(b"\n")
         listed = self._ask(
             "status",
-            "--porcelain=v1",
+            "--porcelain=v2",
+            "--branch",
             "-z",
             "--untracked-files=all",
             "--no-renames",
@@ -66,8 +83,21 @@ class GitCheckout:
             "--",
             ".",
         )
-        entries = [(entry[3:], entry[:2] != b"??") for entry in listed.split(b"\0") if entry]
-        return dict(sorted((os.fsdecode(path.removeprefix(prefix)), known) for path, known in entries))
+        entries = [entry for entry in listed.split(b"\0") if entry]
+        self._expect_head(entries)
+        found = [(_path(entry), entry[:1] != b"?") for entry in entries if not entry.startswith(b"#")]
+        return dict(sorted((os.fsdecode(path.removeprefix(self._prefix)), known) for path, known in found))
+
+    def _expect_head(self, entries: Sequence[bytes]) -> None:
+        """Forget what was read of a HEAD that is not the one which `git status` compared with."""
+        if self._head is not None and b"# branch.oid " + self._head.sha.encode() not in entries:
+            self._head = None
+            self._files.clear()
+
+    @cached_property
+    def _prefix(self) -> bytes:
+        """From the root of the repository to ours."""
+        return self._ask("rev-parse", "--show-prefix").rstrip(b"\n")
 
     def _ask(self, *arguments: str) -> bytes:
         answer = self._git.try_run(*arguments)
@@ -85,6 +115,11 @@ class GitCheckout:
                 fix="git add -A && git commit -m 'First commit'",
             )
         return answer.error()
+
+
+def _path(entry: bytes) -> bytes:
+    """The path of a line of `git status --porcelain=v2`; only the number of fields before it differs."""
+    return entry.split(b" ", _FIELDS_BEFORE_PATH[entry[:1]])[-1]
 
 
 def _read_entry(entry: bytes) -> tuple[str, str]:

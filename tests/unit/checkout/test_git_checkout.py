@@ -251,3 +251,23 @@ def test_reading_runs_no_program_that_the_repository_names(root, tmp_path):
     (root / "train.py").write_text("changed\n")
     assert tuple(GitCheckout(root).changed()) == ("train.py",)
     assert not (tmp_path / "ran").exists()
+
+
+def test_what_was_read_of_head_holds_until_a_look_at_the_changes_finds_another(root):
+    checkout = GitCheckout(root)
+    first, files = checkout.commit(), checkout.files(".")
+    (root / "train.py").write_text("changed\n")
+    git(root, "commit", "--all", "--quiet", "--message", "Second")
+    assert (checkout.commit(), checkout.files(".")) == (first, files)
+    assert checkout.changed() == {}
+    assert checkout.commit().sha == git(root, "rev-parse", "HEAD") != first.sha
+    assert checkout.files(".") == GitCheckout(root).files(".") != files
+
+
+def test_an_unmerged_file_is_a_change(root):
+    for branch, text in (("one", "1"), ("two", "2")):
+        git(root, "checkout", "--quiet", "-b", branch, "main")
+        (root / "train.py").write_text(text)
+        git(root, "commit", "--all", "--quiet", "--message", branch)
+    subprocess.run(["git", "-C", str(root), "merge", "one"], capture_output=True, check=False)
+    assert GitCheckout(root).changed() == {"train.py": True}
