@@ -1,6 +1,7 @@
 """Counters of a serving version, read from Prometheus text, and what happened between two readings. Pure."""
 
 import itertools
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -38,12 +39,18 @@ def samples(text: str) -> Iterator[tuple[str, dict[str, str], float]]:
         match = _LINE.fullmatch(line)
         if not match or line.startswith("#"):
             continue
-        try:
-            value = float(match.group(3))
-        except ValueError:
+        value = _number(match.group(3))
+        if not math.isfinite(value):
             continue
         labels = {name: _unescaped(raw) for name, raw in _LABEL.findall(match.group(2) or "")}
         yield match.group(1), labels, value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _unescaped(text: str) -> str:
@@ -61,7 +68,9 @@ def read_counters(text: str, model: str, version: int, *, at: float, ready: bool
         if name == ":mmcicd:serving:request_count":
             classes[labels.get("class", "")] = int(value)
         elif name == ":mmcicd:serving:request_latency_bucket":
-            buckets[float(labels["le"]) / 1e6] = int(value)
+            bound = _number(labels.get("le", ""))
+            if not math.isnan(bound):
+                buckets[bound / 1e6] = int(value)
         elif name == ":mmcicd:serving:prediction_count" and labels.get("bin", "").isdigit():
             place = int(labels["bin"])
             if place < bins:
@@ -139,3 +148,15 @@ def _grown_all(series: Sequence[tuple[int, ...]], width: int) -> tuple[int, ...]
         for place in range(width):
             totals[place] += _grown(a[place], b[place])
     return tuple(totals)
+
+
+def refused_share(readings: Sequence[Reading], version: int, *, since: float, until: float) -> float | None:
+    """The share of requests that a version refused while it served; None when no reading of that time tells.
+
+    With a single reading: the share of all that it counted until then.
+    """
+    own = [r for r in readings if r.version == version and since <= r.at <= until]
+    seen = window(own, version, now=until, seconds=until - since)
+    if seen is not None and seen.requests:
+        return seen.refused / seen.requests
+    return own[-1].refused / own[-1].requests if own and own[-1].requests else None

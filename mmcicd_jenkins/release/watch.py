@@ -60,8 +60,8 @@ class Objectives:
 class Situation:
     """What the environment and the ledger say beside the counters.
 
-    `refused_before` is the share of requests that the version before refused, measured before the switch;
-    None when unknown.
+    `refused_before` is the share of requests that the healthy version before refused; None when unknown: then
+    refusals do not count, because nobody can say that they rose. `under_way` says which operation has not ended.
     """
 
     version: int
@@ -75,6 +75,7 @@ class Situation:
     cooling_down: bool
     frozen: str
     alarm: Alarm
+    under_way: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +123,15 @@ def _next_alarm(alarm: Alarm, verdict: Verdict, objectives: Objectives) -> Alarm
 def _conclude(checks: tuple[Check, ...], situation: Situation, alarm: Alarm) -> Decision:
     failed = [check for check in checks if check.verdict is Verdict.FAILED]
     curable = [check for check in failed if check.curable]
+    if situation.under_way:
+        # What serves is about to change; its past says nothing about what comes, and a rollback would undo it.
+        return Decision(
+            action=Action.WAIT,
+            verdict=Verdict.INCONCLUSIVE,
+            reason=situation.under_way,
+            checks=checks,
+            alarm=alarm,
+        )
     verdict = worst(check.verdict for check in checks)
     reason = "; ".join(check.reason for check in (failed or checks))
     if curable:
@@ -141,10 +151,10 @@ def _cure(situation: Situation) -> tuple[Action, str]:
         return Action.ALERT, f"; frozen: {situation.frozen}"
     if not situation.automatic:
         return Action.ALERT, "; automatic rollback is switched off"
+    if situation.cooling_down:
+        return Action.FREEZE, "; it was rolled back a short while ago, a person must decide"
     if not situation.can_roll_back:
         return Action.FREEZE, "; there is no earlier healthy release, a person must decide"
-    if situation.cooling_down:
-        return Action.FREEZE, "; it was rolled back automatically a short while ago, a person must decide"
     return Action.ROLLBACK, ""
 
 
@@ -180,12 +190,13 @@ def _burn_check(
         enough = True
         rates = [_burn_rate(kind, one, objectives, situation) for one in (long, short)]
         bad = _bad(kind, long, objectives, situation)
-        told = f"{kind}: {bad:,.0f} bad of {long.requests:,} requests, budget burns {rates[0]:.1f} times too fast"
+        said = f"{kind}: {bad:,.0f} bad of {long.requests:,} requests" + _unjudged(kind, long, situation)
+        told = f"{said}, budget burns {rates[0]:.1f} times too fast"
         if min(rates) >= burn.rate and bad >= objectives.min_errors:
             return Check(
                 name=kind, verdict=Verdict.FAILED, reason=f"{told} (limit {burn.rate:g})", curable=True
             )
-        worst_told = worst_told or f"{kind}: {bad:,.0f} bad of {long.requests:,} requests"
+        worst_told = worst_told or said
     if not enough:
         seen = window(readings, situation.version, now=situation.now, seconds=situation.now)
         reason = f"{kind}: {seen.requests if seen else 0:,} of {objectives.min_requests:,} requests"
@@ -197,8 +208,15 @@ def _bad(kind: str, seen: Window, objectives: Objectives, situation: Situation) 
     if kind == "latency":
         return seen.slower_than(objectives.latency_p99_seconds)
     # Refusals are the callers' fault as long as they are as many as before; a rise after a switch is ours.
-    expected = (situation.refused_before or 0.0) * seen.requests
-    return seen.failed + max(0.0, seen.refused - expected)
+    if situation.refused_before is None:
+        return seen.failed
+    return seen.failed + max(0.0, seen.refused - situation.refused_before * seen.requests)
+
+
+def _unjudged(kind: str, seen: Window, situation: Situation) -> str:
+    if kind == "latency" or situation.refused_before is not None or not seen.refused:
+        return ""
+    return f" ({seen.refused:,} refused, and no healthy version before to compare with)"
 
 
 def _burn_rate(kind: str, seen: Window, objectives: Objectives, situation: Situation) -> float:

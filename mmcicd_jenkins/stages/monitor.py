@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from mmcicd_jenkins.config.model import Monitor
-from mmcicd_jenkins.errors import Inconclusive, InputError, IntegrityFailed, OutsideFailed
+from mmcicd_jenkins.errors import Inconclusive, InputError, IntegrityFailed, OutsideFailed, Superseded
 from mmcicd_jenkins.release import history
-from mmcicd_jenkins.release.counters import Reading, read_counters
+from mmcicd_jenkins.release.counters import Reading, read_counters, refused_share
 from mmcicd_jenkins.release.documents import from_document, to_document
-from mmcicd_jenkins.release.ledger import Pointer, Snapshot
-from mmcicd_jenkins.release.rollback import choose_rollback
+from mmcicd_jenkins.release.ledger import Change, Pointer, Served, Snapshot, pointer_path, read_time
+from mmcicd_jenkins.release.rollback import SECOND_PRESS, choose_rollback
 from mmcicd_jenkins.release.watch import Action, Alarm, Burn, Decision, Objectives, Situation, decide
 from mmcicd_jenkins.stages import rollback
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
@@ -36,6 +36,10 @@ class Memory:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
+    """`epoch` is the decision that stands while we look; `fresh` says that the server answered."""
+
+    epoch: int
+    fresh: bool
     memory: Memory
     situation: Situation
 
@@ -44,8 +48,20 @@ class Facts:
 class Plan:
     environment: str
     version: int
+    epoch: int
     decision: Decision
     memory: Memory = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What the server said: counters of what serves and of the version before, None when it did not answer."""
+
+    at: float
+    ready: bool
+    reason: str
+    reading: Reading | None = None
+    before: Reading | None = None
 
 
 def look(job: Job, ports: Ports) -> Facts:
@@ -58,22 +74,27 @@ def look(job: Job, ports: Ports) -> Facts:
             fix=f"mmcicd-jenkins promote --model {job.model.name} --env {place.name}",
         )
     reference = _reference(require_release(job, ports, pointer.serving).reference)
-    memory = _remember(job)
-    reading, reason = _read(job, ports, pointer.serving, len(reference))
-    memory = Memory(readings=(*memory.readings, reading)[-READINGS_KEPT:], alarm=memory.alarm)
+    before = _healthy_before(snapshot, pointer)
+    memory = _remember(job, pointer.serving)
+    seen = _read(job, ports, pointer.serving, len(reference), before)
+    if seen.reading is not None:
+        memory = replace(memory, readings=(*memory.readings, seen.reading)[-READINGS_KEPT:])
     return Facts(
+        epoch=pointer.epoch,
+        fresh=seen.reading is not None,
         memory=memory,
         situation=Situation(
             version=pointer.serving,
-            now=reading.at,
-            ready=reading.ready,
-            reason=reason,
+            now=seen.at,
+            ready=seen.ready,
+            reason=seen.reason,
             reference=reference,
-            refused_before=_refused_before(memory.readings, pointer),
+            refused_before=_refused_before(memory.readings, before, seen, pointer_path(place.name)),
             automatic=place.rollback.automatic,
             can_roll_back=_can_roll_back(snapshot, place.name, ports.clock.now()),
             cooling_down=_cooling_down(pointer, place.monitor, ports.clock.now()),
             frozen=pointer.frozen,
+            under_way=_under_way(pointer),
             alarm=memory.alarm,
         ),
     )
@@ -81,19 +102,27 @@ def look(job: Job, ports: Ports) -> Facts:
 
 def _reference(document: Mapping[str, object]) -> tuple[int, ...]:
     counts = document.get("counts", [])
-    return tuple(int(n) for n in counts) if isinstance(counts, list | tuple) else ()
+    if not isinstance(counts, list | tuple) or not all(isinstance(n, int) for n in counts):
+        raise IntegrityFailed(
+            "the reference of a release is not a list of counts", fix="mmcicd-jenkins ledger verify"
+        )
+    return tuple(counts)
 
 
-def _remember(job: Job) -> Memory:
+def _remember(job: Job, version: int) -> Memory:
     path = job.workspace.monitor(job.place.name, job.model.name)
     try:
-        return from_document(Memory, json.loads(path.read_bytes()), str(path))
-    except (FileNotFoundError, ValueError, IntegrityFailed):
+        memory = from_document(Memory, json.loads(path.read_bytes()), str(path))
+    except (FileNotFoundError, ValueError, RecursionError, IntegrityFailed):
         # A memory that is lost or unreadable only means fewer readings: the monitor starts to watch anew.
         return Memory()
+    if memory.readings and memory.readings[-1].version != version:
+        # The alarm was about the predictions of another version.
+        return replace(memory, alarm=Alarm())
+    return memory
 
 
-def _read(job: Job, ports: Ports, version: int, bins: int) -> tuple[Reading, str]:
+def _read(job: Job, ports: Ports, version: int, bins: int, before: Served | None) -> Seen:
     now = ports.clock.now().timestamp()
     target = ports.target(job.place)
     observed = target.observe(job.model.name)
@@ -101,33 +130,64 @@ def _read(job: Job, ports: Ports, version: int, bins: int) -> tuple[Reading, str
     try:
         text = ports.client.metrics(target.endpoint())
     except OutsideFailed as e:
-        return Reading(at=now, version=version, ready=False), e.what
-    reading = read_counters(text, job.model.name, version, at=now, ready=ready, bins=bins)
-    return reading, "" if ready else observed.reason or f"{observed.version or 'nothing'} answers"
+        # Not a reading of zeros: the next one would count everything since the server started as new.
+        return Seen(at=now, ready=False, reason=e.what)
+    name = job.model.name
+    return Seen(
+        at=now,
+        ready=ready,
+        reason="" if ready else observed.reason or f"{observed.version or 'nothing'} answers",
+        reading=read_counters(text, name, version, at=now, ready=ready, bins=bins),
+        before=read_counters(text, name, before.version, at=now, ready=False, bins=0) if before else None,
+    )
 
 
-def _refused_before(readings: Sequence[Reading], pointer: Pointer) -> float | None:
-    """The share that the version before refused, while it served."""
-    earlier = [s.version for s in pointer.served if s.until]
-    if not earlier:
+def _healthy_before(snapshot: Snapshot, pointer: Pointer) -> Served | None:
+    """The stretch before this one whose version was not taken back; what was is no measure for anything."""
+    ended = [s for s in pointer.served if s.until and not snapshot.is_revoked(s.version)]
+    return ended[-1] if ended else None
+
+
+def _refused_before(
+    readings: Sequence[Reading], before: Served | None, seen: Seen, where: str
+) -> float | None:
+    """The share that the healthy version before refused, while it served; None when nobody knows."""
+    if before is None or seen.reading is None:
         return None
-    own = [r for r in readings if r.version == earlier[-1]]
-    last = own[-1] if own else None
-    return last.refused / last.requests if last and last.requests else None
+    since, until = (read_time(text, where).timestamp() for text in (before.since, before.until))
+    remembered = refused_share(readings, before.version, since=since, until=until)
+    if remembered is not None or before.version == seen.reading.version:
+        return remembered
+    # Nobody watched it, but the server has counted since it started.
+    whole = seen.before
+    return whole.refused / whole.requests if whole is not None and whole.requests else None
+
+
+def _under_way(pointer: Pointer) -> str:
+    operation = pointer.operation
+    if operation is None or operation.phase != "prepared":
+        return ""
+    return f"the {operation.action} of {operation.target} that began at {operation.started} has not ended"
 
 
 def _can_roll_back(snapshot: Snapshot, environment: str, now: datetime) -> bool:
     try:
-        return choose_rollback(snapshot, environment, None, now).target is not None
+        return choose_rollback(snapshot, environment, None, now + 2 * SECOND_PRESS).target is not None
     except Inconclusive:
         return False
 
 
 def _cooling_down(pointer: Pointer, monitor: Monitor, now: datetime) -> bool:
+    """A rollback, automatic or by the button, a short while ago: the next one is a person's."""
+    place = pointer_path(pointer.environment)
+    operation = pointer.operation
+    rolled_back = operation is not None and (operation.action, operation.phase) == ("rollback", "done")
+    if operation and rolled_back and abs(now - read_time(operation.ended, place)) < SECOND_PRESS:
+        return True
     if not pointer.automatic_rollback:
         return False
-    since = now - datetime.fromisoformat(pointer.automatic_rollback)
-    return since < timedelta(seconds=monitor.cooldown_seconds)
+    since = now - read_time(pointer.automatic_rollback, place)
+    return abs(since) < timedelta(seconds=monitor.cooldown_seconds)
 
 
 def plan(job: Job, facts: Facts) -> Plan:
@@ -149,8 +209,10 @@ def plan(job: Job, facts: Facts) -> Plan:
     return Plan(
         environment=job.place.name,
         version=facts.situation.version,
+        epoch=facts.epoch,
         decision=decision,
-        memory=Memory(readings=facts.memory.readings, alarm=decision.alarm),
+        # The same readings judged twice are not two windows.
+        memory=replace(facts.memory, alarm=decision.alarm if facts.fresh else facts.memory.alarm),
     )
 
 
@@ -169,8 +231,7 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
         sentence += f"; {taken.sentence}"
         detail |= {"from": taken.detail["from"], "to": taken.detail["to"]}
     elif decision.action is Action.FREEZE:
-        who = job.who(ports.clock, decision.reason)
-        ports.ledger.commit(job.model.name, lambda snapshot: history.freeze(snapshot, plan.environment, who))
+        _freeze(plan, job, ports)
     return Outcome(
         stage="monitor",
         sentence=sentence,
@@ -184,4 +245,25 @@ def _roll_back(plan: Plan, job: Job, ports: Ports) -> Outcome:
     """The same rollback as the button's, decided by the monitor and dated as automatic."""
     asked = replace(job, environment=plan.environment, version=None, reason=plan.decision.reason)
     chosen = rollback.plan(asked, rollback.look(asked, ports))
+    _require_same(plan, chosen.epoch)
     return rollback.apply(replace(chosen, automatic=True), asked, ports)
+
+
+def _freeze(plan: Plan, job: Job, ports: Ports) -> None:
+    who = job.who(ports.clock, plan.decision.reason)
+
+    def decide(snapshot: Snapshot) -> Change | None:
+        _require_same(plan, snapshot.pointer(plan.environment).epoch)
+        return history.freeze(snapshot, plan.environment, who)
+
+    ports.ledger.commit(job.model.name, decide)
+
+
+def _require_same(plan: Plan, epoch: int) -> None:
+    """What was judged must still be what serves: a person may have mended it meanwhile."""
+    if epoch != plan.epoch:
+        raise Superseded(
+            f"{plan.environment} has a newer decision than the one that was watched; nothing was changed",
+            where=f"epoch {epoch}, watched {plan.epoch}",
+            fix="the next monitor watches what serves now",
+        )

@@ -61,6 +61,7 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
         environment=plan.environment,
         action="rollback",
         release=require_release(job, ports, plan.target),
+        decided_on=plan.epoch,
         leaves=plan.leaves,
         automatic=plan.automatic,
         # It was healthy when it served; the way back must not depend on anything but the server.

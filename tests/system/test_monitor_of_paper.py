@@ -1,0 +1,193 @@
+"""The monitor beside everything else that happens: a server that does not answer, a promotion under way, a newer decision,
+a version that came back, a memory of another version, a text that is no metrics.
+"""
+
+import dataclasses
+import datetime as dt
+import shutil
+
+import pytest
+from paper import FileTarget, commit, make_repository
+from test_killed_anywhere import drive, update_lock
+
+from mmcicd_jenkins.errors import OutsideFailed, Superseded
+from mmcicd_jenkins.release import history
+from mmcicd_jenkins.release.watch import Alarm
+from mmcicd_jenkins.stages import monitor, run_stage
+from mmcicd_jenkins.stages.workspace import write_json
+from mmcicd_jenkins.wiring import open_bench
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    def __init__(self):
+        self.time = dt.datetime.now(dt.UTC)
+
+    def now(self):
+        return self.time
+
+    def sleep(self, seconds):
+        self.time += dt.timedelta(seconds=seconds)
+
+
+class Metrics:
+    """`ports.ModelClient` of a server with these counters: version -> (ok, refused, failed)."""
+
+    def __init__(self):
+        self.counts = {}
+        self.text = ""
+        self.answers = True
+
+    def metrics(self, _endpoint):
+        if not self.answers:
+            raise OutsideFailed("the model server does not answer", retryable=True)
+        return self.text + "".join(
+            f':mmcicd:serving:request_count{{model_name="double",version="{version}",class="{kind}"}} {n}\n'
+            for version, counts in self.counts.items()
+            for kind, n in zip(("ok", "refused", "failed"), counts, strict=True)
+        )
+
+    def ask_golden(self, *_):
+        raise AssertionError("a monitor asks no golden requests")
+
+
+class Watch:
+    """One repository with its monitor."""
+
+    def __init__(self, base):
+        self.base = base
+        self.bench = open_bench(base / "repo")
+        self.clock, self.server = Clock(), Metrics()
+        self.ports = dataclasses.replace(
+            self.bench.ports,
+            target=lambda place: FileTarget(
+                self.bench.workspace.serving(place.name) / "target.json", self.bench.store
+            ),
+            client=self.server,
+            clock=self.clock,
+        )
+        self.job = self.bench.job("double", environment="production", reason="because")
+
+    def look(self, minutes=5, **counts):
+        self.server.counts |= {version.removeprefix("v"): counted for version, counted in counts.items()}
+        self.clock.sleep(60 * minutes)
+        return run_stage("monitor", self.job, self.ports)
+
+    def serving(self):
+        return self.bench.ledger.snapshot("double").pointer("production").serving
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """Version 1 was promoted, then version 2."""
+    base = tmp_path_factory.mktemp("watched")
+    make_repository(base / "repo")
+    update_lock(base)
+    commit(base / "repo", "begin")
+    for step in ("road", "promote", "better", "road", "promote"):
+        if step == "better":
+            commit(base / "repo", "better", factor_txt="0.90")
+        else:
+            done = drive(base, step)
+            assert done.returncode == 0, done.stderr
+    return base
+
+
+@pytest.fixture
+def watch(template, tmp_path):
+    shutil.copytree(template, tmp_path / "base", symlinks=True)
+    return Watch(tmp_path / "base")
+
+
+def test_errors_that_rise_roll_back(watch):
+    watch.look(v1=(5000, 0, 0), v2=(0, 0, 0))
+    taken = watch.look(v2=(1000, 0, 1000))
+    assert (taken.detail["action"], taken.detail["to"]) == ("rollback", 1)
+    assert watch.serving() == 1
+
+
+def test_a_server_that_did_not_answer_once_does_not_make_old_errors_new(watch):
+    watch.look(v2=(100_000, 0, 50_000))
+    watch.server.answers = False
+    assert watch.look().detail["action"] == "alert"
+    watch.server.answers = True
+    watch.look()
+    assert watch.look(v2=(101_000, 0, 50_000)).detail["action"] in {"none", "wait"}
+    assert watch.serving() == 2
+
+
+def test_while_a_promotion_is_under_way_nothing_is_decided(watch):
+    watch.look(v2=(0, 0, 0))
+    who = history.Who(actor="ada", at=watch.clock.now().isoformat(), reason="mend it")
+    watch.bench.ledger.commit(
+        "double", lambda snapshot: history.begin(snapshot, "production", "promote", 3, who)
+    )
+    seen = watch.look(v2=(0, 0, 5000))
+    assert seen.detail["action"] == "wait"
+    assert "promote of 3" in seen.sentence
+    assert watch.bench.ledger.snapshot("double").pointer("production").operation.action == "promote"
+
+
+def test_what_was_judged_is_what_is_taken_back_or_nothing(watch):
+    watch.look(v2=(0, 0, 0))
+    watch.server.counts["2"] = (0, 0, 5000)
+    watch.clock.sleep(300)
+    decided = monitor.plan(watch.job, monitor.look(watch.job, watch.ports))
+    who = history.Who(actor="ada", at=watch.clock.now().isoformat(), reason="mend it")
+
+    def decide(snapshot):
+        return history.begin(snapshot, "production", "promote", 3, who)
+
+    epoch = watch.bench.ledger.commit("double", decide).pointer("production").epoch
+    watch.bench.ledger.commit("double", lambda snapshot: history.finish(snapshot, "production", epoch, who))
+    with pytest.raises(Superseded):
+        monitor.apply(decided, watch.job, watch.ports)
+    assert (watch.serving(), watch.bench.ledger.snapshot("double").head.revoked) == (3, {})
+
+
+def test_refusals_that_rose_after_the_switch_roll_back_though_nobody_watched_the_version_before(watch):
+    watch.look(v1=(5000, 5, 0), v2=(0, 0, 0))
+    assert watch.look(v2=(1000, 1000, 0)).detail["action"] == "rollback"
+
+
+def test_refusals_are_the_callers_fault_when_nothing_is_known_of_the_version_before(watch):
+    watch.look(v2=(0, 0, 0))
+    seen = watch.look(v2=(1000, 1000, 0))
+    assert seen.detail["action"] != "rollback"
+    assert "1,000 refused" in seen.sentence
+
+
+def test_a_version_that_came_back_is_measured_by_its_own_past_not_by_what_was_revoked(watch):
+    watch.look(v1=(1000, 10, 0), v2=(0, 0, 0))
+    assert watch.look(v2=(1000, 1000, 0)).detail["action"] == "rollback"
+    assert watch.serving() == 1
+    watch.look(v1=(1000, 10, 0))
+    facts = monitor.look(watch.job, watch.ports)
+    assert facts.situation.refused_before is None or facts.situation.refused_before < 0.02
+    watch.look(v1=(1500, 510, 0))
+    assert watch.look(v1=(2000, 1010, 0)).detail["action"] in {"freeze", "none"}
+
+
+def test_an_alarm_about_drift_ends_with_its_version(watch):
+    watch.look(v2=(0, 0, 0))
+    memory = monitor.look(watch.job, watch.ports).memory
+    old = tuple(dataclasses.replace(reading, version=1) for reading in memory.readings)
+    path = watch.job.workspace.monitor("production", "double")
+    write_json(path, monitor.to_document(monitor.Memory(readings=old, alarm=Alarm(raised=True, bad=3))))
+    assert monitor.look(watch.job, watch.ports).situation.alarm == Alarm()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ':mmcicd:serving:request_count{model_name="double",version="2",class="ok"} NaN\n',
+        ':mmcicd:serving:request_count{model_name="double",version="2",class="ok"} +Inf\n',
+        ':mmcicd:serving:request_latency_bucket{model_name="double",version="2"} 4\n',
+        ':mmcicd:serving:request_latency_bucket{model_name="double",version="2",le="fast"} 4\n',
+        "<html>not found</html>",
+    ],
+)
+def test_a_text_that_is_no_metrics_decides_nothing(watch, text):
+    watch.server.text = text
+    assert watch.look().detail["action"] == "wait"
