@@ -15,13 +15,15 @@ from mmcicd_jenkins.errors import CommandFailed, InputError
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.descriptor import Artifact, ModelLayers
 from mmcicd_jenkins.ports import Finished, PythonEnvironment
+from mmcicd_jenkins.stages.checkpoints import Checkpoints
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports, how_it_ended, timestamp
 from mmcicd_jenkins.stages.data import PreparedData, ready_data
 from mmcicd_jenkins.stages.identity import Identity, identify, refuse_uncommitted, requirements_path, run_tag
-from mmcicd_jenkins.stages.workspace import fresh_directory, make_directory, write_json
+from mmcicd_jenkins.stages.workspace import fresh_directory, make_directory, remove, write_json
 
 RUN_KIND = "application/vnd.mmcicd.run.v1+json"
 CURVES = "metrics.jsonl"
+SIGNALLED = 128
 # Above this nobody wrote curves on purpose; summing them up would take longer than it is worth.
 LARGEST_CURVES = 20_000_000
 
@@ -101,62 +103,71 @@ def _train(plan: Plan, job: Job, ports: Ports) -> Artifact:
     environment = ports.environments.ensure(requirements_path(job), ports.progress.line)
     folder = make_directory(job.workspace.run(plan.run_id))
     model = fresh_directory(folder / "model")
-    variables = _variables(plan, job, folder, data)
+    checkpoints = Checkpoints(job.workspace.checkpoints(plan.run_id))
+    variables = _variables(plan, folder, data, checkpoints.begin())
     failpoint("train.before-command")
     started = time.time()
-    finished = _run(plan, job, ports, environment, variables, folder)
+    finished = _run(plan, job, ports, {**environment.variables, **variables}, folder)
+    if finished.status != 0:
+        raise _failed(plan, job, folder, finished, checkpoints)
     failpoint("train.after-command")
     _check_model(job, ports, model, folder, started)
     layers = _store_model(job, ports, model, folder)
     artifact = _store(plan, job, ports, layers, environment, folder, finished)
     # The store has it; the copies here would only cost space.
     shutil.rmtree(model, ignore_errors=True)
-    shutil.rmtree(job.workspace.checkpoints(plan.run_id), ignore_errors=True)
+    checkpoints.done()
     return artifact
 
 
-def _variables(plan: Plan, job: Job, folder: Path, data: PreparedData) -> dict[str, str]:
+def _variables(plan: Plan, folder: Path, data: PreparedData, checkpoints: Path) -> dict[str, str]:
     """The training contract of DESIGN section 3."""
     write_json(folder / "params.json", plan.parameters)
-    (folder / CURVES).unlink(missing_ok=True)
+    remove(folder / CURVES)
     return {
         "MMCICD_MODEL_DIR": str(folder / "model"),
         "MMCICD_DATA_DIR": str(data.train),
         "MMCICD_PARAMS": str(folder / "params.json"),
-        "MMCICD_CHECKPOINT_DIR": str(make_directory(job.workspace.checkpoints(plan.run_id))),
+        "MMCICD_CHECKPOINT_DIR": str(checkpoints),
         "MMCICD_METRICS": str(folder / CURVES),
         "MMCICD_RUN_ID": plan.run_id,
         "MMCICD_SEED": str(plan.seed),
     }
 
 
-def _run(
-    plan: Plan,
-    job: Job,
-    ports: Ports,
-    environment: PythonEnvironment,
-    variables: Mapping[str, str],
-    folder: Path,
-) -> Finished:
-    finished = ports.commands.run(
+def _run(plan: Plan, job: Job, ports: Ports, variables: Mapping[str, str], folder: Path) -> Finished:
+    return ports.commands.run(
         plan.command,
         directory=job.root / job.model.path,
-        variables={**environment.variables, **variables},
+        variables=variables,
         log=folder / "train.log",
         timeout_seconds=plan.timeout_seconds,
         on_line=ports.progress.update,
     )
-    if finished.status != 0:
-        why = how_it_ended(plan.command, finished)
-        raise CommandFailed(
-            f"the training of {job.model.name} failed",
-            status=finished.status,
-            last_lines=finished.last_lines,
-            where=_where(job, folder),
-            why=why,
-            fix="read the log; after a commit, or with nothing changed, the same command resumes from the checkpoint",
+
+
+def _failed(
+    plan: Plan, job: Job, folder: Path, finished: Finished, checkpoints: Checkpoints
+) -> CommandFailed:
+    # A shell reports a signal that ended its child as 128 and the signal's number.
+    killed = finished.timed_out or finished.status < 0 or finished.status > SIGNALLED
+    aside = None if killed else checkpoints.failed()
+    fix = (
+        "read the log; after a commit, or with nothing changed, the same command resumes from the checkpoint"
+    )
+    if aside is not None:
+        fix = (
+            f"read the log; it could not go on from what a killed training left, which is now {aside}, "
+            "so the same command trains from the beginning"
         )
-    return finished
+    return CommandFailed(
+        f"the training of {job.model.name} failed",
+        status=finished.status,
+        last_lines=finished.last_lines,
+        where=_where(job, folder),
+        why=how_it_ended(plan.command, finished),
+        fix=fix,
+    )
 
 
 def _where(job: Job, folder: Path) -> str:

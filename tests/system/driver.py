@@ -3,14 +3,13 @@
 The stages, the store, the ledger and git are the real ones; only the server is a file.
 """
 
-import dataclasses
 import json
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from paper import FileTarget
+from paper import on_paper
 
 from mmcicd_jenkins.errors import MmcicdError
 from mmcicd_jenkins.stages import ROAD, run_stage
@@ -19,11 +18,7 @@ from mmcicd_jenkins.wiring import open_bench
 
 def main(root, command):
     bench = open_bench(Path(root))
-    ports = dataclasses.replace(
-        bench.ports,
-        target=lambda place: FileTarget(bench.workspace.serving(place.name) / "target.json", bench.store),
-        throwaway=lambda folder: FileTarget(folder / "target.json", bench.store),
-    )
+    ports = on_paper(bench)
     if command == "road":
         outcomes = []
         for name in ROAD:

@@ -138,3 +138,24 @@ class FileTarget:
 
     def stop(self):
         return False
+
+
+class Replaced:
+    """The ports of a bench with some of them replaced."""
+
+    def __init__(self, ports, **instead):
+        self._ports = ports
+        self.__dict__.update(instead)
+
+    def __getattr__(self, name):
+        return getattr(self._ports, name)
+
+
+def on_paper(bench, **instead):
+    """The real ports of a bench, but for the server and what else is given."""
+    return Replaced(
+        bench.ports,
+        target=lambda place: FileTarget(bench.workspace.serving(place.name) / "target.json", bench.store),
+        throwaway=lambda folder: FileTarget(folder / "target.json", bench.store),
+        **instead,
+    )

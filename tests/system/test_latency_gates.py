@@ -1,10 +1,9 @@
 """Rules about a running server on a paper repository: a changed one judges what was measured; measured is once."""
 
-import dataclasses
 from pathlib import Path
 
 import pytest
-from paper import MODEL, FileTarget, commit, git, make_repository
+from paper import MODEL, commit, git, make_repository, on_paper
 
 from mmcicd_jenkins.cli.data import command
 from mmcicd_jenkins.errors import InputError
@@ -50,12 +49,7 @@ def repo(tmp_path, monkeypatch):
 
 def stages(root, client, *names):
     bench = open_bench(Path(root))
-    ports = dataclasses.replace(
-        bench.ports,
-        target=lambda place: FileTarget(bench.workspace.serving(place.name) / "target.json", bench.store),
-        throwaway=lambda folder: FileTarget(folder / "target.json", bench.store),
-        client=client,
-    )
+    ports = on_paper(bench, client=client)
     return [run_stage(name, bench.job("double"), ports) for name in names]
 
 
