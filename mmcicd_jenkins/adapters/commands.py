@@ -31,6 +31,12 @@ LAST_LINES = 30
 SHOWN_CHARACTERS = 500
 # An unfinished line longer than this is handed on in pieces, so that memory stays bounded.
 LONGEST_LINE = 64 * 1024
+# An import takes the compiled file; a script would be compiled each time. Our folder comes last, so that nothing in
+# it can stand in for a module of the standard library.
+_SUPERVISE = (
+    "import sys; sys.path.append(sys.argv[1]); import supervise; "
+    "supervise.main(*map(int, sys.argv[2:5]), float(sys.argv[5]), sys.argv[6])"
+)
 _CONTROL = dict.fromkeys((*range(9), *range(10, 32), 127), " ")
 
 
@@ -132,7 +138,9 @@ class _Process:
                     sys.executable,
                     "-I",
                     "-S",
-                    supervise.__file__,
+                    "-c",
+                    _SUPERVISE,
+                    str(Path(supervise.__file__).parent),
                     *map(str, (control, report, lock, grace_seconds)),
                     command,
                 ],

@@ -1,4 +1,4 @@
-"""The process between us and a team's command; run as a script, imports the standard library alone.
+"""The process between us and a team's command: `main` in an interpreter of its own; the standard library alone.
 
 It leads the session, starts `/bin/sh -c COMMAND` in a group of its own, and answers three questions that a
 parent cannot: nothing that the command started outlives it (this process adopts orphans), nothing outlives
@@ -123,18 +123,24 @@ class Supervisor:
         return self.status if self.status is not None else 127
 
     def _reap(self) -> bool:
-        """Collect what ended; False when nothing is left."""
+        """Collect what ended; False when nothing is left. What the command left behind is told to end."""
+        ended = False
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
+                # No child means no descendant, as orphans are adopted; elsewhere the group may have more.
+                with contextlib.suppress(OSError):
+                    os.killpg(self.child, signal.SIGTERM)
                 return False
             if pid == 0:
+                if ended:
+                    self._signal_tree(signal.SIGTERM)
+                    self._end_within(LEFTOVER_SECONDS)
                 return True
             if pid == self.child:
                 self.status = os.waitstatus_to_exitcode(status)
-                self._signal_tree(signal.SIGTERM)
-                self._end_within(LEFTOVER_SECONDS)
+                ended = True
 
     def _wait(self) -> None:
         timeout = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
@@ -172,15 +178,10 @@ class Supervisor:
             os.killpg(self.child, number)
 
 
-def main() -> None:
-    control, report, lock = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+def main(control: int, report: int, lock: int, grace_seconds: float, command: str) -> None:
     for descriptor in (control, report, lock):
         os.set_inheritable(descriptor, False)
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
-    status = Supervisor(control, float(sys.argv[4])).run(sys.argv[5])
+    status = Supervisor(control, grace_seconds).run(command)
     with contextlib.suppress(OSError):
         os.write(report, f"{status}\n".encode())
-
-
-if __name__ == "__main__":
-    main()
