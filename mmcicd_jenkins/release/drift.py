@@ -63,7 +63,7 @@ def judge_drift(
             reason=NO_REFERENCE,
         )
     if seen < min_predictions:
-        reason = f"{seen:,} of {min_predictions:,} predictions"
+        reason = f"drift undecided, {seen:,} of {min_predictions:,} predictions needed"
         return Drift(
             verdict=Verdict.INCONCLUSIVE, psi=None, threshold=NOTABLE, predictions=seen, reason=reason
         )

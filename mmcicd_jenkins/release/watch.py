@@ -199,7 +199,7 @@ def _burn_check(
         worst_told = worst_told or said
     if not enough:
         seen = window(readings, situation.version, now=situation.now, seconds=situation.now)
-        reason = f"{kind}: {seen.requests if seen else 0:,} of {objectives.min_requests:,} requests"
+        reason = f"{kind} undecided, {seen.requests if seen else 0:,} of {objectives.min_requests:,} requests needed"
         return Check(name=kind, verdict=Verdict.INCONCLUSIVE, reason=reason)
     return Check(name=kind, verdict=Verdict.PASSED, reason=worst_told)
 
