@@ -99,7 +99,7 @@ def _tell_train_script(root: Path, what: str) -> None:
     model = next(iter(load_config(root / scaffold.CONFIG, environ={}).models.values()))
     words = [word for word in model.train.command.split() if (root / word).is_file()]
     report.say(f"Wrote {what}. {words[0] if words else 'Your code'} is untouched; it should")
-    for verb, line in scaffold.what_train_should_do([source.name for source in model.data]):
+    for verb, line in scaffold.what_train_should_do(model):
         report.say(f"  {verb:<7} {line}")
 
 

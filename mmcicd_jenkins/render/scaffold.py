@@ -5,11 +5,11 @@ What a team writes itself from then on is generated once; what follows from `mmc
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from mmcicd_jenkins.config.model import Config, Problem
+from mmcicd_jenkins.config.model import Config, DataSource, Model, Problem
 from mmcicd_jenkins.render.engine import render, template_bytes
 from mmcicd_jenkins.render.jenkinsfile import render_jenkinsfiles
 from mmcicd_jenkins.render.update import Generated
@@ -165,7 +165,20 @@ def source_name(url: str) -> str:
     return model_name(last.partition(".")[0])
 
 
-def what_train_should_do(sources: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """The lines that a train script should contain: a verb and Python."""
-    reads = [("read", f'os.environ["MMCICD_DATA_DIR"] + "/{source}/train.csv"') for source in sources]
-    return (*reads, ("export", 'model.export(os.environ["MMCICD_MODEL_DIR"])'))
+def what_train_should_do(model: Model) -> tuple[tuple[str, str], ...]:
+    """The lines that a train script should contain: a verb, and Python, or shell where the command is no Python."""
+    places = [_place(source) for source in model.data if source.role != "test"]
+    if "python" in model.train.command or ".py" in model.train.command:
+        reads = [("read", f'os.environ["MMCICD_DATA_DIR"] + "{place}"') for place in places]
+        return (*reads, ("export", 'model.export(os.environ["MMCICD_MODEL_DIR"])'))
+    reads = [("read", f"$MMCICD_DATA_DIR{place}") for place in places]
+    return (*reads, ("write", "a SavedModel to $MMCICD_MODEL_DIR, with saved_model.pb directly in it"))
+
+
+def _place(source: DataSource) -> str:
+    """Where a train script finds a source below the data folder: `train.csv` of a divided table, else its folder."""
+    name = re.split(r"[?#]", source.url)[0].rpartition("/")[2].removesuffix(".gz")
+    _, dot, suffix = name.rpartition(".")
+    if not dot:
+        return f"/{source.name}/"
+    return f"/{source.name}/train.{suffix}" if source.test_size else f"/{source.name}/{name}"
