@@ -1,7 +1,9 @@
 """The files of an OCI image layout: blobs, the index, and how several processes share them.
 
 A blob is written to a temporary file and renamed. Its writer holds a lock on that file, so whoever can take
-the lock has found the leftover of a killed process and removes it. The index is replaced whole under a lock.
+the lock has found the leftover of a killed process and removes it. The index is replaced whole under a lock,
+and only after the names of all blobs have reached the disk: after a loss of power it names nothing that is gone.
+A blob that no index names may be gone then, and whoever stored it stores it again.
 What is ours and not OCI's lies in the folder `.mmcicd` of the layout. File errors leave as `OutsideFailed`.
 """
 
@@ -69,7 +71,8 @@ class LayoutFiles:
 
     def _expect_nothing_foreign(self) -> None:
         found = {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
-        foreign = found - {OURS, "blobs", "index.json"}
+        # Read once: another writer may make it a layout while we look.
+        foreign = set() if "oci-layout" in found else found - {OURS, "blobs", "index.json"}
         if foreign:
             raise InputError(
                 "the store's folder holds something else",
@@ -121,6 +124,8 @@ class LayoutFiles:
     def change_index(self, decide: Callable[[list[dict[str, Any]]], list[dict[str, Any]] | None]) -> None:
         """Replace the index's entries by what `decide` makes of them, with no other writer in between."""
         with self._told(), self._locked():
+            # Once for all blobs of an artifact, also when the index stays: a damaged blob may have been made whole.
+            _sync_folder(self.path / "blobs" / "sha256")
             changed = decide(self.manifests())
             if changed is not None:
                 self._replace(self.index, json_bytes({**self._index(), "manifests": changed}))
@@ -149,6 +154,7 @@ class LayoutFiles:
         with _temporary(self.ours / "temporary") as (handle, path):
             write_all(handle, content)
             _keep(handle, path, target)
+            _sync_folder(target.parent)
 
 
 class NewBlob:
@@ -164,7 +170,10 @@ class NewBlob:
         return self._write
 
     def keep(self, digest: str) -> None:
-        """Move it to its place. A blob that is there already is replaced: if it was damaged, it is whole again."""
+        """Move it to its place. A blob that is there already is replaced: if it was damaged, it is whole again.
+
+        Its bytes are on the disk afterwards; its name is when the index next changes.
+        """
         _keep(self._handle, self._path, self._files.blob(digest))
         failpoint("store.blob-written")
 
@@ -205,11 +214,15 @@ def _open_locked(folder: Path) -> tuple[int, Path]:
 def _keep(handle: int, path: Path, target: Path) -> None:
     os.fsync(handle)
     path.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the names in it to the disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
 
 
 def _remove_leftovers(folder: Path) -> None:
