@@ -1,13 +1,11 @@
 """`generate` in a team's own repository: it asks on a terminal, takes flags elsewhere, and leaves their files alone."""
 
-import fcntl
 import json
 import os
 import pty
 import select
 import subprocess
 import sys
-import termios
 from pathlib import Path
 
 import pytest
@@ -175,44 +173,52 @@ def test_without_data_it_asks_for_them(tmp_path: Path) -> None:
     assert "--data" in error.fix
 
 
-def own_terminal() -> None:
-    """Make standard input the terminal that Ctrl-C comes from."""
-    os.setsid()
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+# Makes standard input the terminal that Ctrl-C comes from, and heeds it even under a shell that ignores it.
+# A process of its own: where gRPC is loaded, as in the tests before this one, Python code after a fork breaks.
+OWN_TERMINAL = """
+import fcntl, os, signal, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+os.execv(sys.executable, [sys.executable, "-m", "mmcicd_jenkins", *sys.argv[1:]])
+"""
 
 
 def talk(folder: Path, answers: list[tuple[str, str]]) -> tuple[int, str]:
     """Run on a pseudo terminal; each answer is typed when its question has appeared."""
     master, slave = pty.openpty()
-    command_line = [sys.executable, "-m", "mmcicd_jenkins", "generate"]
-    process = subprocess.Popen(
-        command_line,
-        cwd=folder,
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        preexec_fn=own_terminal,  # noqa: PLW1509  one thread here
-    )
-    os.close(slave)
-    seen, waiting = "", list(answers)
-    asked = 0
+    with subprocess.Popen(
+        [sys.executable, "-c", OWN_TERMINAL, "generate"], cwd=folder, stdin=slave, stdout=slave, stderr=slave
+    ) as process:
+        os.close(slave)
+        try:
+            seen, waiting = _answer(master, answers)
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            os.close(master)
+    assert not waiting, f"was never asked {waiting[0]}: {seen}"
+    return process.returncode, seen.replace("\r\n", "\n")
+
+
+def _answer(master: int, answers: list[tuple[str, str]]) -> tuple[str, list[tuple[str, str]]]:
+    """All that appears until the other side ends, and the answers that were not wanted."""
+    seen, waiting, asked = "", list(answers), 0
     while True:
         ready, _, _ = select.select([master], [], [], 60)
         assert ready, f"nothing happened after: {seen}"
         try:
             chunk = os.read(master, 4096)
         except OSError:
-            break
+            return seen, waiting
         if not chunk:
-            break
+            return seen, waiting
         seen += chunk.decode()
         while waiting and waiting[0][0] in seen[asked:]:
             question, answer = waiting.pop(0)
             asked = seen.index(question, asked) + len(question)
             os.write(master, answer.encode() + b"\n")
-    os.close(master)
-    assert not waiting, f"was never asked {waiting[0]}: {seen}"
-    return process.wait(), seen.replace("\r\n", "\n")
 
 
 def test_on_a_terminal_enter_is_mostly_enough(repository: Path) -> None:
