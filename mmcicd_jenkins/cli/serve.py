@@ -10,8 +10,9 @@ from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.naming import named_release
 from mmcicd_jenkins.cli.options import json_option
 from mmcicd_jenkins.config.model import Environment
-from mmcicd_jenkins.errors import InputError, UsageError
+from mmcicd_jenkins.errors import InputError, Superseded, UsageError
 from mmcicd_jenkins.image.descriptor import descriptor
+from mmcicd_jenkins.release.ledger import Pointer
 from mmcicd_jenkins.stages.context import Job
 from mmcicd_jenkins.stages.moving import require_release, switch_to
 from mmcicd_jenkins.wiring import Bench, open_bench
@@ -46,14 +47,17 @@ def command(
     bench = open_bench(Path.cwd())
     places = [bench.place(environment)] if environment else list(bench.config.environments.values())
     served = {place.name: _restore_all(place, bench) for place in places}
+    code = Superseded.exit_code if any(_unfinished(place, bench) for place in places) else 0
     if as_json:
-        report.emit({"serving": served})
-        return 0
+        report.emit({"serving": served, "exit_code": code})
+        return code
     for place in places:
         models = ", ".join(f"{name} {version}" for name, version in served[place.name].items())
         address = f" at {bench.target(place).endpoint().rest}" if models else ""
         report.say(f"{place.name} serves {models or 'nothing yet'}{address}")
-    return 0
+        for told in _unfinished(place, bench):
+            report.say(told)
+    return code
 
 
 def _in_the_foreground(what: str, host: str, rest_port: int, grpc_port: int) -> int:
@@ -90,10 +94,28 @@ def _restore_all(place: Environment, bench: Bench) -> dict[str, int]:
 
 
 def _restore(job: Job, bench: Bench) -> int | None:
-    """Switch to what the ledger says; None when it says nothing."""
+    """Switch to what the ledger says; None when it says nothing, or when an operation is on its way there."""
     pointer = bench.ledger.snapshot(job.model.name).pointer(job.place.name)
-    if pointer.serving is None:
+    if pointer.serving is None or _is_under_way(pointer):
         return None
     release = require_release(job, bench.ports, pointer.serving)
-    bench.target(job.place).switch(switch_to(release, pointer.epoch, job, bench.ports, job.place))
+    bench.target(job.place).switch(switch_to(release, pointer))
     return pointer.serving
+
+
+def _is_under_way(pointer: Pointer) -> bool:
+    return pointer.operation is not None and pointer.operation.phase == "prepared"
+
+
+def _unfinished(place: Environment, bench: Bench) -> list[str]:
+    """Operations that were cut short or still run: what serves is theirs to say."""
+    told = []
+    for name in bench.config.models:
+        pointer = bench.ledger.snapshot(name).pointer(place.name)
+        operation = pointer.operation
+        if operation is not None and _is_under_way(pointer):
+            told.append(
+                f"{place.name}: the {operation.action} of {name} {operation.target} has not ended, so nothing was "
+                f"changed; the same command finishes it, mmcicd-jenkins rollback --env {place.name} ends it"
+            )
+    return told

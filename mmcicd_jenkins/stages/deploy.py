@@ -90,9 +90,10 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
     new = release is None
     release = release or draft_release(job, ports)
     golden = recorded_golden(release.evaluation, ports)
-    for name in plan.environments:
+    for name, epoch in zip(plan.environments, plan.epochs, strict=True):
         ports.progress.update(f"{name}: loading version {plan.version}")
-        move(Move(environment=name, action="deploy", release=release, new=new), job.at(name), ports, golden)
+        order = Move(environment=name, action="deploy", release=release, decided_on=epoch, new=new)
+        move(order, job.at(name), ports, golden)
         new = False
     names = " and ".join(plan.serving)
     found = not plan.environments

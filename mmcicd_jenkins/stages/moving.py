@@ -5,16 +5,23 @@ ledger and finishes it. When the new version does not come up or does not answer
 before is put back and the ledger says why.
 """
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mmcicd_jenkins.config.model import Environment
-from mmcicd_jenkins.errors import GateRefused, InputError, IntegrityFailed, MmcicdError, OutsideFailed
+from mmcicd_jenkins.errors import (
+    GateRefused,
+    InputError,
+    IntegrityFailed,
+    MmcicdError,
+    OutsideFailed,
+    Superseded,
+)
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.descriptor import descriptor
 from mmcicd_jenkins.ports import GoldenResult, Switch, Target
 from mmcicd_jenkins.release import history
-from mmcicd_jenkins.release.ledger import Change, Snapshot
+from mmcicd_jenkins.release.ledger import Change, Pointer, Snapshot
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.stages.context import Job, Ports
 
@@ -41,31 +48,33 @@ def move(order: Move, job: Job, ports: Ports, golden: Mapping[str, object]) -> i
     Raises:
         Superseded: a newer decision stands; nothing was changed, or the newer one undid it.
         GateRefused: the version answers otherwise than recorded; what served before serves on.
-        OutsideFailed, InputError: it did not come up; what served before serves on.
+        OutsideFailed, InputError: it did not come up; what served before serves on, or it says that it does not.
         IntegrityFailed: its bytes are not what was recorded, or gone; what served before serves on.
     """
     place = job.config.environments[order.environment]
-    epoch = _begin(order, job, ports)
+    pointer = _begin(order, job, ports)
     failpoint("deploy.after-intent")
     target = ports.target(place)
-    before = ports.ledger.snapshot(job.model.name).pointer(place.name).serving
     try:
         failpoint("deploy.before-switch")
-        target.switch(switch_to(order.release, epoch, job, ports, place))
+        target.switch(switch_to(order.release, pointer))
         failpoint("deploy.after-switch")
         if order.check_answers:
             _require_answers(ask(target, job, ports, golden), order.release.version)
     except (GateRefused, InputError, IntegrityFailed, OutsideFailed) as e:
-        _take_back(order, job, ports, target, epoch, before, e)
+        _take_back(order, pointer, e, target, job, ports)
         raise
     failpoint("deploy.before-done")
+    who = job.who(ports.clock)
     ports.ledger.commit(
-        job.model.name, lambda snapshot: history.finish(snapshot, place.name, epoch, job.who(ports.clock))
+        job.model.name, lambda snapshot: history.finish(snapshot, place.name, pointer.epoch, who)
     )
-    return epoch
+    return pointer.epoch
 
 
-def _begin(order: Move, job: Job, ports: Ports) -> int:
+def _begin(order: Move, job: Job, ports: Ports) -> Pointer:
+    """The pointer with our operation; what serves before it and the fence are read from this one state."""
+
     def decide(snapshot: Snapshot) -> Change | None:
         # Asked on every head: another process may have written the same release meanwhile.
         known = not order.new or ports.ledger.release(job.model.name, order.release.version) is not None
@@ -81,16 +90,16 @@ def _begin(order: Move, job: Job, ports: Ports) -> int:
             automatic=order.automatic,
         )
 
-    return ports.ledger.commit(job.model.name, decide).pointer(order.environment).epoch
+    return ports.ledger.commit(job.model.name, decide).pointer(order.environment)
 
 
-def switch_to(release: Release, epoch: int, job: Job, ports: Ports, place: Environment) -> Switch:
-    operation = ports.ledger.snapshot(job.model.name).pointer(place.name).operation
+def switch_to(release: Release, pointer: Pointer) -> Switch:
+    """The order to serve `release` under the fence of `pointer`."""
     return Switch(
-        model=job.model.name,
+        model=release.model,
         version=release.version,
-        epoch=epoch,
-        op_id=operation.op_id if operation else "",
+        epoch=pointer.epoch,
+        op_id=pointer.operation.op_id if pointer.operation else "",
         layers=tuple(descriptor(layer) for layer in release.layers),
         reference=release.reference,
     )
@@ -112,23 +121,53 @@ def _require_answers(result: GoldenResult, version: int) -> None:
 
 
 def _take_back(
-    order: Move, job: Job, ports: Ports, target: Target, epoch: int, before: int | None, error: MmcicdError
+    order: Move, pointer: Pointer, error: MmcicdError, target: Target, job: Job, ports: Ports
 ) -> None:
-    """Put back what served. The switch itself keeps the old version when the new one does not load; after a
-    wrong answer it must be switched back, under the same epoch.
+    """Put back what served, write down the failure, and fence off whoever still works on the same operation.
+
+    Raises:
+        Superseded: a newer decision stands; what it wants counts.
+        OutsideFailed: what served before could not be put back.
     """
-    place = job.config.environments[order.environment]
-    observed = target.observe(job.model.name)
-    if observed.version == order.release.version and before not in {None, order.release.version}:
-        assert before is not None  # noqa: S101  for the type checker; the line above says so
-        release = require_release(job, ports, before)
-        target.switch(switch_to(release, epoch, job, ports, place))
-    elif observed.version == order.release.version and before is None:
-        target.withdraw(job.model.name, epoch)
-    who = job.who(ports.clock, f"{error.what}: {error.why}" if error.why else error.what)
-    ports.ledger.commit(
-        job.model.name, lambda snapshot: history.fail(snapshot, order.environment, epoch, who)
+    lost = _put_back(order, pointer, target, job, ports)
+    told = f"{error.what}: {error.why}" if error.why else error.what
+    who = job.who(ports.clock, f"{told}; {lost}" if lost else told)
+    failed = ports.ledger.commit(
+        job.model.name, lambda snapshot: history.fail(snapshot, order.environment, pointer.epoch, who)
     )
+    if lost:
+        raise OutsideFailed(
+            lost,
+            where=order.environment,
+            why=told,
+            fix=f"mmcicd-jenkins serve --env {order.environment}",
+        ) from error
+    with contextlib.suppress(MmcicdError):  # the ledger says it already; this only closes the door behind it
+        _put_back(order, failed.pointer(order.environment), target, job, ports, fence=True)
+
+
+def _put_back(
+    order: Move, pointer: Pointer, target: Target, job: Job, ports: Ports, *, fence: bool = False
+) -> str:
+    """Serve what the ledger says again, whatever is there now; returns what went wrong, "" when nothing did.
+
+    The version that failed is not always what is there: it may have pushed aside another one that was cut short.
+    With `fence` the order is given although it serves, for the sake of its epoch.
+    """
+    before = pointer.serving
+    observed = target.observe(job.model.name).version
+    if before == order.release.version or (observed == before and not fence):
+        return ""
+    try:
+        if before is None:
+            target.withdraw(job.model.name, pointer.epoch)
+        else:
+            target.switch(switch_to(require_release(job, ports, before), pointer))
+    except Superseded:
+        raise
+    except MmcicdError as e:
+        return f"what served before ({before or 'nothing'}) could not be put back: {e.what}"
+    return ""
 
 
 def require_release(job: Job, ports: Ports, version: int) -> Release:
