@@ -109,6 +109,7 @@ def begin(
         ended="",
         actor=who.actor,
         reason=who.reason,
+        revokes=_still_to_revoke(pointer, target),
     )
     after = _decided(pointer, operation, automatic=automatic)
     files: dict[str, Mapping[str, object]] = {pointer_path(environment): to_document(after)}
@@ -116,6 +117,18 @@ def begin(
         files[release_path(release.version)] = to_document(release)
     kind = "released" if release is not None else "prepared"
     return _change(kind, who, snapshot.head, _told(environment, operation), files)
+
+
+def _still_to_revoke(pointer: Pointer, target: int) -> tuple[int, ...]:
+    """A rollback that was cut short has said already that what it leaves is bad, whichever version comes next.
+
+    Only going back to that very version takes it back.
+    """
+    operation = pointer.operation
+    if operation is None or operation.phase != "prepared":
+        return ()
+    leaves = (*operation.revokes, *([operation.source] if operation.action == "rollback" else []))
+    return tuple(v for v in leaves if v is not None and v not in {target, operation.target})
 
 
 def _refuse_outdated(pointer: Pointer, decided_on: int | None) -> None:
@@ -188,13 +201,10 @@ def finish(snapshot: Snapshot, environment: str, epoch: int, who: Who) -> Change
     after = dataclasses.replace(
         pointer, serving=done.target, operation=done, served=_served(pointer, done.target, who.at)
     )
-    head = snapshot.head
-    left = operation.source if operation.action == "rollback" else None
-    if left is not None and left != done.target:
-        why = operation.reason or "rolled back"
-        head = dataclasses.replace(
-            head, revoked={**head.revoked, str(left): f"{why} ({environment}, {who.at})"}
-        )
+    left = {operation.source} if operation.action == "rollback" else set()
+    why = f"{operation.reason or 'rolled back'} ({environment}, {who.at})"
+    revoked = {str(v): why for v in {*left, *operation.revokes} - {None, done.target}}
+    head = dataclasses.replace(snapshot.head, revoked={**revoked, **snapshot.head.revoked})
     return _change(
         "done", who, head, _told(environment, done), {pointer_path(environment): to_document(after)}
     )

@@ -29,7 +29,10 @@ class Head:
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """A change of an environment. `phase` is prepared, done or failed; `source` is what served before."""
+    """A change of an environment. `phase` is prepared, done or failed; `source` is what served before.
+
+    `revokes` are versions that a rollback was about to take back when this operation pushed it aside.
+    """
 
     op_id: str
     action: str
@@ -41,6 +44,7 @@ class Operation:
     ended: str
     actor: str
     reason: str
+    revokes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
