@@ -6,7 +6,7 @@ plan, so a decision that was made meanwhile is never written over.
 
 from dataclasses import dataclass
 
-from mmcicd_jenkins.errors import GateRefused, InputError
+from mmcicd_jenkins.errors import GateRefused, InputError, Superseded, UsageError
 from mmcicd_jenkins.release.ledger import Pointer, Snapshot
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
@@ -120,6 +120,7 @@ def compare(candidate: Release, champion: Release | None) -> str:
 
 def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
     if plan.change:
+        _require_as_seen(plan, job, ports)
         release = require_release(job, ports, plan.version)
         order = Move(
             environment=plan.environment,
@@ -135,3 +136,21 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
         found=not plan.change,
         detail={"environment": plan.environment, "version": plan.version, "from": plan.serving},
     )
+
+
+def _require_as_seen(plan: Plan, job: Job, ports: Ports) -> None:
+    """The person said why, and said it about what still serves.
+
+    An operation that was under way may have ended since, which raises no epoch.
+    """
+    if plan.serving != plan.version and not job.reason.strip():
+        raise UsageError(
+            "a promotion needs a reason; it stands in the audit record", fix="--reason 'why this version'"
+        )
+    serving = ports.ledger.snapshot(job.model.name).pointer(plan.environment).serving
+    if serving not in {plan.serving, plan.version}:
+        raise Superseded(
+            f"{plan.environment} serves {serving or 'nothing'} now; nothing was changed",
+            why=f"{plan.serving or 'nothing'} served when {plan.version} was compared with it",
+            fix="look again: mmcicd-jenkins promote",
+        )
