@@ -6,7 +6,6 @@ libraries only when they are used.
 
 import getpass
 import os
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -293,4 +292,4 @@ def who_am_i(variables: Mapping[str, str]) -> str:
         user = getpass.getuser()
     except (KeyError, OSError):
         user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
+    return f"{user}@{os.uname().nodename}"

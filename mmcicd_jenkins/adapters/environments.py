@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmcicd_jenkins.adapters import file_lock, pip_failures
+from mmcicd_jenkins.adapters import file_lock
 from mmcicd_jenkins.adapters.requirements import Requirements, read_requirements
 from mmcicd_jenkins.errors import InputError, OutsideFailed
 from mmcicd_jenkins.ports import Commands, PythonEnvironment
@@ -101,6 +101,8 @@ class VirtualEnvironments:
     def _make(
         self, folder: Path, requirements: Path, wanted: Requirements, on_line: Callable[[str], None]
     ) -> None:
+        from mmcicd_jenkins.adapters import pip_failures  # what pip may say is a page of patterns
+
         # The log is kept: its lock makes us wait for the remains of one that was killed here.
         log = folder.with_suffix(".log")
         shutil.rmtree(folder, ignore_errors=True)

@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmcicd_jenkins.adapters.git_answers import Answer, Kind
 from mmcicd_jenkins.adapters.git_cli import TIMEOUT_SECONDS
-from mmcicd_jenkins.adapters.git_history import steps
 from mmcicd_jenkins.adapters.git_places import Place
 from mmcicd_jenkins.adapters.git_remote import place_of
 from mmcicd_jenkins.errors import IntegrityFailed, MmcicdError, OutsideFailed
@@ -32,8 +32,10 @@ from mmcicd_jenkins.release.ledger import (
     run_path,
 )
 from mmcicd_jenkins.release.names import check_name
-from mmcicd_jenkins.release.proof import Step
 from mmcicd_jenkins.release.records import Release
+
+if TYPE_CHECKING:  # only `ledger verify` proves
+    from mmcicd_jenkins.release.proof import Step
 
 BRANCHES = "refs/heads/mmcicd/"
 BUDGET_SECONDS = 120.0
@@ -108,8 +110,10 @@ class GitLedger:
                 yield _event(data, f"{model} {event_path(number)}")
             at = numbers[-1] - 1
 
-    def steps(self, model: str) -> Iterator[Step]:
+    def steps(self, model: str) -> "Iterator[Step]":
         """Every commit, oldest first, for `release.proof`; the one read that needs the whole history."""
+        from mmcicd_jenkins.adapters.git_history import steps
+
         branch = branch_of(model)
         place = self._place.whole()
         commit = place.head(branch, self._call_seconds)

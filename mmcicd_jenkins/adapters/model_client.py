@@ -22,15 +22,16 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-
-import numpy as np
-import numpy.typing as npt
-import urllib3
 
 from mmcicd_jenkins.errors import InputError, OutsideFailed
 from mmcicd_jenkins.ports import Endpoint, GoldenResult
+
+if TYPE_CHECKING:  # both cost more than the commands that ask no server; they come with the first request
+    import numpy.typing as npt
+    import urllib3
 
 # Of many differences the first few tell the story.
 DIFFERENCES_SHOWN = 5
@@ -53,7 +54,12 @@ class HttpModelClient:
 
     def __init__(self, *, timeout_seconds: float = 30.0) -> None:
         self._timeout = timeout_seconds
-        self._http = urllib3.PoolManager(timeout=urllib3.Timeout(total=timeout_seconds), retries=False)
+
+    @cached_property
+    def _http(self) -> "urllib3.PoolManager":
+        import urllib3
+
+        return urllib3.PoolManager(timeout=urllib3.Timeout(total=self._timeout), retries=False)
 
     def ask_golden(self, endpoint: Endpoint, model: str, golden: Mapping[str, object]) -> GoldenResult:
         """Ask every golden request by both protocols.
@@ -111,6 +117,8 @@ class HttpModelClient:
         return text
 
     def _request(self, verb: str, url: str, body: bytes | None = None) -> tuple[int, str]:
+        import urllib3
+
         headers = {"Content-Type": "application/json"} if body else {}
         try:
             answer = self._http.request(verb, url, body=body, headers=headers)
@@ -229,7 +237,7 @@ def _ask_grpc(endpoint: Endpoint, model: str, asked: _Golden, timeout: float) ->
     return matched, differences
 
 
-def _feeds(asked: _Golden, instance: Any) -> dict[str, npt.NDArray[Any]]:
+def _feeds(asked: _Golden, instance: Any) -> "dict[str, npt.NDArray[Any]]":
     """One golden row as a batch of one."""
     from mmcicd_jenkins.adapters import tf_wire
 
@@ -245,7 +253,9 @@ def _feeds(asked: _Golden, instance: Any) -> dict[str, npt.NDArray[Any]]:
         ) from e
 
 
-def _batch(value: Any, kind: Any) -> npt.NDArray[Any]:
+def _batch(value: Any, kind: Any) -> "npt.NDArray[Any]":
+    import numpy as np
+
     if kind is not object:
         return np.asarray([value], dtype=kind)
     plain = _map(value, _to_bytes)
@@ -267,8 +277,10 @@ def _to_bytes(value: Any) -> bytes:
     return base64.b64decode(value["b64"]) if isinstance(value, dict) else str(value).encode()
 
 
-def _row(array: npt.NDArray[Any]) -> Any:
+def _row(array: "npt.NDArray[Any]") -> Any:
     """The only row of a batch of one, in the form of the golden document."""
+    import numpy as np
+
     row = array[0] if array.ndim else array
     return _map(row.tolist() if isinstance(row, np.ndarray | np.generic) else row, _plain)
 
