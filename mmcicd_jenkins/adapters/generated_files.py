@@ -1,7 +1,7 @@
 """Generated files on disk: reading, three-way merging by `git merge-file`, writing so that a kill loses nothing.
 
-Files are written one by one and whole; the record of what was generated comes last. A file outside the
-repository, reached by a link, is neither read nor written.
+Files are written one by one and whole; merges are recorded before them, and what was generated after them. A file
+outside the repository, reached by a link, is neither read nor written.
 """
 
 import base64
@@ -10,13 +10,13 @@ import os
 import subprocess
 import tempfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from mmcicd_jenkins.errors import InputError, OutsideFailed
 from mmcicd_jenkins.failpoints import failpoint
-from mmcicd_jenkins.render.update import Decision, Merged, Present, Record
+from mmcicd_jenkins.render.update import Decision, Joining, Merged, Present, Record
 
 RECORD = "jenkins/.generated.json"
 _ABOUT = "What mmcicd-jenkins generate wrote, so that it can tell your edits from its own text. Commit it."
@@ -63,7 +63,11 @@ def read_record(root: Path) -> Record:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
         managed = {path: _unpacked(text) for path, text in document["managed"].items()}
-        return Record(managed=managed, once=frozenset(map(str, document["once"])))
+        joining = {
+            path: Joining(result=str(one["result"]), new=_unpacked(one["new"]))
+            for path, one in document.get("joining", {}).items()
+        }
+        return Record(managed=managed, once=frozenset(map(str, document["once"])), joining=joining)
     except FileNotFoundError:
         return Record()
     except (ValueError, KeyError, TypeError, AttributeError, zlib.error, OSError) as e:
@@ -73,6 +77,10 @@ def read_record(root: Path) -> Record:
             why=f"{type(e).__name__}: {e}",
             fix=f"take one side whole: git checkout --theirs {RECORD}, then mmcicd-jenkins generate",
         ) from e
+
+
+def _packed(text: bytes) -> str:
+    return base64.b64encode(zlib.compress(text, 9)).decode()
 
 
 def _unpacked(text: str) -> bytes:
@@ -87,10 +95,12 @@ def write_record(root: Path, record: Record) -> bool:
     """Write the record unless it says the same already; one line per file, so that git merges it well."""
     if (root / RECORD).exists() and read_record(root) == record:
         return False
-    packed = {
-        path: base64.b64encode(zlib.compress(text, 9)).decode() for path, text in record.managed.items()
-    }
-    document: Mapping[str, Any] = {"about": _ABOUT, "managed": packed, "once": sorted(record.once)}
+    packed = {path: _packed(text) for path, text in record.managed.items()}
+    document: dict[str, Any] = {"about": _ABOUT, "managed": packed, "once": sorted(record.once)}
+    if record.joining:
+        document["joining"] = {
+            path: {"result": one.result, "new": _packed(one.new)} for path, one in record.joining.items()
+        }
     text = json.dumps(document, indent=1, ensure_ascii=True, sort_keys=True) + "\n"
     failpoint("generate.before-record")
     write_whole(root / RECORD, text.encode())

@@ -167,6 +167,8 @@ def _write(root: Path, begun: Begun) -> tuple[UpdatePlan, tuple[Decision, ...]]:
     first = disk.read_record(root) == Record() and not (root / LOCK_FILE).exists()
     lock = _write_once(root, _lock(root, begun)) if first else ()
     plan = _plan(root, begun)
+    if plan.announced.joining:
+        disk.write_record(root, plan.announced)
     disk.carry_out(root, plan.changing)
     _write_schema(root)
     disk.write_record(root, plan.record)

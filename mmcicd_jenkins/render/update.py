@@ -40,11 +40,20 @@ class Present:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Joining:
+    """A merge that is about to be written: the digest of what it ends in, and the generated text that goes into it."""
+
+    result: str
+    new: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
 class Record:
-    """What was generated last: the text of managed files, the names of the others."""
+    """What was generated last: the text of managed files, the names of the others, and merges under way."""
 
     managed: Mapping[str, bytes] = field(default_factory=dict)
     once: frozenset[str] = frozenset()
+    joining: Mapping[str, Joining] = field(default_factory=dict)
 
     def __contains__(self, path: str) -> bool:
         return path in self.managed or path in self.once
@@ -77,7 +86,10 @@ class Decision:
 
 @dataclass(frozen=True, kw_only=True)
 class UpdatePlan:
+    """`announced` is recorded before the files are written, `record` after them."""
+
     decisions: tuple[Decision, ...]
+    announced: Record
     record: Record
 
     @property
@@ -98,7 +110,11 @@ def plan_update(
     wanted = {new.path for new in files}
     left_over = sorted(set(record.managed) - wanted)
     decisions += [_no_longer(path, present.get(path), record.managed[path]) for path in left_over]
-    return UpdatePlan(decisions=tuple(decisions), record=_next_record(files, decisions, record))
+    return UpdatePlan(
+        decisions=tuple(decisions),
+        announced=_announced(files, decisions, record),
+        record=_next_record(files, decisions, record),
+    )
 
 
 def _decide(new: Generated, mine: Present | None, record: Record, merge: Merge) -> Decision:
@@ -160,6 +176,16 @@ def _no_longer(path: str, mine: Present | None, base: bytes) -> Decision:
     )
 
 
+def _announced(files: Sequence[Generated], decisions: Sequence[Decision], record: Record) -> Record:
+    """A merged text does not show what went into it, so that is written down first."""
+    joining = {
+        new.path: Joining(result=_digest(decision.content or b""), new=new.content)
+        for new, decision in zip(files, decisions, strict=False)
+        if decision.step in {"merge", "conflict"}
+    }
+    return Record(managed=record.managed, once=record.once, joining=joining)
+
+
 def _next_record(files: Sequence[Generated], decisions: Sequence[Decision], record: Record) -> Record:
     managed: dict[str, bytes] = {}
     once = set(record.once)
@@ -186,8 +212,8 @@ def _next_base(new: Generated, decision: Decision, base: bytes | None) -> bytes 
 def _settled(record: Record, files: Sequence[Generated], present: Mapping[str, Present]) -> Record:
     """Take merges that were written, but not recorded before the process ended, as recorded.
 
-    A conflict mark names the text that it was merged with; without this, resolving the conflict would
-    bring the same conflict again.
+    The record announces them, and a conflict mark names its text even after an edit; without this, the same
+    change would be merged again and end in a conflict.
     """
     managed = dict(record.managed)
     for new in files:
@@ -195,6 +221,9 @@ def _settled(record: Record, files: Sequence[Generated], present: Mapping[str, P
         mark = _OPEN_CONFLICT.search(mine.content) if mine else None
         if new.path in managed and mark and mark.group(1).decode() == _digest(new.content):
             managed[new.path] = new.content
+    for path, joining in record.joining.items():
+        if path in managed and path in present and _digest(present[path].content) == joining.result:
+            managed[path] = joining.new
     return Record(managed=managed, once=record.once)
 
 

@@ -1,7 +1,7 @@
 """What happens to a generated file: never over a person's edit, and the second time nothing more."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mmcicd_jenkins.adapters.generated_files import merge
@@ -151,6 +151,8 @@ LINES = st.lists(st.sampled_from([b"a\n", b"b\n", b"c\n", b"d"]), max_size=6).ma
 
 @settings(max_examples=40, deadline=None)
 @given(new=LINES, mine=st.none() | LINES, base=st.none() | LINES)
+# Merged once it is "b b": a second merge against the old text would find both changes in the same lines.
+@example(new=b"b\n", mine=b"a\nb\nb\n", base=b"a\nb\n")
 def test_deciding_again_changes_nothing(new: bytes, mine: bytes | None, base: bytes | None) -> None:
     first = plan(new, mine, base)
     stands = after(first.decisions[0], mine)
@@ -158,10 +160,13 @@ def test_deciding_again_changes_nothing(new: bytes, mine: bytes | None, base: by
     files = [Generated(path=PATH, content=new)]
 
     finished = plan_update(files, present, first.record, merge)
-    killed = plan_update(files, present, Record() if base is None else Record(managed={PATH: base}), merge)
+    killed = plan_update(files, present, first.announced, merge)
+    stood = {} if mine is None else {PATH: Present(content=mine)}
+    killed_before = plan_update(files, stood, first.announced, merge)
 
     assert not finished.changing
     assert finished.record == first.record
     # Killed after the file and before the record: the next run ends where the whole one ends.
     assert not killed.changing
     assert killed.record == first.record
+    assert killed_before == first
