@@ -4,7 +4,9 @@ Everything that is shown is done: the tour runs this same command line in subpro
 all the time, and the numbers at the end are that client's.
 """
 
+import shlex
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -35,7 +37,7 @@ def command(directory: Path | None, keep: bool) -> int:
         for chapter in (_first_model, _worse_model, _better_model, _roll_back, _bad_in_the_wild):
             chapter(tour)
         tour.stop_client()
-        return _summary(tour, keep=keep)
+        return _summary(tour, keep=keep, ours=directory is None)
     finally:
         tour.stop_client()
         if not keep:
@@ -43,20 +45,20 @@ def command(directory: Path | None, keep: bool) -> int:
 
 
 def _first_model(tour: Tour) -> None:
-    tour.chapter("A repository with a model, made by generate; the 1,797 handwritten digits as data")
+    tour.chapter("A repository with a model, made by generate, and 1,797 handwritten digits")
     tour.repository.parent.mkdir(parents=True, exist_ok=True)
     tour.cli("generate", str(tour.repository), "--example", "image", inside=False)
     edits.own_ports(tour.repository)
     tour.commit("A model that reads digits")
     tour.chapter("From the commit to staging")
     tour.cli("run")
-    tour.chapter("A person promotes it: version 1 serves in production, and a client begins to ask")
+    tour.chapter("A person promotes it: version 1 serves, and a client begins to ask")
     tour.switch("promote version 1", "promote", "--yes", "--reason", "first model")
     tour.start_client(edits.requests(tour.workspace / "golden" / f"{MODEL}.json"))
 
 
 def _worse_model(tour: Tour) -> None:
-    tour.chapter("A commit that makes the model worse: the gate refuses it, production keeps serving")
+    tour.chapter("A commit that makes the model worse: refused, production keeps serving")
     edits.worse(tour.repository)
     tour.commit("Learn much more slowly")
     tour.cli("run", codes=(4,))
@@ -77,7 +79,7 @@ def _roll_back(tour: Tour) -> None:
 
 
 def _bad_in_the_wild(tour: Tour) -> None:
-    tour.chapter("A version that passes every gate, but refuses pictures that only live traffic has")
+    tour.chapter("A version that passes every gate, but refuses what only live traffic has")
     edits.strict(tour.repository)
     tour.commit("Refuse pixels brighter than white")
     tour.cli("run")
@@ -89,7 +91,7 @@ def _bad_in_the_wild(tour: Tour) -> None:
     tour.wait_for_requests(40)
 
 
-def _summary(tour: Tour, *, keep: bool) -> int:
+def _summary(tour: Tour, *, keep: bool, ours: bool) -> int:
     tour.chapter("What the client saw")
     seen = tour.client_summary()
     rows = [
@@ -104,15 +106,27 @@ def _summary(tour: Tour, *, keep: bool) -> int:
     tour.chapter("What the ledger says")
     tour.cli("status", codes=None)
     tour.cli("history", "--limit", "30")
-    where = tour.repository
     report.say("")
     report.say(f"Report: {tour.newest_report()}")
-    report.say(f"Next:   cd {where}")
-    report.say(
-        f"        {tour.program} serve --env production    # start the server again"
-        if not keep
-        else f"        {tour.program} stop                      # stop the servers"
-    )
-    report.say(f"        {tour.program} diff {MODEL}@1 {MODEL}@3")
-    report.say(f"        {tour.program} generate                  # in a repository of your own")
+    label = "Next:"
+    for command, reason in _next(tour, keep=keep, ours=ours):
+        report.say(f"{label:<7} " + (f"{command:<40} # {reason}" if reason else command))
+        label = ""
     return 0 if seen.failed == seen.failed_of("3") else 1
+
+
+def _next(tour: Tour, *, keep: bool, ours: bool) -> list[tuple[str, str]]:
+    """What to type now, and why; it works in the shell that started the tour, whose PATH need not know us."""
+    lines = [(f"cd {shlex.quote(str(tour.repository))}", "")]
+    beside = Path(sys.executable).parent
+    if shutil.which(tour.program) != str(beside / tour.program):
+        lines.append((f'export PATH={shlex.quote(str(beside))}:"$PATH"', ""))
+    if keep:
+        lines.append((f"{tour.program} stop", "stop the servers"))
+    else:
+        lines.append((f"{tour.program} serve --env production", "start it again; stop ends it"))
+    lines.append((f"{tour.program} diff {MODEL}@1 {MODEL}@3", ""))
+    lines.append((f"{tour.program} generate", "in a repository of your own"))
+    if ours:
+        lines.append((f"rm -rf {shlex.quote(str(tour.repository.parent))}", "when you are done"))
+    return lines

@@ -114,8 +114,10 @@ class Tour:
             self.switches.append(Switch(what=what, began=began, ended=time.time()))
 
     def commit(self, message: str) -> None:
-        report.say(f"$ git add -A && git commit -qm '{message}'", fg="cyan")
-        if not (self.repository / ".git").exists():
+        fresh = not (self.repository / ".git").exists()
+        begin = "git init -q -b main && " if fresh else ""
+        report.say(f"$ {begin}git add -A && git commit -qm '{message}'", fg="cyan")
+        if fresh:
             self._git("init", "--quiet", "--initial-branch", "main")
         self._git("add", "--all")
         self._git(*IDENTITY, "commit", "--quiet", "--message", message)

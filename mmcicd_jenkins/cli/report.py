@@ -1,6 +1,7 @@
 """The only printer. stdout carries data (text or one JSON object), stderr everything a person reads meanwhile."""
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -100,6 +101,13 @@ def table(rows: Sequence[Sequence[str]], *, head: Sequence[str] = ()) -> str:
 
 def stderr_is_terminal() -> bool:
     return sys.stderr.isatty()
+
+
+def stderr_columns() -> int | None:
+    """The width of the screen that a person reads; None in a log, which is read by search."""
+    if not stderr_is_terminal():
+        return None
+    return os.get_terminal_size(sys.stderr.fileno()).columns or 80
 
 
 def relative(path: Path) -> str:

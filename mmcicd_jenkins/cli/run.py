@@ -83,7 +83,7 @@ def run_road(
         finally:
             progress.end()
             told = outcome or Outcome(stage=stage, sentence="failed")
-            report.say(stage_line(told, time.monotonic() - started))
+            report.say(stage_line(told, time.monotonic() - started, report.stderr_columns()))
         outcomes.append(outcome)
         if outcome.exit_code:
             break

@@ -79,7 +79,7 @@ def _tell(outcome: Outcome, started: float, bench: Bench, *, as_json: bool) -> N
     if as_json:
         report.emit(outcome.to_json())
         return
-    report.say(stage_line(outcome, time.monotonic() - started))
+    report.say(stage_line(outcome, time.monotonic() - started, report.stderr_columns()))
     if outcome.stage == "evaluate":
         report.say(f"Report: {report.relative(Path(str(outcome.detail['report'])))}")
     if outcome.exit_code and outcome.stage in {"evaluate", "verify"}:

@@ -1,5 +1,7 @@
 """How outcomes, durations and times are told on a terminal of 80 columns."""
 
+import textwrap
+
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.stages.context import Outcome
 
@@ -19,11 +21,16 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} m"
 
 
-def stage_line(outcome: Outcome, seconds: float) -> str:
-    """`  train     20 epochs, val_auc 0.868        44 s`."""
+def stage_line(outcome: Outcome, seconds: float, columns: int | None = None) -> str:
+    """`  train     20 epochs, val_auc 0.868        44 s`; a log has one line for it, a screen of `columns` maybe more."""
     left = f"  {outcome.stage:<9} " + " ".join(outcome.sentence.split())
     right = duration(seconds)
-    return left + " " * max(2, WIDTH - len(left) - len(right)) + right
+    width = WIDTH if columns is None else max(40, min(WIDTH, columns - 2))
+    if columns is not None and len(left) + 2 + len(right) > columns:
+        room = width - 2 - len(right)
+        left = textwrap.fill(left, room, subsequent_indent=" " * 12, break_on_hyphens=False)
+    last = len(left.rpartition("\n")[2])
+    return left + " " * max(2, width - last - len(right)) + right
 
 
 def say_next(text: str) -> None:

@@ -71,6 +71,6 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
     seconds = (ports.clock.now() - started).total_seconds()
     return Outcome(
         stage="rollback",
-        sentence=f"{plan.environment} {plan.leaves} -> {plan.target} in {seconds:.0f} s; {plan.leaves} is revoked",
+        sentence=f"{plan.environment} {plan.leaves} -> {plan.target} in {seconds:.1f} s; {plan.leaves} is revoked",
         detail={"environment": plan.environment, "from": plan.leaves, "to": plan.target, "seconds": seconds},
     )
