@@ -60,8 +60,12 @@ class LazyGroup(click.Group):
         if args and not args[0].startswith("-") and args[0] not in self.table:
             import difflib
 
+            from mmcicd_jenkins.stages import STAGES
+
             near = difflib.get_close_matches(args[0], self.table, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else f" See {PROGRAM} --help."
+            if args[0] in STAGES:
+                hint = f" It is a stage: {PROGRAM} stage {args[0]}"
             raise click.UsageError(f"There is no command {args[0]!r}.{hint}", ctx)
         return super().resolve_command(ctx, args)
 

@@ -73,7 +73,7 @@ def tell(
     if begun and written:
         _tell_beginning(root, [d.path for d in written], is_example=is_example)
     else:
-        _tell_update(plan)
+        _tell_update(root, plan, written)
     return code
 
 
@@ -90,6 +90,10 @@ def _tell_beginning(root: Path, written: list[str], *, is_example: bool) -> None
         report.say(f"Wrote {what}.")
     else:
         _tell_train_script(root, what)
+    _say_next(root)
+
+
+def _say_next(root: Path) -> None:
     place = "" if root == Path.cwd() else f"cd {report.relative(root)} && "
     init = "" if _in_git(root) else "git init -q -b main && "
     report.say(f'Next: {place}{init}git add -A && git commit -m "Add the pipeline" && mmcicd-jenkins run')
@@ -107,12 +111,14 @@ def _in_git(root: Path) -> bool:
     return any((folder / ".git").exists() for folder in (root, *root.parents))
 
 
-def _tell_update(plan: UpdatePlan) -> None:
+def _tell_update(root: Path, plan: UpdatePlan, written: Sequence[Decision]) -> None:
     words = {"write": "wrote", "update": "updated", "merge": "merged", "remove": "removed"}
-    for decision in plan.changing:
+    for decision in written:
         report.say(f"{words[decision.step]:<8} {decision.path}: {decision.reason}")
     for decision in plan.decisions:
         if decision.step == "keep" and decision.reason != "yours":
             report.say(f"{'kept':<8} {decision.path}: {decision.reason}")
-    if not plan.changing:
+    if not written:
         report.say("Everything is up to date.")
+    elif any(decision.path == LOCK_FILE for decision in written):
+        _say_next(root)

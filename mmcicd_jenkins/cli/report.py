@@ -73,19 +73,22 @@ def failed(error: MmcicdError, *, as_json: bool) -> int:
 
 def bug(error: Exception, *, as_json: bool) -> int:
     """Tell an error that is ours: one sentence, and the traceback in a file to send."""
-    with tempfile.NamedTemporaryFile("w", prefix="mmcicd-bug-", suffix=".txt", delete=False) as file:
-        traceback.print_exception(error, file=file)
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="mmcicd-bug-", suffix=".txt", delete=False) as file:
+            traceback.print_exception(error, file=file)
+        where, fix = file.name, "send us that file; what was written before is safe"
+    except OSError:
+        # A full disk may be the very cause; then the little that we know goes where the error goes.
+        where, fix = "".join(traceback.format_exception(error)[-3:]).strip(), "send us these lines"
     told = MmcicdError(
-        f"this is a bug of mmcicd-jenkins: {type(error).__name__}: {error}",
-        where=file.name,
-        fix="send us that file; what was written before is safe",
+        f"this is a bug of mmcicd-jenkins: {type(error).__name__}: {error}", where=where, fix=fix
     )
     return failed(told, as_json=as_json)
 
 
 def table(rows: Sequence[Sequence[str]], *, head: Sequence[str] = ()) -> str:
     """Columns aligned by their widest cell; on a terminal a line ends where the screen does."""
-    everything = [list(head), *map(list, rows)] if head else [list(row) for row in rows]
+    everything = [[_one_line(cell) for cell in row] for row in ([head, *rows] if head else rows)]
     if not everything:
         return ""
     widths = [max(len(row[i]) for row in everything) for i in range(len(everything[0]))]
@@ -97,6 +100,10 @@ def table(rows: Sequence[Sequence[str]], *, head: Sequence[str] = ()) -> str:
         width = shutil.get_terminal_size().columns
         lines = [line if len(line) <= width else line[: width - 1] + "…" for line in lines]
     return "\n".join(lines)
+
+
+def _one_line(cell: str) -> str:
+    return re.sub(r"[ \t]*\n[ \t]*", " ", cell)
 
 
 def stderr_is_terminal() -> bool:

@@ -107,7 +107,7 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
     for source in job.model.data:
         train, test = prepared.train_rows.get(source.name, 0), prepared.test_rows.get(source.name, 0)
         told = ", ".join(f"{n:,} {kind}" for n, kind in ((train, "train"), (test, "test")) if n)
-        parts.append(f"{source.name}: {told} rows" if told else source.name)
+        parts.append(f"{source.name}: {told} rows" if told else f"{source.name}: {_whole(source, job)}")
     return Outcome(
         stage="data",
         sentence="found" if not plan.fetch else "; ".join(parts),
@@ -118,6 +118,14 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
             "test_rows": dict(prepared.test_rows),
         },
     )
+
+
+def _whole(source: DataSource, job: Job) -> str:
+    """What a source that is not divided holds: `1,000 test rows`, `60 files`."""
+    facts = locked_facts(job, source.name)
+    kind = "test " if source.role == "test" else ""
+    count, unit = (facts.files, "file") if facts.rows is None else (facts.rows, "row")
+    return f"{count:,} {kind}{unit}" + ("" if count == 1 else "s")
 
 
 def ready_data(job: Job, ports: Ports) -> PreparedData:

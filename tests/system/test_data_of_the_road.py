@@ -49,3 +49,14 @@ def test_a_schema_with_a_mistake_is_told_with_its_place(base):
     with_schema(base, "columns: {x: {typ: integer}}\n")
     error = road(base, code=3)
     assert "numbers.schema.yaml" in str(error)
+
+
+def test_sources_that_are_not_divided_are_told_by_what_they_hold(base):
+    config = base / "repo" / "mmcicd.yaml"
+    config.write_text(config.read_text().replace("    data:\n", "    data:\n      pictures: data/pictures/\n"))
+    (base / "repo/data/pictures/a folder").mkdir(parents=True)
+    for name in ("it's one.png", "a folder/zwei.png"):
+        (base / "repo/data/pictures" / name).write_bytes(b"picture")
+    update_lock(base)
+    commit(base / "repo", "pictures")
+    assert "pictures: 2 files; numbers: " in road(base)["data"]["sentence"]
