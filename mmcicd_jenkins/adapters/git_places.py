@@ -102,6 +102,12 @@ class LocalPlace:
         )
 
     def _is_there(self) -> bool:
+        if self._path.exists() and not self._path.is_dir():
+            raise InputError(
+                "the ledger's folder is a file",
+                where=str(self._path),
+                fix="move it away, or name another path as ledger.url (it is made when needed)",
+            )
         return self._path.is_dir() and any(self._path.iterdir())
 
     def head(self, branch: str, timeout_seconds: float = TIMEOUT_SECONDS) -> str:

@@ -49,13 +49,17 @@ def _check_passwords(findings: Findings) -> None:
             findings.add(path, "a password stands in this address", fix, span=place)
 
 
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
 def _check_named(path: KeyPath, kind: str, findings: Findings) -> None:
     name = str(path[-1])
     if is_name(name):
         return
     near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-")
     fix = f"{_NAME_FIX}, for example `{near}`" if near else _NAME_FIX
-    findings.add(path, f"{name[:60]!r} cannot be the name of a {kind}", fix, on="name")
+    findings.add(path, f"{name[:60]!r} cannot be the name of {_a(kind)}", fix, on="name")
 
 
 def _check_model(path: KeyPath, model: ModelSection, findings: Findings, root: Path) -> None:

@@ -3,6 +3,7 @@
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 
+from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.release.canonical import digest_of
 
 
@@ -16,12 +17,31 @@ def training_files(
         base: the model's folder, `.` for the repository itself.
         chosen: globs of the files that matter; empty for all but `left_out`.
         left_out: globs of what never matters to a training.
+
+    Raises:
+        InputError: a name among them is not UTF-8, so no identity can be made of it.
     """
     prefix = "" if base in {"", "."} else base.rstrip("/") + "/"
     inside = {path.removeprefix(prefix): blob for path, blob in files.items() if path.startswith(prefix)}
     if chosen:
-        return {path: blob for path, blob in inside.items() if _matches(path, chosen)}
-    return {path: blob for path, blob in inside.items() if not _matches(path, left_out)}
+        found = {path: blob for path, blob in inside.items() if _matches(path, chosen)}
+    else:
+        found = {path: blob for path, blob in inside.items() if not _matches(path, left_out)}
+    for path in found:
+        _refuse_bytes(path)
+    return found
+
+
+def _refuse_bytes(path: str) -> None:
+    try:
+        path.encode()
+    except UnicodeEncodeError as e:
+        raise InputError(
+            "the name of a file on which training depends is not UTF-8",
+            where=path.encode("utf-8", "backslashreplace").decode(),
+            why="the identity of a run is made of such names, and is the same on every machine",
+            fix="git mv it to another name, or name the files that matter in train.inputs",
+        ) from e
 
 
 def _matches(path: str, globs: Iterable[str]) -> bool:

@@ -44,8 +44,9 @@ def fetch_locked(source: DataSource, digest: str, job: Job, ports: Ports) -> Pat
         copy = _copy_of(digest, job, ports)
         if copy is None:
             raise
+        fetched = ports.sources.fetch(str(copy), digest, progress)
         ports.progress.line(f"{source.name}: the source has moved on; the locked bytes come from the store")
-        return ports.sources.fetch(str(copy), digest, progress)
+        return fetched
     if not facts.version and facts.size <= LARGEST_COPY:
         _keep(source, digest, fetched, job, ports)
     return fetched

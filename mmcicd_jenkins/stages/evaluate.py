@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmcicd_jenkins.errors import IntegrityFailed
 from mmcicd_jenkins.image.descriptor import Artifact, descriptor
 from mmcicd_jenkins.ports import EvaluationRecord, Scored
 from mmcicd_jenkins.release.documents import to_document
@@ -107,12 +108,23 @@ def overall(measures: Measures) -> dict[str, float | None]:
 
 
 def find_champion(job: Job, ports: Ports) -> Release | None:
-    """What production serves now; a revoked release is no baseline."""
+    """What production serves now; a revoked release is no baseline.
+
+    Raises:
+        IntegrityFailed: the ledger says that a version serves of which it has no release.
+    """
     snapshot = ports.ledger.snapshot(job.model.name)
     serving = snapshot.pointer(job.config.production.name).serving
     if serving is None or snapshot.is_revoked(serving):
         return None
-    return ports.ledger.release(job.model.name, serving)
+    release = ports.ledger.release(job.model.name, serving)
+    if release is None:
+        raise IntegrityFailed(
+            f"production serves {serving} of {job.model.name}, says the ledger, and has no such release",
+            why="without it nothing can be compared with the champion",
+            fix="mmcicd-jenkins ledger verify shows the first break; restore the branch from a copy",
+        )
+    return release
 
 
 def run_subject(run: Artifact) -> Subject:
@@ -139,7 +151,7 @@ def judge_run(job: Job, ports: Ports, run: Artifact) -> Judged:
         rules, champion = [rule for rule in rules if rule.is_absolute], None
     elif champion is not None and not all(rule.is_absolute for rule in rules):
         ports.progress.update(f"scoring champion {champion.version} on the same data")
-        baseline = ensure_scored(job, ports, release_subject(champion)).measures
+        baseline = _score_champion(champion, job, ports)
     report = judge(
         rules,
         scored.measures,
@@ -153,6 +165,19 @@ def judge_run(job: Job, ports: Ports, run: Artifact) -> Judged:
         baseline=baseline,
         evaluation=evaluation_id(job, ports, subject.digest),
     )
+
+
+def _score_champion(champion: Release, job: Job, ports: Ports) -> Measures:
+    try:
+        return ensure_scored(job, ports, release_subject(champion)).measures
+    except IntegrityFailed as e:
+        raise IntegrityFailed(
+            f"champion {champion.version} cannot be scored: {e.what}",
+            where=e.where,
+            why=e.why,
+            fix="put the store back from a copy; if there is none, leave the gates that name the champion out "
+            "for one release",
+        ) from e
 
 
 def _write_report(job: Job, ports: Ports, run: Artifact, judged: Judged, folder: Path) -> Path:

@@ -6,7 +6,7 @@ a number keeps it, so a killed or repeated `package` ends at the same image.
 
 from dataclasses import dataclass
 
-from mmcicd_jenkins.errors import GateRefused, Inconclusive, InputError
+from mmcicd_jenkins.errors import GateRefused, Inconclusive, InputError, IntegrityFailed
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.descriptor import Artifact, Layer, ModelLayers, descriptor
 from mmcicd_jenkins.image.manifest import BaseImage, Image, Origin, join
@@ -14,7 +14,7 @@ from mmcicd_jenkins.image.version_layer import version_layer
 from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.ledger import Change, Snapshot
 from mmcicd_jenkins.release.verdicts import Verdict
-from mmcicd_jenkins.stages.context import Job, Outcome, Ports
+from mmcicd_jenkins.stages.context import Job, Outcome, Ports, short
 from mmcicd_jenkins.stages.evaluate import Judged, judge_run
 from mmcicd_jenkins.stages.identity import Identity, identify
 
@@ -120,6 +120,7 @@ def ensure_image(run_id: str, job: Job, ports: Ports) -> Packaged:
     """Reserve the version if needed and store the image if it is not there."""
     run = identify(job, ports).trained(job.model.name)
     version = _reserve(run_id, job, ports)
+    _refuse_other_bytes(version, run, job, ports)
     blob, layer = version_layer(job.model.name, version, compression=job.config.store.compression)
     model = model_layers(run)
     image = join(_base(job), model, layer, _origin(job, run, version))
@@ -132,6 +133,24 @@ def ensure_image(run_id: str, job: Job, ports: Ports) -> Packaged:
     ports.store.put_image(tag, image.config, image.manifest, [blob])
     failpoint("package.after-image")
     return Packaged(version=version, image=image, size=size, found=False)
+
+
+def _refuse_other_bytes(version: int, run: Artifact, job: Job, ports: Ports) -> None:
+    """The first recorded result of a run is the run. A store that lost it may meanwhile hold a second one.
+
+    Raises:
+        IntegrityFailed: the ledger released other bytes under this version.
+    """
+    release = ports.ledger.release(job.model.name, version)
+    if release is not None and release.model_digest != run.document["model_digest"]:
+        raise IntegrityFailed(
+            f"version {version} of {job.model.name} was released with other bytes than the store now has for its run",
+            where=f"run {short(str(run.document['run_id']))}",
+            why=f"released {release.model_digest[:19]}, stored {str(run.document['model_digest'])[:19]}: "
+            "the store lost the model, and it was trained a second time",
+            fix=f"put the store back from a copy, or mmcicd-jenkins run --model {job.model.name} --again: "
+            "a new attempt is a new version",
+        )
 
 
 def _reserve(run_id: str, job: Job, ports: Ports) -> int:
