@@ -81,6 +81,7 @@ class GitLedger:
         self._budget_seconds = budget_seconds
         self._call_seconds = call_seconds
         self._seen: dict[str, str] = {}
+        self._read: dict[str, Snapshot] = {}
 
     def models(self) -> tuple[str, ...]:
         """The models that have a history here."""
@@ -205,11 +206,20 @@ class GitLedger:
     def _read_snapshot(self, model: str, commit: str) -> Snapshot:
         if not commit:
             return Snapshot(head=Head(model=model), pointers={})
+        # A commit never changes: what was read and checked of it once is not read again.
+        if model not in self._read or self._read[model].commit != commit:
+            self._read[model] = self._read_commit(model, commit)
+        return self._read[model]
+
+    def _read_commit(self, model: str, commit: str) -> Snapshot:
         objects = self._place.objects
         data = objects.files(commit, [chain.HEAD_PATH])[0]
         if data is None:
             raise IntegrityFailed(
-                "this branch is not a ledger", where=branch_of(model), why=f"there is no {chain.HEAD_PATH}"
+                "this branch is not a ledger",
+                where=branch_of(model),
+                why=f"there is no {chain.HEAD_PATH}, or it cannot be read",
+                fix="mmcicd-jenkins ledger verify; then restore the branch from a copy",
             )
         head = chain.read_record(Head, data, f"{model} {chain.HEAD_PATH}")
         names = sorted(objects.entries(commit, ["environments"])["environments"])

@@ -56,13 +56,16 @@ def started(folder: Path) -> list[list[str]]:
 
 def test_a_read_starts_few_processes_however_long_the_history(long_ledger, tmp_path, monkeypatch):
     ledger = open_ledger(long_ledger)
-    ledger.snapshot("m")
+    ledger.models()
     monkeypatch.setenv("GIT_TRACE2_EVENT", str(tmp_path))
     ledger.snapshot("m")
     # The branch, the head, what lies in environments/, the pointers with the newest event.
     assert len(started(tmp_path)) == 4
-    ledger.release("m", 77)
+    ledger.snapshot("m")
+    # The branch alone: it did not move.
     assert len(started(tmp_path)) == 5
+    ledger.release("m", 77)
+    assert len(started(tmp_path)) == 6
 
 
 def test_a_remote_ledger_sends_the_commits_and_what_is_asked_for(
