@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mmcicd_jenkins.errors import IntegrityFailed
+
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -32,14 +34,25 @@ class Descriptor:
 
 
 def descriptor(document: Mapping[str, object]) -> Descriptor:
-    """Back from the JSON of a descriptor, as our own checked records keep it."""
+    """Back from the JSON of a descriptor, as our own records keep it.
+
+    Raises:
+        IntegrityFailed: the record was changed by hand.
+    """
     annotations = document.get("annotations", {})
-    return Descriptor(
-        media_type=str(document["mediaType"]),
-        digest=str(document["digest"]),
-        size=int(str(document["size"])),
-        annotations=annotations if isinstance(annotations, Mapping) else {},
-    )
+    try:
+        return Descriptor(
+            media_type=str(document["mediaType"]),
+            digest=str(document["digest"]),
+            size=int(str(document["size"])),
+            annotations=annotations if isinstance(annotations, Mapping) else {},
+        )
+    except (KeyError, ValueError) as e:
+        raise IntegrityFailed(
+            "a record names bytes without media type, digest and size",
+            why=f"{type(e).__name__}: {e}",
+            fix="mmcicd-jenkins ledger verify",
+        ) from e
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,10 +10,10 @@ from pathlib import Path
 from mmcicd_jenkins.config.model import DataSource
 from mmcicd_jenkins.errors import IntegrityFailed, OutsideFailed
 from mmcicd_jenkins.image.descriptor import descriptor
-from mmcicd_jenkins.stages.context import Job, Ports, short
+from mmcicd_jenkins.stages.context import Job, Ports
 from mmcicd_jenkins.stages.identity import locked_facts
 from mmcicd_jenkins.stages.placing import place_bytes
-from mmcicd_jenkins.stages.workspace import fresh_directory
+from mmcicd_jenkins.stages.workspace import fresh_directory, make_directory
 
 DATA_KIND = "application/vnd.mmcicd.data.v1+json"
 # Above this a copy costs more than it is worth without being asked for; such data belong in versioned storage.
@@ -57,26 +57,34 @@ def _keep(source: DataSource, digest: str, fetched: Path, job: Job, ports: Ports
     if ports.store.find(tag) is not None:
         return
     ports.progress.update(f"{source.name}: keeping a copy in the store")
-    folder = fresh_directory(job.workspace.root / "copies" / short(digest))
-    place_bytes(fetched, folder / "data")
-    layers = ports.store.put_model(folder / "data")
+    folder = job.workspace.copy(digest)
+    with job.workspace.lock(f"copy-{folder.name}", lambda: None):
+        place_bytes(fetched, fresh_directory(folder) / "data")
+        layers = ports.store.put_model(folder / "data")
+        shutil.rmtree(folder, ignore_errors=True)
     document = {
         "digest": digest,
         "file": "" if fetched.is_dir() else fetched.name,
         "layers": [layer.blob.to_json() for layer in layers.layers],
     }
     ports.store.put_artifact(tag, DATA_KIND, document, layers=[layer.blob for layer in layers.layers])
-    shutil.rmtree(folder)
 
 
 def _copy_of(digest: str, job: Job, ports: Ports) -> Path | None:
     stored = ports.store.find(data_tag(digest))
     if stored is None:
         return None
-    layers = stored.document["layers"]
-    assert isinstance(layers, list)  # noqa: S101  we wrote this document; the store checked its digest
-    folder = job.workspace.root / "copies" / f"{short(digest)}.back"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    ports.store.extract([descriptor(layer) for layer in layers], folder)
+    layers = stored.document.get("layers")
+    if stored.kind != DATA_KIND or not isinstance(layers, list):
+        raise IntegrityFailed(
+            "the store has another document under the name of a copy of data",
+            where=data_tag(digest),
+            why=f"{stored.digest} is a {stored.kind}",
+            fix="restore the store from a copy",
+        )
+    folder = job.workspace.copy(digest).with_suffix(".back")
+    with job.workspace.lock(f"copy-{folder.name}", lambda: None):
+        shutil.rmtree(folder, ignore_errors=True)
+        make_directory(folder.parent)
+        ports.store.extract([descriptor(layer) for layer in layers], folder)
     return folder / str(stored.document["file"]) if stored.document["file"] else folder

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mmcicd_jenkins.config.defaults import DEFAULT_LEFT_OUT
-from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.errors import InputError, IntegrityFailed
 from mmcicd_jenkins.image.descriptor import Artifact
 from mmcicd_jenkins.ports import Commit, SourceFacts
 from mmcicd_jenkins.release.canonical import digest_of
@@ -33,6 +33,7 @@ CODE_SUFFIXES = frozenset(
         ".scala",
     }
 )
+RUN_KIND = "application/vnd.mmcicd.run.v1+json"
 # Attempts are probed one by one; nobody trains the same thing a thousand times.
 MOST_ATTEMPTS = 1000
 
@@ -105,8 +106,9 @@ def locked_facts(job: Job, source: str) -> SourceFacts:
 
 
 def data_key(job: Job, digests: Mapping[str, str]) -> str:
-    """The identity of the prepared data: bytes and how they are divided."""
-    return digest_of({"data": dict(digests), "splits": splits(job)})
+    """The identity of the prepared data: bytes, how they are divided, and the names that training finds."""
+    names = {s.name: posixpath.basename(s.url.rstrip("/")) for s in job.model.data}
+    return digest_of({"data": dict(digests), "splits": splits(job), "names": names})
 
 
 def splits(job: Job) -> dict[str, object]:
@@ -129,7 +131,11 @@ def requirements_path(job: Job) -> Path | None:
 
 
 def identify(job: Job, ports: Ports) -> Identity:
-    """The run of this checkout: its newest attempt that is stored, or the first when none is."""
+    """The run of this checkout: its newest attempt that is stored, or the first when none is.
+
+    Raises:
+        IntegrityFailed: that attempt is damaged. An older one may be, and the next one can be made all the same.
+    """
     train = job.model.train
     commit = ports.checkout.commit()
     digests = locked_data(job)
@@ -148,22 +154,41 @@ def identify(job: Job, ports: Ports) -> Identity:
             attempt=attempt,
         )
 
-    found = [ports.store.find(run_tag(attempt_id(0)))]
+    found = [_find_run(attempt_id(0), ports)]
     while found[-1] is not None and len(found) < MOST_ATTEMPTS:
-        found.append(ports.store.find(run_tag(attempt_id(len(found)))))
+        found.append(_find_run(attempt_id(len(found)), ports))
     attempt = len(found) - 1 if job.again else max(0, len(found) - 2)
+    artifact = found[attempt]
+    if isinstance(artifact, IntegrityFailed):
+        raise artifact
     return Identity(
         run_id=attempt_id(attempt),
         data_key=data_key(job, digests),
         commit=commit,
         data=digests,
         attempt=attempt,
-        artifact=found[attempt],
+        artifact=artifact,
     )
 
 
+def _find_run(run: str, ports: Ports) -> Artifact | IntegrityFailed | None:
+    """A tag can be moved by hand; only what says itself that it is this run counts."""
+    try:
+        stored = ports.store.find(run_tag(run))
+    except IntegrityFailed as e:
+        return e
+    if stored is not None and (stored.kind != RUN_KIND or stored.document.get("run_id") != run):
+        return IntegrityFailed(
+            "the store has another document under the name of a run",
+            where=run_tag(run),
+            why=f"{stored.digest} is a {stored.kind} of {stored.document.get('run_id')}",
+            fix="restore the store from a copy, or train anew: mmcicd-jenkins run --again",
+        )
+    return stored
+
+
 def refuse_uncommitted(job: Job, ports: Ports) -> None:
-    """A run must be traceable to a commit, so what it depends on must be committed.
+    """A run must be traceable to a commit, so what it depends on must be committed: the code that judges it as well.
 
     Raises:
         InputError: names the changed files.
@@ -181,9 +206,9 @@ def refuse_uncommitted(job: Job, ports: Ports) -> None:
         for path, known in ports.checkout.changed().items()
         if known or PurePosixPath(path).suffix in CODE_SUFFIXES
     ]
-    inside = training_files(
-        dict.fromkeys(changed, ""), job.model.path, job.model.train.inputs, DEFAULT_LEFT_OUT
-    )
+    # An evaluation of the team's own may use any file of the model.
+    chosen = () if job.model.evaluate.command else job.model.train.inputs
+    inside = training_files(dict.fromkeys(changed, ""), job.model.path, chosen, DEFAULT_LEFT_OUT)
     guilty = sorted({prefix + path for path in inside} | (pinned & set(changed)))
     if guilty:
         listed = ", ".join(guilty[:5]) + (f" and {len(guilty) - 5} more" if len(guilty) > 5 else "")

@@ -5,26 +5,36 @@ again exactly when the candidate's data or evaluation differ from what it was sc
 """
 
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmcicd_jenkins.config.model import DataSource
-from mmcicd_jenkins.errors import CommandFailed, InputError
+from mmcicd_jenkins.errors import CommandFailed, InputError, IntegrityFailed
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.descriptor import Artifact, Descriptor
-from mmcicd_jenkins.ports import Scored, ScoreRequest
+from mmcicd_jenkins.image.digest import digest_tree
+from mmcicd_jenkins.image.tree import scan
+from mmcicd_jenkins.ports import Column, Scored, ScoreRequest
 from mmcicd_jenkins.release.canonical import digest_of
 from mmcicd_jenkins.release.documents import from_document, to_document
 from mmcicd_jenkins.release.measures import Measures
 from mmcicd_jenkins.stages.context import Job, Ports, how_it_ended
 from mmcicd_jenkins.stages.data import ready_data
-from mmcicd_jenkins.stages.identity import code_files, data_key, locked_data, locked_facts, requirements_path
-from mmcicd_jenkins.stages.workspace import fresh_directory, write_json
+from mmcicd_jenkins.stages.identity import (
+    code_files,
+    data_key,
+    locked_data,
+    locked_facts,
+    refuse_uncommitted,
+    requirements_path,
+)
+from mmcicd_jenkins.stages.workspace import fresh_directory, make_directory, write_json
 
 EVALUATION_KIND = "application/vnd.mmcicd.evaluation.v1+json"
 # Raised when scoring itself changes, so that stored evaluations are not mistaken for new ones.
-SCORING_VERSION = 1
+SCORING_VERSION = 2
 # A few requests that every switch asks again; a file larger than this is something else.
 LARGEST_GOLDEN = 10_000_000
 
@@ -40,18 +50,24 @@ class Subject:
 def evaluation_id(job: Job, ports: Ports, model_digest: str) -> str:
     """`sha256:` over all that decides the numbers."""
     evaluate = job.model.evaluate
-    code: Mapping[str, str] = {}
+    own: Mapping[str, object] = {}
     if evaluate.command:
-        # The team's own evaluation is part of the repository; any file of the model may be part of it.
-        code = code_files(job, ports, ())
+        # The team's own evaluation is part of the repository; any file of the model may be part of it. It is
+        # given the parameters, and its packages compute the numbers.
+        own = {
+            "code": code_files(job, ports, ()),
+            "parameters": dict(job.model.train.params),
+            "environment": ports.environments.digest(requirements_path(job)),
+        }
     return digest_of(
         {
             "scoring": SCORING_VERSION,
             "model": model_digest,
             "data": data_key(job, locked_data(job)),
+            "labels": {source.name: source.label for source in job.model.data},
             "evaluate": to_document(evaluate),
             "slices": list(job.model.columns_to_slice),
-            "code": dict(code),
+            "own": own,
         }
     )
 
@@ -62,23 +78,44 @@ def evaluation_tag(evaluation: str) -> str:
 
 def find_scored(job: Job, ports: Ports, model_digest: str) -> Scored | None:
     """The stored evaluation, None when this model was not scored on this data in this way."""
-    stored = ports.store.find(evaluation_tag(evaluation_id(job, ports, model_digest)))
+    evaluation = evaluation_id(job, ports, model_digest)
+    stored = _find(evaluation, ports)
     return None if stored is None else _read(stored, ports)
+
+
+def _find(evaluation: str, ports: Ports) -> Artifact | None:
+    """A tag can be moved by hand; only what says itself that it is this evaluation counts."""
+    stored = ports.store.find(evaluation_tag(evaluation))
+    if stored is None:
+        return None
+    if stored.kind != EVALUATION_KIND or stored.document.get("evaluation") != evaluation:
+        raise IntegrityFailed(
+            "the store has another document under the name of an evaluation",
+            where=evaluation_tag(evaluation),
+            why=f"{stored.digest} is a {stored.kind} of {stored.document.get('evaluation')}",
+            fix="restore the store from a copy",
+        )
+    return stored
 
 
 def ensure_scored(job: Job, ports: Ports, subject: Subject) -> Scored:
     """Find the evaluation, or score the model and store what came out."""
-    tag = evaluation_tag(evaluation_id(job, ports, subject.digest))
+    evaluation = evaluation_id(job, ports, subject.digest)
+    tag = evaluation_tag(evaluation)
     waiting = f"waiting for another process that evaluates {job.model.name}"
     with job.workspace.lock(tag[:40], lambda: ports.progress.line(waiting)):
-        stored = ports.store.find(tag)
+        stored = _find(evaluation, ports)
         if stored is None:
-            scored = _score(job, ports, subject)
+            scored = _score(job, ports, subject, job.workspace.evaluation(evaluation))
             failpoint("evaluate.scored")
             stored = ports.store.put_artifact(
                 tag,
                 EVALUATION_KIND,
-                {"model_digest": subject.digest, "samples": _samples(scored)},
+                {
+                    "evaluation": evaluation,
+                    "model_digest": subject.digest,
+                    "samples": _samples(scored),
+                },
                 files={
                     "measures.json": _bytes(to_document(scored.measures)),
                     "report.json": _bytes(scored.report),
@@ -102,7 +139,7 @@ def _read(stored: Artifact, ports: Ports) -> Scored:
     def document(name: str) -> dict[str, object]:
         blob = stored.file(name)
         if blob is None:
-            raise InputError(f"the stored evaluation {stored.digest} lacks {name}")
+            raise IntegrityFailed(f"the stored evaluation {stored.digest} lacks {name}")
         loaded: dict[str, object] = json.loads(ports.store.read(blob))
         return loaded
 
@@ -115,17 +152,33 @@ def _read(stored: Artifact, ports: Ports) -> Scored:
 
 
 def model_files(job: Job, ports: Ports, subject: Subject) -> Path:
-    """The model's files in the workspace, extracted and verified once."""
+    """The model's files in the workspace: extracted once, checked whenever they are used.
+
+    Raises:
+        IntegrityFailed: the layers hold another model than the one that was asked for.
+    """
     folder = job.workspace.model_files(subject.digest)
     with job.workspace.lock(f"model-{folder.name}", lambda: None):
-        if not folder.exists():
-            folder.parent.mkdir(parents=True, exist_ok=True)
+        if not _is_model(folder, subject.digest):
+            shutil.rmtree(folder, ignore_errors=True)
+            make_directory(folder.parent)
             ports.store.extract(subject.layers, folder)
+            if not _is_model(folder, subject.digest):
+                raise IntegrityFailed(
+                    "the layers of a model hold other files than were recorded", where=subject.digest
+                )
     return folder
 
 
-def _score(job: Job, ports: Ports, subject: Subject) -> Scored:
-    folder = fresh_directory(job.workspace.root / "evaluations" / subject.digest.removeprefix("sha256:")[:8])
+def _is_model(folder: Path, digest: str) -> bool:
+    try:
+        return folder.is_dir() and digest_tree(scan(folder)) == digest
+    except InputError:
+        return False
+
+
+def _score(job: Job, ports: Ports, subject: Subject, folder: Path) -> Scored:
+    fresh_directory(folder)
     model = model_files(job, ports, subject)
     if job.model.evaluate.command:
         return _score_by_command(job, ports, model, folder)
@@ -134,7 +187,9 @@ def _score(job: Job, ports: Ports, subject: Subject) -> Scored:
     request = ScoreRequest(
         model=model,
         table=ready_data(job, ports).test_table(source.name),
-        columns=tuple(c.name for c in facts.columns if c.name not in {source.label, source.group_by}),
+        columns=fed_columns(
+            ports.saved_models.signature(model, job.model.evaluate.signature), source, facts.columns
+        ),
         label=source.label,
         slices=job.model.columns_to_slice,
         problem=job.model.evaluate.problem or "",
@@ -146,6 +201,26 @@ def _score(job: Job, ports: Ports, subject: Subject) -> Scored:
     )
     environment = ports.environments.ensure(requirements_path(job), ports.progress.line)
     return ports.evaluator.score(request, environment, folder)
+
+
+def fed_columns(
+    signature: Mapping[str, object], source: DataSource, columns: Sequence[Column]
+) -> tuple[str, ...]:
+    """The columns that the model may be fed with, in the lock's order; never the label.
+
+    Several inputs find their columns by name. One tensor takes a row, so what is no number for it is left out: the
+    column that keeps rows together, and text, by which rules slice, unless the tensor itself takes text.
+    """
+    features = [column for column in columns if column.name != source.label]
+    inputs = signature["inputs"]
+    if not isinstance(inputs, Mapping) or len(inputs) != 1:
+        return tuple(column.name for column in features)
+    takes_text = next(iter(inputs.values())).get("dtype") == "string"
+    return tuple(
+        column.name
+        for column in features
+        if column.name != source.group_by and (takes_text or column.kind != "text")
+    )
 
 
 def _judged_source(job: Job) -> DataSource:
@@ -170,6 +245,7 @@ def _classes(counts: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def _score_by_command(job: Job, ports: Ports, model: Path, folder: Path) -> Scored:
+    refuse_uncommitted(job, ports)
     data = ready_data(job, ports)
     environment = ports.environments.ensure(requirements_path(job), ports.progress.line)
     write_json(folder / "params.json", dict(job.model.train.params))
@@ -241,5 +317,5 @@ def _own_golden(path: Path) -> Mapping[str, object]:
 
 def recorded_golden(evaluation: str, ports: Ports) -> Mapping[str, object]:
     """The golden requests of a stored evaluation; empty when the store no longer has it."""
-    stored = ports.store.find(evaluation_tag(evaluation))
+    stored = _find(evaluation, ports)
     return {} if stored is None else _read(stored, ports).golden

@@ -18,10 +18,16 @@ from mmcicd_jenkins.ports import Finished, PythonEnvironment
 from mmcicd_jenkins.stages.checkpoints import Checkpoints
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports, how_it_ended, timestamp
 from mmcicd_jenkins.stages.data import PreparedData, ready_data
-from mmcicd_jenkins.stages.identity import Identity, identify, refuse_uncommitted, requirements_path, run_tag
+from mmcicd_jenkins.stages.identity import (
+    RUN_KIND,
+    Identity,
+    identify,
+    refuse_uncommitted,
+    requirements_path,
+    run_tag,
+)
 from mmcicd_jenkins.stages.workspace import fresh_directory, make_directory, remove, write_json
 
-RUN_KIND = "application/vnd.mmcicd.run.v1+json"
 CURVES = "metrics.jsonl"
 SIGNALLED = 128
 # Above this nobody wrote curves on purpose; summing them up would take longer than it is worth.

@@ -15,10 +15,13 @@ from pathlib import Path
 from mmcicd_jenkins.errors import OutsideFailed
 from mmcicd_jenkins.release.runs import short
 
+# Of a digest in the name of a folder whose content is trusted; the eight digits that people read could meet.
+DIGITS = 32
+
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
-    """The folder `.mmcicd` of a checkout."""
+    """The folder `.mmcicd` of a checkout. A run has a short name, because people look there."""
 
     root: Path
 
@@ -26,13 +29,19 @@ class Workspace:
         return self.root / "runs" / short(run_id)
 
     def checkpoints(self, run_id: str) -> Path:
-        return self.root / "checkpoints" / short(run_id)
+        return self.root / "checkpoints" / _name(run_id)
 
     def data(self, key: str) -> Path:
-        return self.root / "data" / short(key)
+        return self.root / "data" / _name(key)
 
     def model_files(self, model_digest: str) -> Path:
-        return self.root / "models" / short(model_digest)
+        return self.root / "models" / _name(model_digest)
+
+    def evaluation(self, evaluation: str) -> Path:
+        return self.root / "evaluations" / _name(evaluation)
+
+    def copy(self, digest: str) -> Path:
+        return self.root / "copies" / _name(digest)
 
     def golden(self, model: str) -> Path:
         return self.root / "golden" / f"{model}.json"
@@ -48,13 +57,21 @@ class Workspace:
         """Hold a lock between processes; `waiting` is called once when another one holds it."""
         path = self.root / "locks" / f"{name}.lock"
         make_directory(path.parent)
-        with path.open("w") as file:
+        try:
+            file = path.open("w")
+        except OSError as e:
+            raise cannot_write(path, e) from e
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 waiting()
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _name(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:DIGITS]
 
 
 def make_directory(path: Path) -> Path:
