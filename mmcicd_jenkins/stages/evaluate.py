@@ -1,10 +1,14 @@
 """Stage `evaluate`: the candidate's numbers, the champion's on the same data, the gates, the report."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+<<<<<<< Updated upstream
 from mmcicd_jenkins.errors import IntegrityFailed
+=======
+from mmcicd_jenkins.errors import CommandFailed, InputError, IntegrityFailed
+>>>>>>> Stashed changes
 from mmcicd_jenkins.image.descriptor import Artifact, descriptor
 from mmcicd_jenkins.ports import EvaluationRecord, Scored
 from mmcicd_jenkins.release.documents import to_document
@@ -14,7 +18,7 @@ from mmcicd_jenkins.release.records import GateReport, Release
 from mmcicd_jenkins.release.runs import short
 from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
-from mmcicd_jenkins.stages.identity import Identity, identify
+from mmcicd_jenkins.stages.identity import Identity, identify, refuse_uncommitted
 from mmcicd_jenkins.stages.scoring import Subject, ensure_scored, evaluation_id, find_scored
 from mmcicd_jenkins.stages.train import CURVES
 from mmcicd_jenkins.stages.workspace import make_directory, write_atomically, write_json
@@ -50,6 +54,7 @@ class Judged:
 
 
 def look(job: Job, ports: Ports) -> Facts:
+    refuse_uncommitted(job, ports)
     identity = identify(job, ports)
     run = identity.trained(job.model.name)
     return Facts(
@@ -108,21 +113,40 @@ def overall(measures: Measures) -> dict[str, float | None]:
 
 
 def find_champion(job: Job, ports: Ports) -> Release | None:
+<<<<<<< Updated upstream
     """What production serves now; a revoked release is no baseline.
 
     Raises:
         IntegrityFailed: the ledger says that a version serves of which it has no release.
+=======
+    """What production serves now. A revoked release is no baseline: then the last healthy one that served there is.
+
+    Raises:
+        IntegrityFailed: the ledger lacks its release. Without it this would look like a first release.
+>>>>>>> Stashed changes
     """
     snapshot = ports.ledger.snapshot(job.model.name)
-    serving = snapshot.pointer(job.config.production.name).serving
-    if serving is None or snapshot.is_revoked(serving):
+    pointer = snapshot.pointer(job.config.production.name)
+    if pointer.serving is None:
         return None
+<<<<<<< Updated upstream
     release = ports.ledger.release(job.model.name, serving)
     if release is None:
         raise IntegrityFailed(
             f"production serves {serving} of {job.model.name}, says the ledger, and has no such release",
             why="without it nothing can be compared with the champion",
             fix="mmcicd-jenkins ledger verify shows the first break; restore the branch from a copy",
+=======
+    served = [pointer.serving, *(stretch.version for stretch in reversed(pointer.served))]
+    version = next((v for v in served if not snapshot.is_revoked(v)), None)
+    if version is None:
+        return None
+    release = ports.ledger.release(job.model.name, version)
+    if release is None:
+        raise IntegrityFailed(
+            f"{job.config.production.name} serves version {version}, and the ledger has no such release",
+            fix="mmcicd-jenkins ledger verify",
+>>>>>>> Stashed changes
         )
     return release
 
@@ -145,13 +169,18 @@ def judge_run(job: Job, ports: Ports, run: Artifact) -> Judged:
     scored = ensure_scored(job, ports, subject)
     champion = find_champion(job, ports)
     baseline: Measures | None = None
+    unscored = ""
     rules = [rule for rule in job.model.gates if not rule.needs_server]
     if champion is not None and champion.run_id == run.document["run_id"]:
         # It is the champion itself; comparing it with itself says nothing.
         rules, champion = [rule for rule in rules if rule.is_absolute], None
     elif champion is not None and not all(rule.is_absolute for rule in rules):
+<<<<<<< Updated upstream
         ports.progress.update(f"scoring champion {champion.version} on the same data")
         baseline = _score_champion(champion, job, ports)
+=======
+        baseline, unscored = _score_champion(job, ports, champion)
+>>>>>>> Stashed changes
     report = judge(
         rules,
         scored.measures,
@@ -160,13 +189,14 @@ def judge_run(job: Job, ports: Ports, run: Artifact) -> Judged:
         min_samples=job.model.min_samples,
     )
     return Judged(
-        gates=report,
+        gates=replace(report, reason=f"{unscored}; {report.reason}") if unscored else report,
         scored=scored,
         baseline=baseline,
         evaluation=evaluation_id(job, ports, subject.digest),
     )
 
 
+<<<<<<< Updated upstream
 def _score_champion(champion: Release, job: Job, ports: Ports) -> Measures:
     try:
         return ensure_scored(job, ports, release_subject(champion)).measures
@@ -178,6 +208,19 @@ def _score_champion(champion: Release, job: Job, ports: Ports) -> Measures:
             fix="put the store back from a copy; if there is none, leave the gates that name the champion out "
             "for one release",
         ) from e
+=======
+def _score_champion(job: Job, ports: Ports, champion: Release) -> tuple[Measures, str]:
+    """Its measures on the candidate's data, or none of them and why: then comparisons decide nothing.
+
+    A champion from before a new column, another kind of problem or a stricter evaluation may not be scorable.
+    """
+    ports.progress.update(f"scoring champion {champion.version} on the same data")
+    try:
+        return ensure_scored(job, ports, release_subject(champion)).measures, ""
+    except (CommandFailed, InputError) as e:
+        why = f"{e.what}: {e.why}" if e.why else e.what
+        return Measures(overall={}), f"champion {champion.version} cannot be scored on this data ({why})"
+>>>>>>> Stashed changes
 
 
 def _write_report(job: Job, ports: Ports, run: Artifact, judged: Judged, folder: Path) -> Path:

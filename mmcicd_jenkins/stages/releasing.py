@@ -8,7 +8,7 @@ from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages.context import Job, Ports, timestamp
 from mmcicd_jenkins.stages.evaluate import judge_run, overall, run_subject
 from mmcicd_jenkins.stages.identity import identify
-from mmcicd_jenkins.stages.package import ensure_image
+from mmcicd_jenkins.stages.package import ensure_image, refuse_unless_passed
 from mmcicd_jenkins.stages.verify import find_verified, with_outcomes
 
 
@@ -23,10 +23,13 @@ def draft_release(job: Job, ports: Ports) -> Release:
 
     Raises:
         InputError: the image was not verified, or not by the gates of today.
+        GateRefused, Inconclusive: it no longer passes its gates.
     """
     identity = identify(job, ports)
     run = identity.trained(job.model.name)
     judged = judge_run(job, ports, run)
+    # The champion or the gates may have changed since verify.
+    refuse_unless_passed(job, judged)
     packaged = ensure_image(identity.run_id, job, ports)
     verified = find_verified(packaged.image.digest, job, ports)
     if verified is None or verified.verdict is not Verdict.PASSED:

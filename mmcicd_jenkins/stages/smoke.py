@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.errors import InputError, OutsideFailed
 from mmcicd_jenkins.ports import GoldenResult
 from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
@@ -42,6 +42,12 @@ def plan(job: Job, facts: Facts) -> Plan:
         raise InputError(
             f"{facts.environment} serves no version of {job.model.name}",
             fix=f"mmcicd-jenkins stage deploy --model {job.model.name}",
+        )
+    if facts.observed != facts.version:
+        raise OutsideFailed(
+            f"{facts.environment} should serve {facts.version} and serves {facts.observed or 'nothing'}",
+            why=facts.reason,
+            fix=f"mmcicd-jenkins serve --env {facts.environment}, or mmcicd-jenkins status",
         )
     return Plan(environment=facts.environment, version=facts.version)
 
