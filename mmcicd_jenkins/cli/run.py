@@ -10,7 +10,7 @@ from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.options import environment_option, json_option, model_option, shared_option
 from mmcicd_jenkins.cli.progress import StageProgress, make_progress
 from mmcicd_jenkins.cli.telling import say_next, stage_line
-from mmcicd_jenkins.errors import UsageError
+from mmcicd_jenkins.errors import Interrupted, MmcicdError, Terminated, UsageError
 from mmcicd_jenkins.release.runs import short
 from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages import ROAD, run_stage
@@ -54,7 +54,18 @@ def command(
         codes, told = [], {}
         for name in names:
             job = bench.job(name, environment=environment, again=again)
-            outcomes = run_road(stages, job, bench, progress, shared=shared)
+            try:
+                outcomes = run_road(stages, job, bench, progress, shared=shared)
+            except (Interrupted, Terminated):
+                raise
+            except MmcicdError as e:
+                if len(names) == 1:
+                    raise
+                # One model's trouble does not keep the others from their turn.
+                report.failed(e, as_json=False)
+                told[name] = [e.to_json()]
+                codes.append(e.exit_code)
+                continue
             told[name] = [outcome.to_json() for outcome in outcomes]
             codes.append(outcomes[-1].exit_code)
     if as_json:
