@@ -4,11 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-<<<<<<< Updated upstream
-from mmcicd_jenkins.errors import IntegrityFailed
-=======
 from mmcicd_jenkins.errors import CommandFailed, InputError, IntegrityFailed
->>>>>>> Stashed changes
 from mmcicd_jenkins.image.descriptor import Artifact, descriptor
 from mmcicd_jenkins.ports import EvaluationRecord, Scored
 from mmcicd_jenkins.release.documents import to_document
@@ -113,30 +109,15 @@ def overall(measures: Measures) -> dict[str, float | None]:
 
 
 def find_champion(job: Job, ports: Ports) -> Release | None:
-<<<<<<< Updated upstream
-    """What production serves now; a revoked release is no baseline.
-
-    Raises:
-        IntegrityFailed: the ledger says that a version serves of which it has no release.
-=======
     """What production serves now. A revoked release is no baseline: then the last healthy one that served there is.
 
     Raises:
-        IntegrityFailed: the ledger lacks its release. Without it this would look like a first release.
->>>>>>> Stashed changes
+        IntegrityFailed: the ledger says that a version serves of which it has no release.
     """
     snapshot = ports.ledger.snapshot(job.model.name)
     pointer = snapshot.pointer(job.config.production.name)
     if pointer.serving is None:
         return None
-<<<<<<< Updated upstream
-    release = ports.ledger.release(job.model.name, serving)
-    if release is None:
-        raise IntegrityFailed(
-            f"production serves {serving} of {job.model.name}, says the ledger, and has no such release",
-            why="without it nothing can be compared with the champion",
-            fix="mmcicd-jenkins ledger verify shows the first break; restore the branch from a copy",
-=======
     served = [pointer.serving, *(stretch.version for stretch in reversed(pointer.served))]
     version = next((v for v in served if not snapshot.is_revoked(v)), None)
     if version is None:
@@ -144,9 +125,9 @@ def find_champion(job: Job, ports: Ports) -> Release | None:
     release = ports.ledger.release(job.model.name, version)
     if release is None:
         raise IntegrityFailed(
-            f"{job.config.production.name} serves version {version}, and the ledger has no such release",
-            fix="mmcicd-jenkins ledger verify",
->>>>>>> Stashed changes
+            f"{pointer.environment} serves {version} of {job.model.name}, says the ledger, and has no such release",
+            why="without it nothing can be compared with the champion",
+            fix="mmcicd-jenkins ledger verify shows the first break; restore the branch from a copy",
         )
     return release
 
@@ -175,12 +156,8 @@ def judge_run(job: Job, ports: Ports, run: Artifact) -> Judged:
         # It is the champion itself; comparing it with itself says nothing.
         rules, champion = [rule for rule in rules if rule.is_absolute], None
     elif champion is not None and not all(rule.is_absolute for rule in rules):
-<<<<<<< Updated upstream
         ports.progress.update(f"scoring champion {champion.version} on the same data")
-        baseline = _score_champion(champion, job, ports)
-=======
-        baseline, unscored = _score_champion(job, ports, champion)
->>>>>>> Stashed changes
+        baseline, unscored = _score_champion(champion, job, ports)
     report = judge(
         rules,
         scored.measures,
@@ -196,10 +173,19 @@ def judge_run(job: Job, ports: Ports, run: Artifact) -> Judged:
     )
 
 
-<<<<<<< Updated upstream
-def _score_champion(champion: Release, job: Job, ports: Ports) -> Measures:
+def _score_champion(champion: Release, job: Job, ports: Ports) -> tuple[Measures, str]:
+    """Its measures on the candidate's data, or none of them and why: then comparisons decide nothing.
+
+    A champion from before a new column, another kind of problem or a stricter evaluation may not be scorable.
+
+    Raises:
+        IntegrityFailed: its bytes are damaged or gone.
+    """
     try:
-        return ensure_scored(job, ports, release_subject(champion)).measures
+        return ensure_scored(job, ports, release_subject(champion)).measures, ""
+    except (CommandFailed, InputError) as e:
+        why = f"{e.what}: {e.why}" if e.why else e.what
+        return Measures(overall={}), f"champion {champion.version} cannot be scored on this data ({why})"
     except IntegrityFailed as e:
         raise IntegrityFailed(
             f"champion {champion.version} cannot be scored: {e.what}",
@@ -208,19 +194,6 @@ def _score_champion(champion: Release, job: Job, ports: Ports) -> Measures:
             fix="put the store back from a copy; if there is none, leave the gates that name the champion out "
             "for one release",
         ) from e
-=======
-def _score_champion(job: Job, ports: Ports, champion: Release) -> tuple[Measures, str]:
-    """Its measures on the candidate's data, or none of them and why: then comparisons decide nothing.
-
-    A champion from before a new column, another kind of problem or a stricter evaluation may not be scorable.
-    """
-    ports.progress.update(f"scoring champion {champion.version} on the same data")
-    try:
-        return ensure_scored(job, ports, release_subject(champion)).measures, ""
-    except (CommandFailed, InputError) as e:
-        why = f"{e.what}: {e.why}" if e.why else e.what
-        return Measures(overall={}), f"champion {champion.version} cannot be scored on this data ({why})"
->>>>>>> Stashed changes
 
 
 def _write_report(job: Job, ports: Ports, run: Artifact, judged: Judged, folder: Path) -> Path:
