@@ -3,6 +3,8 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# pip compiles what it installs, but not a checkout; with PYTHONDONTWRITEBYTECODE set nobody else would.
+COMPILE = $(BIN)/python -m compileall -q mmcicd_jenkins
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check test-real bench docs dist clean need
@@ -20,11 +22,13 @@ $(VENV)/demo: setup.cfg pyproject.toml | need
 	@echo "Making $(VENV) with TensorFlow: about 600 MB to fetch, 5 GB on disk with the model's own environment, a few minutes once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[tensorflow]'
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/dev: $(VENV)/demo
 	@echo "Adding the test and check tools to $(VENV)."
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[tensorflow,test,check]'
+	@$(COMPILE)
 	@touch $@
 
 demo: $(VENV)/demo ## the guided tour: commit to production, refuse, promote, roll back (no root, no service)

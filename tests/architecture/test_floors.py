@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -122,6 +123,54 @@ def test_help_loads_nothing_heavy(tmp_path):
 def test_no_command_line_loads_tensorflow(command, tmp_path):
     loaded = loaded_after([command, "--help"], tmp_path)
     assert not {name for name in loaded if name.split(".")[0] in HEAVY}
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """A committed repository whose training and evaluation are `cp`."""
+    root = tmp_path_factory.mktemp("light") / "repository"
+    shutil.copytree(ROOT / "tests" / "system" / "fixtures" / "double", root / "model")
+    (root / "numbers.csv").write_text("x,y\n" + "".join(f"{n},{n}\n" for n in range(50)))
+    (root / "metrics.json").write_text('{"metrics": {"accuracy": 0.9}, "samples": 20}')
+    (root / ".gitignore").write_text(".mmcicd/\n/loaded\n")
+    (root / "mmcicd.yaml").write_text(
+        """\
+models:
+  m:
+    data: {numbers: {url: numbers.csv, label: y, test_size: 0.4}}
+    test: "true"
+    train: cp -R model/. "$MMCICD_MODEL_DIR"/
+    evaluate: {command: cp metrics.json "$MMCICD_EVALUATION_DIR"/}
+    gates: [accuracy >= 0.5]
+    min_samples: 1
+"""
+    )
+    program = [sys.executable, "-m", "mmcicd_jenkins"]
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@localhost"]
+    subprocess.run([*git, "init", "-q"], check=True, cwd=root)
+    subprocess.run([*program, "data", "update"], check=True, capture_output=True, cwd=root)
+    subprocess.run([*git, "add", "-A"], check=True, cwd=root)
+    subprocess.run([*git, "commit", "-qm", "All"], check=True, cwd=root)
+    return root
+
+
+# What a command without a model server, signatures or a built-in evaluation has no use for.
+UNUSED = {*HEAVY, "numpy", "urllib3", "cryptography", "asyncio", "http", "ssl", "difflib"}
+
+
+@pytest.mark.parametrize("command", ["config check", "status", "stage prepare"])
+def test_a_look_loads_only_what_it_uses(command, repository):
+    loaded = loaded_after(command.split(), repository)
+    assert not {name for name in loaded if name.split(".")[0] in {*UNUSED, "jinja2"}}
+    assert not {
+        name for name in loaded if name.startswith(("mmcicd_jenkins.reports", "mmcicd_jenkins.serving"))
+    }
+
+
+def test_a_pipeline_with_an_evaluation_of_its_own_loads_only_what_it_uses(repository):
+    loaded = loaded_after(["run", "--until", "evaluate"], repository)
+    assert list(repository.glob(".mmcicd/runs/*/report.html"))
+    assert not {name for name in loaded if name.split(".")[0] in UNUSED}
 
 
 def test_shape_budget():
