@@ -37,7 +37,7 @@ def check(model: str | None, as_json: bool) -> int:
         facts = _look(bench, source)
         locked = bench.lock.source(one.name, source.name)
         if locked is None or locked.facts.digest != facts.digest:
-            changed += [f"{one.name}/{source.name}: {line}" for line in _differences(locked, source, facts)]
+            changed += _differences(f"{one.name}/{source.name}", locked, source, facts)
         broken += [f"{one.name}/{source.name}: {line}" for line in _schema_problems(bench, source, facts)]
     if as_json:
         report.emit({"changed": changed, "schema": broken})
@@ -95,10 +95,10 @@ def _look(bench: Bench, source: DataSource) -> SourceFacts:
     return bench.ports.sources.look(address, source.label)
 
 
-def _differences(locked: LockedSource | None, source: DataSource, facts: SourceFacts) -> list[str]:
-    old = Lock(data={} if locked is None else {source.name: locked})
-    new = Lock(data={source.name: LockedSource(url=source.url, facts=facts)})
-    return list(changes(old, new)) or ["other bytes"]
+def _differences(name: str, locked: LockedSource | None, source: DataSource, facts: SourceFacts) -> list[str]:
+    old = Lock(data={} if locked is None else {name: locked})
+    new = Lock(data={name: LockedSource(url=source.url, facts=facts)})
+    return changes(old, new)
 
 
 def _schema_problems(bench: Bench, source: DataSource, facts: SourceFacts) -> list[str]:

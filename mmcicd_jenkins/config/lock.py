@@ -222,6 +222,13 @@ def _column_changes(old: tuple[Column, ...], new: tuple[Column, ...]) -> list[st
             lines.append(f"column {name} is {now.kind}, was {was.kind}")
         elif was.missing != now.missing:
             lines.append(f"column {name} misses {now.missing:,} values, was {was.missing:,}")
+        if was.values and now.values:
+            lines += [
+                f"column {name} has a new value {value}" for value in now.values if value not in was.values
+            ]
+            lines += [
+                f"column {name} has no {value} any more" for value in was.values if value not in now.values
+            ]
     if not lines and list(before) != list(after):
         lines.append("columns in another order")
     return sorted(lines)

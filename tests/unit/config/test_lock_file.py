@@ -170,3 +170,18 @@ def test_sources_and_images_that_come_and_go() -> None:
         "image tf/serving:2.20: none -> sha256:aaaaaaaaaaaa",
     ]
     assert changes(LOCK, Lock(images=LOCK.images)) == ["churn/customers: gone"]
+
+
+def test_values_that_came_and_went() -> None:
+    before = (Column(name="site", kind="text", values=("A", "B")), Column(name="note", kind="text"))
+    after = (
+        Column(name="site", kind="text", values=("B", "E")),
+        Column(name="note", kind="text", values=("x",)),
+    )
+    old = Lock(data={"m/s": LockedSource(url="u", facts=facts_with(before))})
+    new = Lock(data={"m/s": LockedSource(url="u", facts=facts_with(after))})
+    assert changes(old, new) == ["m/s: column site has a new value E", "m/s: column site has no A any more"]
+
+
+def facts_with(columns: tuple[Column, ...]) -> SourceFacts:
+    return SourceFacts(digest="sha256:" + "0" * 64, size=1, files=1, rows=2, columns=columns)
