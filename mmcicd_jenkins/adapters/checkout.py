@@ -6,7 +6,7 @@ as surrogates.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -15,15 +15,12 @@ from mmcicd_jenkins.adapters.git_cli import Git
 from mmcicd_jenkins.errors import InputError, MmcicdError
 from mmcicd_jenkins.ports import Commit
 
-# Of changed, unmerged and unknown paths.
-_FIELDS_BEFORE_PATH = {b"1": 8, b"u": 10, b"?": 1}
-
 
 class GitCheckout:
     """`root` is the folder of `mmcicd.yaml`; paths are relative to it.
 
-    HEAD and its files are read once and kept until `changed` finds that HEAD moved: what is asked after it
-    belongs to the commit that it compared with, though a person may commit meanwhile.
+    A commit and its files are read once, and again only when HEAD has moved. `files` are those of the commit that
+    `commit` told last, though a person may commit meanwhile.
     """
 
     def __init__(self, root: Path) -> None:
@@ -38,8 +35,12 @@ class GitCheckout:
         Raises:
             InputError: not a repository, or no commit yet.
         """
-        if self._head is None:
+        if (
+            self._head is None
+            or self._ask("rev-parse", "--verify", "HEAD").strip().decode() != self._head.sha
+        ):
             self._head = self._read_head()
+            self._files.clear()
         return self._head
 
     def _read_head(self) -> Commit:
@@ -60,9 +61,10 @@ class GitCheckout:
         inside = PurePosixPath(path)
         if inside.is_absolute() or ".." in inside.parts:
             raise InputError(f"{path!r} leads out of the repository", fix="use a path below mmcicd.yaml")
+        head = self._head or self.commit()
         if str(inside) not in self._files:
             chosen = [] if str(inside) == "." else [str(inside)]
-            listed = self._ask("ls-tree", "-r", "-z", self.commit().sha, "--", *chosen)
+            listed = self._ask("ls-tree", "-r", "-z", head.sha, "--", *chosen)
             self._files[str(inside)] = dict(map(_read_entry, filter(None, listed.split(b"\0"))))
         return self._files[str(inside)]
 
@@ -74,8 +76,7 @@ class GitCheckout:
         """
         listed = self._ask(
             "status",
-            "--porcelain=v2",
-            "--branch",
+            "--porcelain=v1",
             "-z",
             "--untracked-files=all",
             "--no-renames",
@@ -83,16 +84,8 @@ class GitCheckout:
             "--",
             ".",
         )
-        entries = [entry for entry in listed.split(b"\0") if entry]
-        self._expect_head(entries)
-        found = [(_path(entry), entry[:1] != b"?") for entry in entries if not entry.startswith(b"#")]
-        return dict(sorted((os.fsdecode(path.removeprefix(self._prefix)), known) for path, known in found))
-
-    def _expect_head(self, entries: Sequence[bytes]) -> None:
-        """Forget what was read of a HEAD that is not the one which `git status` compared with."""
-        if self._head is not None and b"# branch.oid " + self._head.sha.encode() not in entries:
-            self._head = None
-            self._files.clear()
+        entries = [(entry[3:], entry[:2] != b"??") for entry in listed.split(b"\0") if entry]
+        return dict(sorted((os.fsdecode(path.removeprefix(self._prefix)), known) for path, known in entries))
 
     @cached_property
     def _prefix(self) -> bytes:
@@ -115,11 +108,6 @@ class GitCheckout:
                 fix="git add -A && git commit -m 'First commit'",
             )
         return answer.error()
-
-
-def _path(entry: bytes) -> bytes:
-    """The path of a line of `git status --porcelain=v2`; only the number of fields before it differs."""
-    return entry.split(b" ", _FIELDS_BEFORE_PATH[entry[:1]])[-1]
 
 
 def _read_entry(entry: bytes) -> tuple[str, str]:
