@@ -80,6 +80,10 @@ def _next_steps(made: MadeKey) -> list[str]:
     lines = []
     if made.added:
         lines.append(f'Next: git add {KEYS_FILE} && git commit -m "Trust a key of zone {made.key.zone}"')
+        lines.append(
+            "Then: run, promote or rollback; the first signed event vouches for all before it, and until then "
+            "ledger verify says no"
+        )
     if made.key.zone != "laptop":
         lines += [
             f"Then: give the private key to Jenkins as a 'Secret file' of the folder ml/{made.key.zone}, bound to {KEY_VARIABLE},",
