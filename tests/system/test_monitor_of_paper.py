@@ -7,7 +7,7 @@ import datetime as dt
 import shutil
 
 import pytest
-from paper import FileTarget, commit, make_repository
+from paper import commit, make_repository, on_paper
 from test_killed_anywhere import drive, update_lock
 
 from mmcicd_jenkins.errors import OutsideFailed, Superseded
@@ -59,14 +59,7 @@ class Watch:
         self.base = base
         self.bench = open_bench(base / "repo")
         self.clock, self.server = Clock(), Metrics()
-        self.ports = dataclasses.replace(
-            self.bench.ports,
-            target=lambda place: FileTarget(
-                self.bench.workspace.serving(place.name) / "target.json", self.bench.store
-            ),
-            client=self.server,
-            clock=self.clock,
-        )
+        self.ports = on_paper(self.bench, client=self.server, clock=self.clock)
         self.job = self.bench.job("double", environment="production", reason="because")
 
     def look(self, minutes=5, **counts):
