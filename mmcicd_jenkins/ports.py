@@ -158,7 +158,13 @@ class Environments(Protocol):
 
     def digest(self, requirements: Path | None) -> str: ...
 
-    def ensure(self, requirements: Path | None, on_line: Callable[[str], None]) -> PythonEnvironment: ...
+    def ensure(
+        self,
+        requirements: Path | None,
+        on_line: Callable[[str], None],
+        say: Callable[[str], None] | None = None,
+    ) -> PythonEnvironment:
+        """`on_line` gets what the installer prints, `say` (if not given: it too) what a person must know."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,7 +68,12 @@ class VirtualEnvironments:
             return _existing_digest(self._existing(_python_on_path()))
         return _digest(read_requirements(requirements))
 
-    def ensure(self, requirements: Path | None, on_line: Callable[[str], None]) -> PythonEnvironment:
+    def ensure(
+        self,
+        requirements: Path | None,
+        on_line: Callable[[str], None],
+        say: Callable[[str], None] | None = None,
+    ) -> PythonEnvironment:
         """The environment, made now if it is not there.
 
         Raises:
@@ -86,10 +91,12 @@ class VirtualEnvironments:
         environment = _complete(folder, digest)
         if environment is not None:
             return environment
+        say = say or on_line
         waiting = f"waiting for another process that makes the environment of {requirements.name}"
-        with file_lock.hold(self._cache / f"{key}.lock", MAKE_SECONDS, lambda: on_line(waiting)):
+        with file_lock.hold(self._cache / f"{key}.lock", MAKE_SECONDS, lambda: say(waiting)):
             environment = _complete(folder, digest)
             if environment is None:
+                say(f"making the environment of {requirements.name}, once on this machine")
                 self._make(folder, requirements, wanted, on_line)
                 environment = _complete(folder, digest, made=True)
         if environment is None:

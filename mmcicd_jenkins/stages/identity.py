@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from mmcicd_jenkins.config.defaults import DEFAULT_LEFT_OUT
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
 from mmcicd_jenkins.image.descriptor import Artifact
-from mmcicd_jenkins.ports import Commit, SourceFacts
+from mmcicd_jenkins.ports import Commit, PythonEnvironment, SourceFacts
 from mmcicd_jenkins.release.canonical import digest_of
 from mmcicd_jenkins.release.runs import run_id, short, training_files
 from mmcicd_jenkins.stages.context import Job, Ports
@@ -128,6 +128,11 @@ def code_files(job: Job, ports: Ports, chosen: Sequence[str]) -> dict[str, str]:
 def requirements_path(job: Job) -> Path | None:
     requirements = job.model.train.requirements
     return job.root / requirements if requirements else None
+
+
+def environment_of(job: Job, ports: Ports) -> PythonEnvironment:
+    """The Python of the model's commands. An installer's lines show that it lives; its log has them all."""
+    return ports.environments.ensure(requirements_path(job), ports.progress.update, ports.progress.line)
 
 
 def identify(job: Job, ports: Ports) -> Identity:

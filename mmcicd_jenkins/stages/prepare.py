@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
-from mmcicd_jenkins.stages.identity import Identity, identify, refuse_uncommitted, requirements_path
+from mmcicd_jenkins.stages.identity import Identity, environment_of, identify, refuse_uncommitted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ def plan(job: Job, facts: Facts) -> Plan:
 
 
 def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
-    environment = ports.environments.ensure(requirements_path(job), ports.progress.line)
+    environment = environment_of(job, ports)
     if not plan.requirements:
         made = "no requirements file: the environment that is there"
     else:

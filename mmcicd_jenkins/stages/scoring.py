@@ -25,6 +25,7 @@ from mmcicd_jenkins.stages.data import ready_data
 from mmcicd_jenkins.stages.identity import (
     code_files,
     data_key,
+    environment_of,
     locked_data,
     locked_facts,
     refuse_uncommitted,
@@ -199,7 +200,7 @@ def _score(job: Job, ports: Ports, subject: Subject, folder: Path) -> Scored:
         batch_size=job.model.evaluate.batch_size,
         classes=_classes(facts.label_counts) if job.model.evaluate.problem != "regression" else (),
     )
-    environment = ports.environments.ensure(requirements_path(job), ports.progress.line)
+    environment = environment_of(job, ports)
     return ports.evaluator.score(request, environment, folder)
 
 
@@ -247,7 +248,7 @@ def _classes(counts: Mapping[str, int]) -> tuple[str, ...]:
 def _score_by_command(job: Job, ports: Ports, model: Path, folder: Path) -> Scored:
     refuse_uncommitted(job, ports)
     data = ready_data(job, ports)
-    environment = ports.environments.ensure(requirements_path(job), ports.progress.line)
+    environment = environment_of(job, ports)
     write_json(folder / "params.json", dict(job.model.train.params))
     command = job.model.evaluate.command
     where = f"{job.config.mark(f'models.{job.model.name}.evaluate')}, log {folder / 'evaluate.log'}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mmcicd_jenkins.errors import CommandFailed
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports, how_it_ended
-from mmcicd_jenkins.stages.identity import requirements_path
+from mmcicd_jenkins.stages.identity import environment_of
 from mmcicd_jenkins.stages.workspace import make_directory
 
 TIMEOUT_SECONDS = 3600.0
@@ -33,7 +33,7 @@ def plan(job: Job, facts: Facts) -> Plan:  # noqa: ARG001  every stage has the s
 def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
     if not plan.command:
         return Outcome(stage="test", sentence="no unit tests", found=True)
-    environment = ports.environments.ensure(requirements_path(job), ports.progress.line)
+    environment = environment_of(job, ports)
     log = make_directory(job.workspace.root / "logs") / f"{job.model.name}-test.log"
     finished = ports.commands.run(
         plan.command,

@@ -21,16 +21,16 @@ from mmcicd_jenkins.stages.data import PreparedData, ready_data
 from mmcicd_jenkins.stages.identity import (
     RUN_KIND,
     Identity,
+    environment_of,
     identify,
     refuse_uncommitted,
-    requirements_path,
     run_tag,
 )
 from mmcicd_jenkins.stages.workspace import fresh_directory, make_directory, remove, write_json
 
 CURVES = "metrics.jsonl"
 SIGNALLED = 128
-# Above this nobody wrote curves on purpose; summing them up would take longer than it is worth.
+# Above this nobody wrote curves on purpose; reading and storing them would take longer than they are worth.
 LARGEST_CURVES = 20_000_000
 
 
@@ -106,7 +106,7 @@ def _train(plan: Plan, job: Job, ports: Ports) -> Artifact:
             fix="train in an environment from requirements, or on an agent whose own image is that one",
         )
     data = ready_data(job, ports)
-    environment = ports.environments.ensure(requirements_path(job), ports.progress.line)
+    environment = environment_of(job, ports)
     folder = make_directory(job.workspace.run(plan.run_id))
     model = fresh_directory(folder / "model")
     checkpoints = Checkpoints(job.workspace.checkpoints(plan.run_id))
@@ -248,7 +248,7 @@ def _store(
         RUN_KIND,
         document,
         layers=[layer.blob for layer in layers.layers],
-        files={CURVES: curves} if curves.is_file() else {},
+        files={CURVES: curves} if _are_curves(curves) else {},
     )
 
 
@@ -266,10 +266,14 @@ def _summary(curves: Path) -> str:
         return epochs
 
 
+def _are_curves(curves: Path) -> bool:
+    return curves.is_file() and curves.stat().st_size <= LARGEST_CURVES
+
+
 def _points(curves: Path) -> list[dict[str, object]]:
     """The lines that are objects. A training writes what it likes there, so nothing of it is an error."""
     try:
-        if not curves.is_file() or curves.stat().st_size > LARGEST_CURVES:
+        if not _are_curves(curves):
             return []
         lines = curves.read_text(encoding="utf-8").splitlines()
         points = [json.loads(line) for line in lines if line.strip()]

@@ -64,10 +64,12 @@ def environments(tmp_path: Path) -> VirtualEnvironments:
 
 def test_made_once_then_found(project: Path, tmp_path: Path) -> None:
     lines: list[str] = []
-    made = environments(tmp_path).ensure(project / "requirements.txt", lines.append)
+    said: list[str] = []
+    made = environments(tmp_path).ensure(project / "requirements.txt", lines.append, said.append)
     assert made.made
     assert "lion==1.0" in made.packages
     assert any("lion" in line for line in lines)
+    assert said == ["making the environment of requirements.txt, once on this machine"]
     asked = ShellCommands().run(
         "python -c 'import lion, sys; print(lion.VERSION, sys.prefix)'",
         directory=project,
@@ -76,7 +78,7 @@ def test_made_once_then_found(project: Path, tmp_path: Path) -> None:
         timeout_seconds=60,
     )
     assert asked.last_lines == (f"1.0 {made.variables['VIRTUAL_ENV']}",)
-    again = environments(tmp_path).ensure(project / "requirements.txt", pytest.fail)
+    again = environments(tmp_path).ensure(project / "requirements.txt", pytest.fail, pytest.fail)
     assert not again.made
     assert (again.digest, again.packages, again.python) == (made.digest, made.packages, made.python)
 
