@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from mmcicd_jenkins.cli import report
+from mmcicd_jenkins.cli import completing, report
 from mmcicd_jenkins.cli.naming import named_release
 from mmcicd_jenkins.cli.options import json_option, shared_option
 from mmcicd_jenkins.wiring import open_bench
@@ -15,8 +15,8 @@ from mmcicd_jenkins.wiring import open_bench
     epilog="Example: mmcicd-jenkins diff churn@1 churn@2",
     help="Two releases side by side: metrics with their difference, data, parameters, commits.",
 )
-@click.argument("first", metavar="MODEL@V1")
-@click.argument("second", metavar="MODEL@V2")
+@click.argument("first", metavar="MODEL@V1", shell_complete=completing.releases)
+@click.argument("second", metavar="MODEL@V2", shell_complete=completing.releases)
 @shared_option
 @json_option
 def command(first: str, second: str, shared: bool, as_json: bool) -> int:

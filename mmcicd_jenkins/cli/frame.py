@@ -15,6 +15,8 @@ from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.errors import Interrupted, MmcicdError, Terminated
 
 PROGRAM = "mmcicd-jenkins"
+# The variable by which a shell asks what could stand next; people have it in their start-up files.
+COMPLETE = "_MMCICD_JENKINS_COMPLETE"
 
 
 class LazyGroup(click.Group):
@@ -85,7 +87,7 @@ def run_command_line(table: Mapping[str, tuple[str, str]]) -> NoReturn:
     gc.set_threshold(100_000)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = LazyGroup(table).main(standalone_mode=False, prog_name=PROGRAM)
+        code = LazyGroup(table).main(standalone_mode=False, prog_name=PROGRAM, complete_var=COMPLETE)
         code = code if isinstance(code, int) else 0
     except MmcicdError as e:
         code = report.failed(e, as_json=as_json)

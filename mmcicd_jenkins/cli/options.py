@@ -5,6 +5,8 @@ from typing import Any, TypeVar
 
 import click
 
+from mmcicd_jenkins.cli import completing
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -14,11 +16,15 @@ def json_option(function: F) -> F:
 
 def model_option(*, required: bool = False) -> Callable[[F], F]:
     text = "The model, a name in mmcicd.yaml" + ("." if required else " (may be left out when there is one).")
-    return click.option("--model", metavar="NAME", required=required, help=text)
+    return click.option(
+        "--model", metavar="NAME", required=required, help=text, shell_complete=completing.models
+    )
 
 
 def environment_option(text: str = "The environment, a name in mmcicd.yaml.") -> Callable[[F], F]:
-    return click.option("--env", "environment", metavar="NAME", help=text)
+    return click.option(
+        "--env", "environment", metavar="NAME", help=text, shell_complete=completing.environments
+    )
 
 
 def shared_option(function: F) -> F:

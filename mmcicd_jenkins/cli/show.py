@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from mmcicd_jenkins.cli import report
+from mmcicd_jenkins.cli import completing, report
 from mmcicd_jenkins.cli.naming import named_release
 from mmcicd_jenkins.cli.options import json_option, shared_option
 from mmcicd_jenkins.release.documents import to_document
@@ -17,7 +17,7 @@ from mmcicd_jenkins.wiring import open_bench
     epilog="Example: mmcicd-jenkins show churn@2",
     help="One release in full: commit, data, parameters, numbers, gates, digests, and where it serves.",
 )
-@click.argument("release", metavar="MODEL@VERSION")
+@click.argument("release", metavar="MODEL@VERSION", shell_complete=completing.releases)
 @shared_option
 @json_option
 def command(release: str, shared: bool, as_json: bool) -> int:
