@@ -224,6 +224,11 @@ def _compare(
                 rule, place, Verdict.INCONCLUSIVE, reason, value=measure.value, samples=measure.samples
             )
     limit = rule.limit.value(base or 0.0)
+    if not math.isfinite(limit):
+        reason = f"{name}: the limit against champion {champion} is {limit}"
+        return _outcome(
+            rule, place, Verdict.INCONCLUSIVE, reason, value=measure.value, samples=measure.samples
+        )
     value = measure.value if measure.value is not None else math.nan
     bound = measure.bound + (baseline.bound if baseline is not None else 0.0)
     value_text, limit_text = figures(rule.metric, value, limit)

@@ -90,7 +90,7 @@ class _Reader:
     def rule(self) -> Rule:
         metric = self._name("a metric", "start with a metric, for example: accuracy >= 0.9")
         relation = self._relation()
-        limit = self._limit()
+        limit = self._limit(metric)
         each, where = self._slice()
         self._skip()
         if self.at < len(self.text):
@@ -147,7 +147,7 @@ class _Reader:
             )
         return relation
 
-    def _number(self) -> float:
+    def _number(self, *, needs_unit: bool = False) -> float:
         self._skip()
         match = _NUMBER.match(self.text, self.at)
         if not match:
@@ -162,20 +162,26 @@ class _Reader:
                 self.at = unit.start(1)
                 raise self._error(f"unknown unit {unit.group(1)!r}", "use one of: %, us, ms, s, Ki, Mi, Gi")
             scale, self.at = UNITS[unit.group(1)], unit.end()
+        elif needs_unit:
+            self.at = start
+            raise self._error("a time without a unit", f"write {match.group()} ms, or {match.group()} s")
         number = float(match.group()) * scale
         if not math.isfinite(number):
             self.at = start
             raise self._error("the limit is not a finite number", "write an ordinary number")
         return number
 
-    def _limit(self) -> Limit:
+    def _limit(self, metric: str) -> Limit:
+        # Forty seconds that were meant as milliseconds let everything pass.
+        is_time = metric in SERVING_METRICS
         baseline = self._take("champion", "stable")
         if not baseline:
-            return Limit(number=self._number())
+            return Limit(number=self._number(needs_unit=is_time))
         operator = self._take("+", "-", "*")
         if not operator:
             return Limit(number=0.0, baseline=baseline)
-        return Limit(number=self._number(), baseline=baseline, operator=operator)
+        number = self._number(needs_unit=is_time and operator != "*")
+        return Limit(number=number, baseline=baseline, operator=operator)
 
     def _slice(self) -> tuple[str, tuple[str, str] | None]:
         if self._take("in each "):
