@@ -60,6 +60,12 @@ def reserve(snapshot: Snapshot, run_id: str, who: Who) -> tuple[Change, int]:
     return _change("reserved", who, head, {"run_id": run_id, "version": version}, files), version
 
 
+def record(release: Release, snapshot: Snapshot, who: Who) -> Change:
+    """Write down a release where no environment comes before production, so that no deployment does."""
+    files = {release_path(release.version): to_document(release)}
+    return _change("released", who, snapshot.head, {"version": release.version}, files)
+
+
 def is_begun(snapshot: Snapshot, environment: str, action: str, target: int) -> bool:
     """Whether the same operation stands already: left prepared by a killed command, or done by another one."""
     pointer = snapshot.pointer(environment)

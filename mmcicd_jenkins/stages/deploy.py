@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.release import history
+from mmcicd_jenkins.release.ledger import Change, Snapshot
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.moving import Move, move
@@ -95,6 +97,8 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
         order = Move(environment=name, action="deploy", release=release, decided_on=epoch, new=new)
         move(order, job.at(name), ports, golden)
         new = False
+    if new:
+        _record(release, job, ports)
     names = " and ".join(plan.serving)
     found = not plan.environments
     sentence = f"{names} serves {plan.version}" if names else "there is no environment before production"
@@ -104,3 +108,13 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
         found=found,
         detail={"version": plan.version, "environments": list(plan.environments)},
     )
+
+
+def _record(release: Release, job: Job, ports: Ports) -> None:
+    who = job.who(ports.clock)
+
+    def decide(snapshot: Snapshot) -> Change | None:
+        known = ports.ledger.release(job.model.name, release.version) is not None
+        return None if known else history.record(release, snapshot, who)
+
+    ports.ledger.commit(job.model.name, decide)

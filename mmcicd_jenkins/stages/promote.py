@@ -6,12 +6,17 @@ plan, so a decision that was made meanwhile is never written over.
 
 from dataclasses import dataclass
 
-from mmcicd_jenkins.errors import GateRefused, InputError, Superseded, UsageError
+from mmcicd_jenkins.errors import GateRefused, Inconclusive, InputError, Superseded, UsageError
 from mmcicd_jenkins.release.ledger import Pointer, Snapshot
+from mmcicd_jenkins.release.promotion import compare_again
 from mmcicd_jenkins.release.records import Release
+from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.moving import Move, move, require_release
 from mmcicd_jenkins.stages.scoring import recorded_golden
+
+# How far back a proposal is looked for.
+RECENT_EVENTS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +26,7 @@ class Facts:
     candidate: Release
     champion: Release | None
     observed: int | None
+    asked_by: frozenset[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,25 +45,32 @@ class Plan:
 def look(job: Job, ports: Ports) -> Facts:
     place = job.place
     snapshot = ports.ledger.snapshot(job.model.name)
-    version = job.version if job.version is not None else newest_candidate(job, snapshot)
+    version = job.version if job.version is not None else newest_candidate(job, snapshot, ports)
     serving = snapshot.pointer(place.name).serving
+    candidate = require_release(job, ports, version)
     return Facts(
         environment=place.name,
         snapshot=snapshot,
-        candidate=require_release(job, ports, version),
+        candidate=candidate,
         champion=None if serving is None else ports.ledger.release(job.model.name, serving),
         observed=ports.target(place).observe(job.model.name).version,
+        asked_by=frozenset({candidate.builder, *_proposers(version, job, ports)}),
     )
 
 
-def newest_candidate(job: Job, snapshot: Snapshot) -> int:
-    """What the environment before production serves.
+def _proposers(version: int, job: Job, ports: Ports) -> list[str]:
+    recent = ports.ledger.events(job.model.name, RECENT_EVENTS)
+    return [e.actor for e in recent if e.kind == "proposed" and e.detail.get("version") == version]
+
+
+def newest_candidate(job: Job, snapshot: Snapshot, ports: Ports) -> int:
+    """What the environment before production serves; the newest healthy release when there is no such environment.
 
     Raises:
         InputError: nothing serves there.
     """
     before = job.config.before_production
-    serving = snapshot.pointer(before[-1].name).serving if before else snapshot.head.versions or None
+    serving = snapshot.pointer(before[-1].name).serving if before else _newest_release(job, snapshot, ports)
     if serving is None:
         raise InputError(
             f"{job.model.name} has no version that could be promoted",
@@ -67,11 +80,18 @@ def newest_candidate(job: Job, snapshot: Snapshot) -> int:
     return serving
 
 
+def _newest_release(job: Job, snapshot: Snapshot, ports: Ports) -> int | None:
+    numbers = range(snapshot.head.versions, 0, -1)
+    healthy = (n for n in numbers if not snapshot.is_revoked(n))
+    return next((n for n in healthy if ports.ledger.release(job.model.name, n) is not None), None)
+
+
 def plan(job: Job, facts: Facts) -> Plan:
     """Refuse what must not be promoted; say how the candidate compares.
 
     Raises:
-        GateRefused: the version was revoked, or never served before production.
+        GateRefused: the version was revoked, never served before production, or is worse than what serves by now.
+        Inconclusive: this person may not approve it.
     """
     version = facts.candidate.version
     pointer = facts.snapshot.pointer(facts.environment)
@@ -82,16 +102,19 @@ def plan(job: Job, facts: Facts) -> Plan:
             why=facts.snapshot.head.revoked[str(version)],
             fix="commit what makes it better, or mmcicd-jenkins run --again: a new attempt is a new version",
         )
-    for place in job.config.before_production:
-        if change and pointer.serving != version:
+    again = ""
+    if change and pointer.serving != version:
+        for place in job.config.before_production:
             _require_served(facts.snapshot.pointer(place.name), version)
+        _require_approver(job, facts)
+        again = _require_no_worse(facts)
     return Plan(
         environment=facts.environment,
         version=version,
         serving=pointer.serving,
         epoch=pointer.epoch,
         change=change,
-        comparison=compare(facts.candidate, facts.champion),
+        comparison=" ".join(filter(None, [compare(facts.candidate, facts.champion), again])),
         author=facts.candidate.author,
     )
 
@@ -103,6 +126,47 @@ def _require_served(pointer: Pointer, version: int) -> None:
             why=f"{pointer.environment} served {', '.join(str(s.version) for s in pointer.served) or 'nothing yet'}",
             fix="deploy it there first: mmcicd-jenkins stage deploy",
         )
+
+
+def _require_approver(job: Job, facts: Facts) -> None:
+    """A guard that stands in the file is never passed over, wherever the yes comes from."""
+    approval = job.place.approval
+    names = {job.actor, job.actor.partition("@")[0]}
+    if approval.by and not names & set(approval.by):
+        raise Inconclusive(
+            f"{job.actor} may not approve a promotion to {facts.environment}; nothing was changed",
+            where=job.config.mark(f"environments.{facts.environment}.approval.by"),
+            why=f"{', '.join(approval.by)} may",
+            fix="let one of them promote it (MMCICD_ACTOR says who acts)",
+        )
+    if approval.four_eyes and names & {*facts.asked_by, *(n.partition("@")[0] for n in facts.asked_by)}:
+        raise Inconclusive(
+            f"{job.actor} asked for this promotion; another person must approve it. Nothing was changed",
+            where=job.config.mark(f"environments.{facts.environment}.approval.four_eyes"),
+            why=f"version {facts.candidate.version} was built or proposed by {', '.join(sorted(facts.asked_by))}",
+            fix="let another person promote it (MMCICD_ACTOR says who acts)",
+        )
+
+
+def _require_no_worse(facts: Facts) -> str:
+    """Judge against what serves by now; a sentence for the approver where the numbers do not decide."""
+    champion = facts.champion
+    if champion is None or facts.snapshot.is_revoked(champion.version):
+        return ""
+    outcomes = compare_again(facts.candidate, champion)
+    failed = [o.reason for o in outcomes if o.verdict is Verdict.FAILED]
+    if failed:
+        raise GateRefused(
+            f"version {facts.candidate.version} is worse than {champion.version}, which {facts.environment} serves "
+            "since it was judged",
+            why="; ".join(failed),
+            fix="commit what makes it better; to go back to a version that served here: "
+            f"mmcicd-jenkins rollback --version {facts.candidate.version}",
+        )
+    if any(o.verdict is Verdict.INCONCLUSIVE for o in outcomes):
+        judged = facts.candidate.gates.champion or "nothing"
+        return f"It was judged against {judged}, and the recorded numbers do not compare it with {champion.version}."
+    return ""
 
 
 def compare(candidate: Release, champion: Release | None) -> str:

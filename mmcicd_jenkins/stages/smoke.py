@@ -20,8 +20,10 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
+    """`version` is None when no environment comes before production: there is nothing to ask yet."""
+
     environment: str
-    version: int
+    version: int | None
 
 
 def look(job: Job, ports: Ports) -> Facts:
@@ -38,6 +40,8 @@ def _default(job: Job) -> str:
 
 
 def plan(job: Job, facts: Facts) -> Plan:
+    if facts.version is None and not (job.environment or job.config.before_production):
+        return Plan(environment=facts.environment, version=None)
     if facts.version is None:
         raise InputError(
             f"{facts.environment} serves no version of {job.model.name}",
@@ -53,6 +57,8 @@ def plan(job: Job, facts: Facts) -> Plan:
 
 
 def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
+    if plan.version is None:
+        return Outcome(stage="smoke", sentence="there is no environment before production", found=True)
     release = require_release(job, ports, plan.version)
     target = ports.target(job.config.environments[plan.environment])
     result = ask(target, job, ports, recorded_golden(release.evaluation, ports))
