@@ -1,6 +1,7 @@
 """`promote`: show what would change, ask, do it. The same stage as behind the Jenkins button."""
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import click
@@ -76,9 +77,14 @@ def command(
 
 def _ask(plan: stage.Plan, job: Job, bench: Bench) -> Job | None:
     """The job with its reason, None when the person keeps what serves (which is recorded)."""
-    reason = job.reason or click.prompt("Reason", err=True)
-    job = dataclasses.replace(job, reason=reason)
-    if click.confirm(f"Promote {plan.version} to {plan.environment}?", err=True):
+    try:
+        job = dataclasses.replace(job, reason=job.reason or click.prompt("Reason", err=True))
+        agreed = click.confirm(f"Promote {plan.version} to {plan.environment}?", err=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise UsageError("nobody answers here", fix="--yes --reason 'why this version'") from None
+    if agreed:
         return job
     who = job.who(bench.ports.clock)
     bench.ledger.commit(

@@ -115,7 +115,7 @@ def _say_end(outcomes: list[Outcome], job: Job, bench: Bench) -> None:
         else f"nothing serves in {bench.config.production.name}"
     )
     if last.exit_code:
-        report.say(f"No version was made; {keeps}.")
+        report.say(f"No version was made; {keeps}." if last.stage != "smoke" else f"{keeps}.")
         if last.stage == "evaluate" and last.verdict is Verdict.INCONCLUSIVE:
             say_next(
                 "more test rows (test_size), or min_samples in mmcicd.yaml when fewer are enough to decide"

@@ -48,6 +48,8 @@ def command(
     dry_run: bool,
     as_json: bool,
 ) -> int:
+    if again and name != "train":
+        raise UsageError("--again belongs to the stage train", fix="the other stages find its newest attempt")
     if watch and name != "monitor":
         raise UsageError("--for belongs to the stage monitor")
     with make_progress() as progress:
