@@ -154,6 +154,8 @@ def test_wrong_words_end_with_their_code(root, arguments, code):
 
 
 def test_an_unreachable_ledger_ends_in_5_and_may_be_retried(root):
-    done = run(root, "ledger", "verify", "--shared", "--json", MMCICD_LEDGER_URL="git://127.0.0.1:1/ledger.git")
+    done = run(
+        root, "ledger", "verify", "--shared", "--json", MMCICD_LEDGER_URL="git://127.0.0.1:1/ledger.git"
+    )
     assert done.returncode == 5
     assert json.loads(done.stdout)["retryable"] is True

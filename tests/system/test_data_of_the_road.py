@@ -53,7 +53,9 @@ def test_a_schema_with_a_mistake_is_told_with_its_place(base):
 
 def test_sources_that_are_not_divided_are_told_by_what_they_hold(base):
     config = base / "repo" / "mmcicd.yaml"
-    config.write_text(config.read_text().replace("    data:\n", "    data:\n      pictures: data/pictures/\n"))
+    config.write_text(
+        config.read_text().replace("    data:\n", "    data:\n      pictures: data/pictures/\n")
+    )
     (base / "repo/data/pictures/a folder").mkdir(parents=True)
     for name in ("it's one.png", "a folder/zwei.png"):
         (base / "repo/data/pictures" / name).write_bytes(b"picture")

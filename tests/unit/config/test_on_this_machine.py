@@ -52,7 +52,9 @@ def test_what_was_said_about_watching_stays(tmp_path):
 
 
 def test_what_is_local_already_is_left_alone(tmp_path):
-    text = SHARED[: SHARED.index("environments:")] + "ledger: {url: /srv/ledger.git}\nstore: {path: elsewhere}\n"
+    text = (
+        SHARED[: SHARED.index("environments:")] + "ledger: {url: /srv/ledger.git}\nstore: {path: elsewhere}\n"
+    )
     (tmp_path / "mmcicd.yaml").write_text(text)
     config = load_config(tmp_path, environ={})
     assert on_this_machine(config) == config
