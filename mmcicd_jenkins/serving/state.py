@@ -27,6 +27,7 @@ class StateDirectory:
         self._lock_file: int | None = None
         self._writing = threading.Lock()
         self._seen: tuple[int, int, int] | None = None
+        self._was_told = False
 
     def acquire(self) -> None:
         """Become the only server of this directory.
@@ -56,8 +57,19 @@ class StateDirectory:
             os.pwrite(self._lock_file, str(os.getpid()).encode(), 0)
 
     def read_desired(self) -> Desired:
-        """Raises `MmcicdError` when the file is no desired state; an absent file is an empty one."""
-        return read_desired(self.root)
+        """What is wanted; nothing before the file was there for the first time.
+
+        Raises:
+            MmcicdError: the file is no desired state, or it is gone: a lost file is no order to stop serving.
+        """
+        desired = read_desired(self.root)
+        if (self.root / DESIRED).exists():
+            self._was_told = True
+        elif self._was_told and not desired.models:
+            raise MmcicdError(
+                "the desired state is gone; what serves, serves on", where=str(self.root / DESIRED)
+            )
+        return desired
 
     def changed(self) -> bool:
         """Whether `desired.json` is another file than at the last call. Its inode changes with every move."""

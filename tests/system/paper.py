@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 from mmcicd_jenkins.errors import OutsideFailed, Superseded
@@ -159,3 +160,24 @@ def on_paper(bench, **instead):
         throwaway=lambda folder: FileTarget(folder / "target.json", bench.store),
         **instead,
     )
+
+
+def hang(base, name, environment, command):
+    """Start `command` and return when it stands still at the failpoint `name`."""
+    seen = base / f"seen-{name}"
+    process = subprocess.Popen(
+        command,
+        cwd=base / "repo",
+        env={
+            **environment,
+            "MMCICD_TESTING": "1",
+            "MMCICD_FAILPOINTS": f"{name}=hang",
+            "MMCICD_FAILPOINTS_SEEN": str(seen),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while process.poll() is None and not (seen.exists() and name in seen.read_text().split()):
+        time.sleep(0.02)
+    return process

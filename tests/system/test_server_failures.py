@@ -1,0 +1,164 @@
+"""The embedded server in trouble, under the real command line: killed, kept from its ports, robbed of its folder.
+
+One repository and its two servers for the whole file; every test leaves production serving the version it found.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+from paper import CONFIG, MODEL, commit, make_repository
+from test_killed_anywhere import update_lock
+
+pytestmark = pytest.mark.tensorflow
+PROGRAM = [sys.executable, "-m", "mmcicd_jenkins"]
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+class House:
+    """The repository, and what a person types there."""
+
+    def __init__(self, base):
+        self.base = base
+        self.repository = base / "repo"
+        self.rest, self.grpc, *other = free_ports(4)
+        make_repository(self.repository)
+        places = (
+            f"environments:\n  staging: {{kind: local, rest_port: {other[0]}, grpc_port: {other[1]}}}\n"
+            f"  production: {{kind: local, rest_port: {self.rest}, grpc_port: {self.grpc}}}\n"
+        )
+        (self.repository / "mmcicd.yaml").write_text(CONFIG + places)
+        update_lock(base)
+        commit(self.repository, "begin")
+
+    @property
+    def environment(self):
+        return {
+            **os.environ,
+            "XDG_CACHE_HOME": str(self.base / "cache"),
+            "MODEL_FIXTURE": str(MODEL),
+            "NO_COLOR": "1",
+        }
+
+    def __call__(self, *arguments, code=0):
+        done = subprocess.run(
+            [*PROGRAM, *arguments],
+            cwd=self.repository, env=self.environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "this is a bug" not in done.stderr
+        return done.stdout + done.stderr
+
+    def serving(self):
+        """The version that answers on production's port, None when nobody listens."""
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.rest}/v1/models/double", timeout=10
+            ) as answer:
+                states = json.load(answer)["model_version_status"]
+        except OSError:
+            return None
+        return next((int(s["version"]) for s in states if s["state"] == "AVAILABLE"), None)
+
+    def server(self):
+        return int((self.repository / ".mmcicd/serve/production/server.lock").read_text())
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    made = House(tmp_path_factory.mktemp("servers"))
+    made("run")
+    made("promote", "--yes", "--reason", "first")
+    yield made
+    made("stop")
+
+
+def test_a_killed_server_is_told_by_status_and_monitor_and_comes_back(house):
+    os.kill(house.server(), signal.SIGKILL)
+    said = house("status", code=5)
+    assert "production serves nothing (the server does not run), the ledger says 1 of double" in said
+    assert "mmcicd-jenkins serve --env production" in said
+    assert "not available" in house("stage", "monitor", "--env", "production", code=4)
+    assert "production serves double 1" in house("serve", "--env", "production")
+    assert house.serving() == 1
+    house("status")
+
+
+@pytest.mark.parametrize("place", ["REST", "gRPC"])
+def test_a_taken_port_is_named_with_its_key(house, place):
+    house("stop", "--env", "production")
+    port, key = (house.rest, "rest_port") if place == "REST" else (house.grpc, "grpc_port")
+    with socket.create_server(("127.0.0.1", port)):
+        said = house("serve", "--env", "production", code=5)
+    assert f"port {port} on 127.0.0.1 is taken" in said
+    assert f"environments.production.{key}" in said
+    house("serve", "--env", "production")
+    assert house.serving() == 1
+
+
+def test_a_server_killed_in_the_middle_of_a_switch(house):
+    commit(house.repository, "better", **{"factor.txt": "0.90"})
+    house("run")
+    before = house.server()
+    process = subprocess.Popen(
+        [*PROGRAM, "promote", "--yes", "--reason", "better"],
+        cwd=house.repository, stderr=subprocess.PIPE, text=True,
+        env={**house.environment, "MMCICD_TESTING": "1", "MMCICD_FAILPOINTS": "serve.after-desired=stop"},
+    )  # fmt: skip
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+    os.kill(before, signal.SIGKILL)
+    os.kill(process.pid, signal.SIGCONT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert house.serving() == 2
+    assert house.server() != before
+
+
+def test_a_rollback_works_though_the_server_is_dead_and_once_is_enough(house):
+    os.kill(house.server(), signal.SIGKILL)
+    assert "2 is revoked" in house("rollback", "--reason", "down")
+    assert house.serving() == 1
+    assert "already rolled back" in house("rollback")
+    assert house.serving() == 1
+
+
+def test_a_server_that_lost_its_folder_is_found_and_replaced(house):
+    lost = house.server()
+    shutil.rmtree(house.repository / ".mmcicd" / "serve" / "production")
+    said = house("status", code=5)
+    assert f"its folder was deleted; process {lost} still serves what it had" in said
+    assert house.serving() == 1
+    house("serve", "--env", "production")
+    assert house.serving() == 1
+    assert house.server() != lost
+    shutil.rmtree(house.repository / ".mmcicd" / "serve" / "production")
+    assert "production: stopped" in house("stop", "--env", "production")
+    assert house.serving() is None
+    house("serve", "--env", "production")
+
+
+def test_a_lost_ledger_changes_nothing_that_serves_and_says_how_to_begin_anew(house):
+    ledger = house.base / "repo.ledger.git"
+    ledger.rename(house.base / "away")
+    said = house("status", code=5)
+    assert "production serves 1, the ledger says nothing of double" in said
+    said = house("run", code=75)
+    assert "a newer decision about double in staging stands" in said
+    assert "Only when the ledger was lost" in said
+    assert house.serving() == 1
+    shutil.rmtree(ledger)
+    (house.base / "away").rename(ledger)
+    house("status")
