@@ -35,7 +35,7 @@ demo: $(VENV)/demo ## the guided tour: commit to production, refuse, promote, ro
 	@$(BIN)/mmcicd-jenkins demo
 
 test: $(VENV)/dev ## all tests that need no root and no service, with real TensorFlow, git and sockets
-	@$(BIN)/python -m pytest -m 'not real' -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -m 'not real' -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/dev ## ruff, mypy, generated pages and schema up to date
 	@$(BIN)/ruff check .

@@ -269,5 +269,7 @@ def test_an_unmerged_file_is_a_change(root):
         git(root, "checkout", "--quiet", "-b", branch, "main")
         (root / "train.py").write_text(text)
         git(root, "commit", "--all", "--quiet", "--message", branch)
-    subprocess.run(["git", "-C", str(root), "merge", "one"], capture_output=True, check=False)
+    with pytest.raises(subprocess.CalledProcessError) as conflict:
+        git(root, "merge", "one")
+    assert conflict.value.returncode == 1
     assert GitCheckout(root).changed() == {"train.py": True}
