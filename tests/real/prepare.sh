@@ -1,27 +1,78 @@
 #!/bin/sh
-# Brings the parts that the tests marked `real` need. As root on Debian it installs what is missing; elsewhere it
-# says what will be skipped. It never fails the build: a test whose part is missing skips itself with a sentence.
+# What the tests marked `real` need, installed when we may (root on Debian or Ubuntu), else said with the way to get it.
+# Run by `make test-real`, again and again: what is there is left alone, the network is asked only for what is missing.
+# Never fails: a test whose part is missing skips itself with a sentence.
 set -u
 
-# program:package
-parts="dockerd:docker.io containerd:containerd runc:runc iptables:iptables skopeo:skopeo groovy:groovy
-shellcheck:shellcheck chromium:chromium busybox:busybox-static"
+PYTHON=${PYTHON:-.venv/bin/python}
+# Where Debian keeps dockerd, for users as well.
+PATH=$PATH:/usr/sbin:/sbin
+# part | a program that proves it is there | Debian packages
+PARTS='
+Docker engine (images load and run)|dockerd|docker.io containerd runc iptables
+skopeo (images are read by another tool)|skopeo|skopeo
+Groovy (Jenkinsfiles are compiled)|groovy|groovy
+shellcheck (generated shell)|shellcheck|shellcheck
+a browser (reports under the policy of Jenkins)|chromium|chromium
+busybox (a container without a network)|busybox|busybox-static
+'
 
-missing=""
-for part in $parts; do
-    command -v "${part%%:*}" >/dev/null 2>&1 || missing="$missing ${part#*:}"
-done
-[ -n "$missing" ] || { echo "real parts: all there"; exit 0; }
+has() { command -v "$1" >/dev/null 2>&1; }
 
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-    echo "real parts: installing$missing"
+missing_packages() {
+    echo "$PARTS" | while IFS='|' read -r part program packages; do
+        [ -z "$part" ] || has "$program" || printf '%s ' "$packages"
+    done
+}
+
+install_packages() {
+    packages=$(missing_packages)
+    [ -n "$packages" ] || return 0
+    echo "real parts: installing $packages"
     export DEBIAN_FRONTEND=noninteractive
-    # shellcheck disable=SC2086  # a list of package names
-    if { apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } >/dev/null 2>&1; then
-        exit 0
-    fi
-    echo "real parts: apt-get could not install all of them; what needs them is skipped" >&2
-    exit 0
+    # A service that starts by itself is not wanted here: the tests start an engine of their own.
+    policy=/usr/sbin/policy-rc.d
+    [ -e "$policy" ] || { printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy" && trap 'rm -f /usr/sbin/policy-rc.d' EXIT; }
+    apt-get update -qq >/dev/null 2>&1 || echo "real parts: apt-get update failed; trying with the lists that are there"
+    # One by one after a failure: a package that this release lacks must not cost the others.
+    # shellcheck disable=SC2086  # a list of words
+    apt-get install -y -qq --no-install-recommends $packages >/dev/null 2>&1 || for package in $packages; do
+        apt-get install -y -qq --no-install-recommends "$package" >/dev/null 2>&1 || echo "real parts: $package could not be installed"
+    done
+}
+
+install_moto() {
+    # In an environment of its own: moto and s3fs want different versions of the same library.
+    has moto_server && return 0
+    echo "real parts: installing moto (an S3 server)"
+    python3 -m venv /opt/mmcicd-moto >/dev/null 2>&1 \
+        && /opt/mmcicd-moto/bin/pip install --quiet --disable-pip-version-check 'moto[server,s3]' >/dev/null 2>&1 \
+        && ln -sf /opt/mmcicd-moto/bin/moto_server /usr/local/bin/moto_server \
+        || echo "real parts: moto could not be installed"
+}
+
+install_s3() {
+    [ -x "$PYTHON" ] || return 0
+    "$PYTHON" -c 'import s3fs' 2>/dev/null && return 0
+    echo "real parts: adding s3fs to $PYTHON"
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check -e '.[s3]' >/dev/null 2>&1 || echo "real parts: s3fs could not be installed"
+}
+
+say_parts() {
+    echo "real parts here:"
+    echo "$PARTS" | while IFS='|' read -r part program packages; do
+        [ -n "$part" ] || continue
+        if has "$program"; then echo "  yes  $part"; else echo "  no   $part: apt-get install $packages"; fi
+    done
+    if has moto_server; then echo "  yes  an S3 server"; else echo "  no   an S3 server: pipx install 'moto[server,s3]'"; fi
+    if [ -x "$PYTHON" ] && "$PYTHON" -c 'import s3fs' 2>/dev/null; then echo "  yes  s3fs"; else echo "  no   s3fs: pip install 'mmcicd-jenkins[s3]'"; fi
+    if [ "$(id -u)" = 0 ]; then echo "  yes  small and read-only disks"; else echo "  no   small and read-only disks: mounting needs root (sudo make test-real)"; fi
+}
+
+install_s3
+if [ "$(id -u)" = 0 ] && has apt-get; then
+    install_packages
+    install_moto
 fi
-echo "real parts: these are not here, so what needs them is skipped:$missing" >&2
-echo "real parts: on Debian, as root: apt-get install$missing" >&2
+say_parts
+exit 0
