@@ -21,6 +21,10 @@ def command(environment: str | None, as_json: bool) -> int:
     places = [bench.place(environment)] if environment else list(bench.config.environments.values())
     local = [place for place in places if place.kind == "local"]
     stopped = {place.name: bench.target(place).stop() for place in local}
+    if environment is None:
+        # What a killed `verify` left; the next one would end it as well.
+        for folder in bench.workspace.verifications.glob("*"):
+            stopped["verify"] = bench.throwaway(folder).stop() or stopped.get("verify", False)
     if as_json:
         report.emit({"stopped": stopped})
         return 0

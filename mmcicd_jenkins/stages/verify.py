@@ -4,10 +4,9 @@ What it saw is stored under the image's digest, so that a verified image is not 
 release record can be written from what was measured.
 """
 
-import tempfile
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.descriptor import Artifact
@@ -22,6 +21,7 @@ from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.evaluate import judge_run, run_subject
 from mmcicd_jenkins.stages.identity import identify
 from mmcicd_jenkins.stages.package import ensure_image, refuse_unless_passed
+from mmcicd_jenkins.stages.workspace import fresh_directory
 
 VERIFIED_KIND = "application/vnd.mmcicd.verified.v1+json"
 # Latency is judged on this many single requests at least; golden requests are asked again until there are enough.
@@ -127,22 +127,27 @@ def with_outcomes(report: GateReport, verified: Verified) -> GateReport:
 def _verify(plan: Plan, job: Job, ports: Ports) -> Verified:
     run = identify(job, ports).trained(job.model.name)
     golden = judge_run(job, ports, run).scored.golden
-    with tempfile.TemporaryDirectory(prefix="mmcicd-verify-") as folder:
-        target = ports.throwaway(Path(folder))
+    folder = job.workspace.verification(plan.image)
+    order = Switch(
+        model=job.model.name,
+        version=plan.version,
+        epoch=1,
+        op_id=plan.image,
+        layers=run_subject(run).layers,
+    )
+    waiting = f"waiting for another process that verifies version {plan.version}"
+    with job.workspace.lock(f"verify-{folder.name}", lambda: ports.progress.line(waiting)):
+        target = ports.throwaway(folder)
+        # The server of a verify that was killed here lives on; nobody else knows of it.
+        target.stop()
+        fresh_directory(folder)
         try:
             ports.progress.update("loading the packaged model")
-            target.switch(
-                Switch(
-                    model=job.model.name,
-                    version=plan.version,
-                    epoch=1,
-                    op_id=plan.image,
-                    layers=run_subject(run).layers,
-                )
-            )
+            target.switch(order)
             result = _ask(job, ports, golden, target.endpoint())
         finally:
             target.stop()
+            shutil.rmtree(folder, ignore_errors=True)
     return Verified(golden=result, outcomes=_judge(_server_rules(job), result))
 
 

@@ -40,6 +40,13 @@ class Workspace:
     def evaluation(self, evaluation: str) -> Path:
         return self.root / "evaluations" / _name(evaluation)
 
+    @property
+    def verifications(self) -> Path:
+        return self.root / "verify"
+
+    def verification(self, image: str) -> Path:
+        return self.verifications / _name(image)
+
     def copy(self, digest: str) -> Path:
         return self.root / "copies" / _name(digest)
 

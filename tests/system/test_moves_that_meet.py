@@ -208,3 +208,37 @@ def test_promoting_what_a_half_done_rollback_leaves_ends_the_rollback(desk):
     desk.move(2, "restore")
     assert not desk.bench.ledger.snapshot("double").is_revoked(2)
     assert desk.agree() == (2, 2)
+
+
+class Throwaway(FileTarget):
+    """A server for `verify` that notes when it was stopped and what it found."""
+
+    def __init__(self, folder, store, seen):
+        super().__init__(folder / "target.json", store)
+        self.folder, self.seen = folder, seen
+
+    def stop(self):
+        self.seen.append(("stop", self.folder.exists()))
+        return True
+
+    def switch(self, order):
+        self.seen.append(("switch", (self.folder / "left").exists()))
+        super().switch(order)
+
+
+def test_verify_ends_what_a_killed_verify_left_running(base):
+    commit(base / "repo", "once more", factor_txt="0.96")
+    for step in ("train", "evaluate", "package"):
+        assert drive(base, step).returncode == 0
+    bench = open_bench(base / "repo")
+    job = bench.job("double")
+    image = run_stage("package", job, on_paper(bench)).detail["image"]
+    left = bench.workspace.verification(image)
+    left.mkdir(parents=True)
+    (left / "left").touch()
+    seen = []
+    ports = on_paper(bench, client=Client())
+    ports.throwaway = lambda folder: Throwaway(folder, bench.store, seen)
+    run_stage("verify", job, ports)
+    assert seen == [("stop", True), ("switch", False), ("stop", True)]
+    assert not left.exists()
