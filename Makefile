@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # pip compiles what it installs, but not a checkout; with PYTHONDONTWRITEBYTECODE set nobody else would.
 COMPILE = $(BIN)/python -m compileall -q mmcicd_jenkins
+INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check
+FAILED = { echo "pip failed, it says why above. When that is mended (often: network, proxy, disk), the same command goes on." >&2; exit 2; }
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check test-real bench docs dist clean need
@@ -21,13 +23,13 @@ need:
 $(VENV)/demo: setup.cfg pyproject.toml | need
 	@echo "Making $(VENV) with TensorFlow: about 600 MB to fetch, 5 GB on disk with the model's own environment, a few minutes once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[tensorflow]'
+	@$(INSTALL) -e '.[tensorflow]' || $(FAILED)
 	@$(COMPILE)
 	@touch $@
 
 $(VENV)/dev: $(VENV)/demo
 	@echo "Adding the test and check tools to $(VENV)."
-	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[tensorflow,test,check]'
+	@$(INSTALL) -e '.[tensorflow,test,check]' || $(FAILED)
 	@$(COMPILE)
 	@touch $@
 
