@@ -133,6 +133,8 @@ def _crashed(
         )
     else:
         why, fix = (lines[-1] if lines else f"status {status}"), "see the log"
+        if why.startswith("ModuleNotFoundError"):
+            fix = "add the package to the model's requirements"
     return CommandFailed(
         "scoring the model crashed", status=status, last_lines=lines, where=str(log), why=why, fix=fix
     )
