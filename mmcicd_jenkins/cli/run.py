@@ -46,6 +46,8 @@ def command(
     stages = ROAD[ROAD.index(first) : ROAD.index(last) + 1]
     if not stages:
         raise UsageError(f"--until {last} comes before --from {first}")
+    if again and "train" not in stages:
+        raise UsageError("--again trains again, and train is left out", fix="leave --from or --until out")
     with make_progress() as progress:
         bench = open_bench(Path.cwd(), progress, shared=shared)
         names = (
