@@ -15,6 +15,7 @@ from mmcicd_jenkins.release.runs import short
 from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.identity import Identity, identify, refuse_uncommitted
+from mmcicd_jenkins.stages.moving import require_serving
 from mmcicd_jenkins.stages.scoring import Subject, ensure_scored, evaluation_id, find_scored
 from mmcicd_jenkins.stages.train import CURVES
 from mmcicd_jenkins.stages.workspace import make_directory, write_atomically, write_json
@@ -120,16 +121,7 @@ def find_champion(job: Job, ports: Ports) -> Release | None:
         return None
     served = [pointer.serving, *(stretch.version for stretch in reversed(pointer.served))]
     version = next((v for v in served if not snapshot.is_revoked(v)), None)
-    if version is None:
-        return None
-    release = ports.ledger.release(job.model.name, version)
-    if release is None:
-        raise IntegrityFailed(
-            f"{pointer.environment} serves {version} of {job.model.name}, says the ledger, and has no such release",
-            why="without it nothing can be compared with the champion",
-            fix="mmcicd-jenkins ledger verify shows the first break; restore the branch from a copy",
-        )
-    return release
+    return None if version is None else require_serving(job, ports, pointer.environment, version)
 
 
 def run_subject(run: Artifact) -> Subject:
@@ -200,7 +192,8 @@ def _write_report(job: Job, ports: Ports, run: Artifact, judged: Judged, folder:
     document = run.document
     blob = run.file(CURVES)
     curves = folder / CURVES
-    if blob is not None and not curves.is_file():
+    if blob is not None:
+        # What lies there may be of a training that was killed; the stored run has its own.
         write_atomically(curves, ports.store.read(blob))
     packages = document.get("packages", [])
     record = EvaluationRecord(
@@ -210,7 +203,7 @@ def _write_report(job: Job, ports: Ports, run: Artifact, judged: Judged, folder:
         measures=judged.scored.measures,
         baseline=judged.baseline,
         report=judged.scored.report,
-        curves=curves if curves.is_file() else None,
+        curves=curves if blob is not None else None,
         lineage=_lineage(job, document),
         environment=tuple(map(str, packages)) if isinstance(packages, list) else (),
     )

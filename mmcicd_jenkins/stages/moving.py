@@ -184,3 +184,19 @@ def require_release(job: Job, ports: Ports, version: int) -> Release:
             fix=f"mmcicd-jenkins history --model {job.model.name}",
         )
     return release
+
+
+def require_serving(job: Job, ports: Ports, environment: str, version: int) -> Release:
+    """The release that an environment serves. Without it a comparison would look like one with nothing.
+
+    Raises:
+        IntegrityFailed: the ledger says that it serves, and has no such release.
+    """
+    release = ports.ledger.release(job.model.name, version)
+    if release is None:
+        raise IntegrityFailed(
+            f"{environment} serves {version} of {job.model.name}, says the ledger, and has no such release",
+            why="without it nothing can be compared with the champion",
+            fix="mmcicd-jenkins ledger verify shows the first break; restore the branch from a copy",
+        )
+    return release

@@ -12,7 +12,7 @@ from mmcicd_jenkins.release.promotion import compare_again
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
-from mmcicd_jenkins.stages.moving import Move, move, require_release
+from mmcicd_jenkins.stages.moving import Move, move, require_release, require_serving
 from mmcicd_jenkins.stages.scoring import recorded_golden
 
 # How far back a proposal is looked for.
@@ -52,7 +52,7 @@ def look(job: Job, ports: Ports) -> Facts:
         environment=place.name,
         snapshot=snapshot,
         candidate=candidate,
-        champion=None if serving is None else ports.ledger.release(job.model.name, serving),
+        champion=None if serving is None else require_serving(job, ports, place.name, serving),
         observed=ports.target(place).observe(job.model.name).version,
         asked_by=frozenset({candidate.builder, *_proposers(version, job, ports)}),
     )

@@ -12,7 +12,8 @@ from test_killed_anywhere import drive, end_state, update_lock
 from test_moves_that_meet import Client
 from test_the_road import command, road
 
-from mmcicd_jenkins.errors import GateRefused, Inconclusive
+from mmcicd_jenkins.errors import GateRefused, Inconclusive, IntegrityFailed
+from mmcicd_jenkins.release import history
 from mmcicd_jenkins.stages import promote, run_stage
 from mmcicd_jenkins.wiring import open_bench
 
@@ -140,3 +141,31 @@ def test_what_serves_is_restored_without_a_new_decision(base):
     restored = run_stage("promote", dataclasses.replace(job, reason=""), on_paper(bench, client=Client()))
     assert restored.sentence == "production serves 1"
     assert target.observe("double").version == 1
+
+
+def test_a_champion_that_the_ledger_lost_is_not_promoted_over(base):
+    bench = open_bench(base / "repo")
+    who = history.Who(actor="ada", at="2026-11-24T00:00:00+00:00", reason="by hand")
+    pointer = bench.ledger.commit(
+        "double", lambda s: history.begin(s, "production", "promote", 77, who)
+    ).pointer("production")
+    bench.ledger.commit("double", lambda s: history.finish(s, "production", pointer.epoch, who))
+    with pytest.raises(IntegrityFailed, match="77"):
+        ask(base, 3)
+
+
+def test_again_without_training_is_refused(base):
+    done = subprocess.run(
+        [sys.executable, "-m", "mmcicd_jenkins", "run", "--from", "evaluate", "--again"],
+        cwd=base / "repo", stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+
+
+def test_the_report_shows_the_curves_of_the_stored_run_not_of_a_killed_one(base):
+    [folder] = [
+        f for f in (base / "repo/.mmcicd/runs").iterdir() if "0.95" in (f / "report.html").read_text()
+    ]
+    (folder / "metrics.jsonl").write_text('{"epoch": 1, "val_accuracy": 0.1}\n')
+    command(base, "evaluate")
+    assert "0.9" in (folder / "metrics.jsonl").read_text()
