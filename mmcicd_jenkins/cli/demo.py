@@ -15,7 +15,7 @@ import click
 from mmcicd_jenkins.cli import demo_edits as edits
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.demo_tour import Tour
-from mmcicd_jenkins.errors import OutsideFailed
+from mmcicd_jenkins.errors import OutsideFailed, Terminated
 
 MODEL = "digits"
 
@@ -38,6 +38,9 @@ def command(directory: Path | None, keep: bool) -> int:
             chapter(tour)
         tour.stop_client()
         return _summary(tour, keep=keep, ours=directory is None)
+    except (KeyboardInterrupt, Terminated):
+        report.say(f"What the tour made lies in {folder}")
+        raise
     finally:
         tour.stop_client()
         if not keep:

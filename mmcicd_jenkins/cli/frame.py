@@ -1,9 +1,11 @@
 """From argv to an exit code: the lazy command group, signals, and the one place where errors end."""
 
+import contextlib
 import gc
 import importlib
 import os
 import signal
+import stat
 import sys
 from collections.abc import Mapping
 from types import FrameType
@@ -86,6 +88,8 @@ def run_command_line(table: Mapping[str, tuple[str, str]]) -> NoReturn:
     # A command imports much and throws little away: looking for garbage every 700 objects only delays it.
     gc.set_threshold(100_000)
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        signal.signal(signal.SIGHUP, _hang_up)
     try:
         code = LazyGroup(table).main(standalone_mode=False, prog_name=PROGRAM, complete_var=COMPLETE)
         code = code if isinstance(code, int) else 0
@@ -110,3 +114,13 @@ def run_command_line(table: Mapping[str, tuple[str, str]]) -> NoReturn:
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
     raise Terminated("terminated; nothing is lost", fix="run the same command again")
+
+
+def _hang_up(number: int, frame: FrameType | None) -> NoReturn:
+    """The terminal was closed: end in order, and let nothing that is still written to it be an error of its own."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        with contextlib.suppress(OSError):  # one that was closed before
+            if stat.S_ISCHR(os.fstat(stream).st_mode):
+                os.dup2(nowhere, stream)
+    _terminate(number, frame)

@@ -2,14 +2,12 @@
 
 import json
 import os
-import pty
 import select
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from own_terminal import on_terminal
 
 from mmcicd_jenkins.cli.generate import command
 from mmcicd_jenkins.config.load import load_config
@@ -173,31 +171,10 @@ def test_without_data_it_asks_for_them(tmp_path: Path) -> None:
     assert "--data" in error.fix
 
 
-# Makes standard input the terminal that Ctrl-C comes from, and heeds it even under a shell that ignores it.
-# A process of its own: where gRPC is loaded, as in the tests before this one, Python code after a fork breaks.
-OWN_TERMINAL = """
-import fcntl, os, signal, sys, termios
-os.setsid()
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-signal.signal(signal.SIGINT, signal.default_int_handler)
-os.execv(sys.executable, [sys.executable, "-m", "mmcicd_jenkins", *sys.argv[1:]])
-"""
-
-
 def talk(folder: Path, answers: list[tuple[str, str]]) -> tuple[int, str]:
     """Run on a pseudo terminal; each answer is typed when its question has appeared."""
-    master, slave = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-c", OWN_TERMINAL, "generate"], cwd=folder, stdin=slave, stdout=slave, stderr=slave
-    ) as process:
-        os.close(slave)
-        try:
-            seen, waiting = _answer(master, answers)
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            os.close(master)
+    with on_terminal(folder, "generate") as (process, master):
+        seen, waiting = _answer(master, answers)
     assert not waiting, f"was never asked {waiting[0]}: {seen}"
     return process.returncode, seen.replace("\r\n", "\n")
 
