@@ -120,7 +120,7 @@ class Interrupted(MmcicdError):
 
 
 class Terminated(MmcicdError):
-    """SIGTERM; the state is safe and the same command goes on."""
+    """SIGTERM, or its terminal was closed; the state is safe and the same command goes on."""
 
     exit_code = 143
 

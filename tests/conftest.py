@@ -1,6 +1,7 @@
 """What all tests share: nothing of the machine that runs them leaks in."""
 
 import os
+import tempfile
 
 import pytest
 
@@ -16,6 +17,10 @@ def own_environment(tmp_path_factory):
     # Somebody's identity, hooks or signing would hide what breaks on a bare machine.
     os.environ["GIT_CONFIG_GLOBAL"] = os.devnull
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # What a killed process of ours leaves there goes with the session.
+    (home / "tmp").mkdir()
+    os.environ["TMPDIR"] = tempfile.tempdir = str(home / "tmp")
     yield
+    tempfile.tempdir = None
     os.environ.clear()
     os.environ.update(saved)

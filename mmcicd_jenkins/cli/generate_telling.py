@@ -1,6 +1,7 @@
 """How `generate` tells what it wrote, what it would write, and what comes next."""
 
 import difflib
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -94,7 +95,7 @@ def _tell_beginning(root: Path, written: list[str], *, is_example: bool) -> None
 
 
 def _say_next(root: Path) -> None:
-    place = "" if root == Path.cwd() else f"cd {report.relative(root)} && "
+    place = "" if root == Path.cwd() else f"cd {shlex.quote(report.relative(root))} && "
     init = "" if _in_git(root) else "git init -q -b main && "
     report.say(f'Next: {place}{init}git add -A && git commit -m "Add the pipeline" && mmcicd-jenkins run')
 
@@ -102,7 +103,8 @@ def _say_next(root: Path) -> None:
 def _tell_train_script(root: Path, what: str) -> None:
     model = next(iter(load_config(root / scaffold.CONFIG, environ={}).models.values()))
     words = [word for word in model.train.command.split() if (root / word).is_file()]
-    report.say(f"Wrote {what}. {words[0] if words else 'Your code'} is untouched; it should")
+    report.say(f"Wrote {what}.")
+    report.say(f"{words[0] if words else 'Your code'} is untouched; it should")
     for verb, line in scaffold.what_train_should_do(model):
         report.say(f"  {verb:<7} {line}")
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -312,6 +313,15 @@ def test_answers_are_refused_where_they_would_change_nothing(repository: Path) -
     assert generate(repository, "--label", "x").code == 2
     assert generate(repository, "--model", "x").code == 2
     assert generate(repository, "--example", "image").code == 2
+
+
+def test_the_next_line_can_be_typed_whatever_the_folder_is_called(tmp_path: Path) -> None:
+    folder = tmp_path / "it's $HOME"
+
+    result = generate(folder, "--example", "image")
+
+    (line,) = [line for line in result.out.splitlines() if line.startswith("Next: ")]
+    assert shlex.split(line)[1:4] == ["cd", str(folder), "&&"]
 
 
 def test_an_empty_folder_has_nothing_to_check(tmp_path: Path) -> None:
