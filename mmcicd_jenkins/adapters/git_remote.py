@@ -31,6 +31,14 @@ _FOLDERS = "--filter=tree:2"
 _COMMITS = "--filter=tree:0"
 
 
+def _age_seconds(path: Path) -> float:
+    """0 for what another process removed meanwhile."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
 def place_of(url: str, root: Path) -> Place:
     """The place behind `ledger.url`; `root` is the folder that a relative path starts from.
 
@@ -86,7 +94,7 @@ def _new_folder() -> Path:
     above = Path(tempfile.gettempdir())
     try:
         for old in above.glob(f"{_PREFIX}*"):
-            if time.time() - old.stat().st_mtime > _LONG_AGO_SECONDS:
+            if _age_seconds(old) > _LONG_AGO_SECONDS:
                 shutil.rmtree(old, ignore_errors=True)
         return Path(tempfile.mkdtemp(prefix=_PREFIX))
     except OSError as e:
