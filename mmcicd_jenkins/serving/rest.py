@@ -63,8 +63,8 @@ class RestApi:
         except Refused as e:
             answer = _error(e.http, e.message, e.version)
         response = _response(answer)
-        if answer.status == 413:
-            # What is left of the body is not read, so the connection cannot be used again.
+        if answer.status == 413 or request.content.exception() is not None:
+            # What is left of the body is not read or makes no sense, so the connection cannot be used again.
             response.force_close()
         return response
 
