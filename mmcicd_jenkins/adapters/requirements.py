@@ -16,6 +16,7 @@ _INCLUDE = re.compile(r"(-r|-c|--requirement|--constraint)(?:[ =]|(?<=-[rc]))\s*
 _EDITABLE = re.compile(r"(?:-e|--editable)[ =]\s*(.+)")
 # What decides how a local project is built and which dependencies it brings.
 PROJECT_FILES = ("pyproject.toml", "setup.cfg", "setup.py", "requirements.txt")
+_INSTALLABLE = ("pyproject.toml", "setup.py")  # pip takes no other folder for a project
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,7 @@ def read_requirements(path: Path) -> Requirements:
         editable = _EDITABLE.fullmatch(line.text)
         project = _local_project(line.file.parent, editable[1] if editable else line.text)
         if project is not None:
-            contents.append(_project_digest(project, whole=editable is None))
+            contents.append(_told_project_digest(project, line, whole=editable is None))
             places.append(str(project.resolve()))
     return Requirements(lines=lines, contents=tuple(contents), places=tuple(places))
 
@@ -125,9 +126,21 @@ def _local_project(directory: Path, text: str) -> Path | None:
         return None
     path = directory / place
     try:
-        return path if path.exists() else None
+        return path if path.is_file() or any((path / name).is_file() for name in _INSTALLABLE) else None
     except OSError:  # no file can have such a name; pip will say so
         return None
+
+
+def _told_project_digest(project: Path, line: Requirement, *, whole: bool) -> str:
+    try:
+        return _project_digest(project, whole=whole)
+    except OSError as e:
+        raise InputError(
+            f"the local project {line.text} cannot be read",
+            where=line.where,
+            why=f"{e.filename}: {e.strerror or e}",
+            fix="make its files readable, or take the file out of the project",
+        ) from e
 
 
 def _project_digest(project: Path, *, whole: bool) -> str:

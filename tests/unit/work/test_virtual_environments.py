@@ -269,3 +269,19 @@ def test_without_any_python_on_the_path_our_own_is_used(
         timeout_seconds=60,
     )
     assert asked.status == 0
+
+
+def test_a_folder_that_pip_cannot_install_is_not_read_through(tmp_path):
+    (tmp_path / "requirements.txt").write_text("/\n")
+    assert read_requirements(tmp_path / "requirements.txt").places == ()
+
+
+def test_a_local_project_that_cannot_be_read_is_told_with_its_line(tmp_path):
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "setup.py").write_text("")
+    (project / "secret.py").symlink_to("/proc/self/mem")
+    (tmp_path / "requirements.txt").write_text("numpy\n./project\n")
+    with pytest.raises(InputError, match="local project ./project cannot be read") as caught:
+        read_requirements(tmp_path / "requirements.txt")
+    assert caught.value.where.endswith("requirements.txt:2")
