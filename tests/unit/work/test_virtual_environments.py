@@ -282,6 +282,6 @@ def test_a_local_project_that_cannot_be_read_is_told_with_its_line(tmp_path):
     (project / "setup.py").write_text("")
     (project / "secret.py").symlink_to("/proc/self/mem")
     (tmp_path / "requirements.txt").write_text("numpy\n./project\n")
-    with pytest.raises(InputError, match="local project ./project cannot be read") as caught:
+    with pytest.raises(InputError, match=r"local project \./project cannot be read") as caught:
         read_requirements(tmp_path / "requirements.txt")
     assert caught.value.where.endswith("requirements.txt:2")
