@@ -5,12 +5,13 @@ adapter would leave empty; what can be derived from them is a function elsewhere
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from mmcicd_jenkins.image.descriptor import Artifact, Descriptor, ModelLayers
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.ledger import Change, Event, Snapshot
 from mmcicd_jenkins.release.measures import Measures
 from mmcicd_jenkins.release.records import GateReport, Release

@@ -11,10 +11,10 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from mmcicd_jenkins.adapters import file_lock
+from mmcicd_jenkins.records import dataclass
 
 CHUNK = 2**20
 LOCK_SECONDS = 6 * 3600.0

@@ -7,11 +7,11 @@ Nothing here depends on the size of the history, only on the folders that a chan
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mmcicd_jenkins.adapters.git_cli import Git
 from mmcicd_jenkins.errors import OutsideFailed
+from mmcicd_jenkins.records import dataclass
 
 _TREE = "40000"
 _BLOB = "100644"

@@ -21,13 +21,13 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mmcicd_jenkins.errors import InputError, OutsideFailed
 from mmcicd_jenkins.ports import Endpoint, GoldenResult
+from mmcicd_jenkins.records import dataclass
 
 if TYPE_CHECKING:  # both cost more than the commands that ask no server; they come with the first request
     import numpy.typing as npt

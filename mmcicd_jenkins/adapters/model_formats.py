@@ -8,10 +8,10 @@ import os
 import shlex
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from mmcicd_jenkins.adapters import proto_wire as wire
+from mmcicd_jenkins.records import dataclass
 
 EXPORT = 'model.export(os.environ["MMCICD_MODEL_DIR"])'
 CONVERT = 'mmcicd-jenkins convert {name} "$MMCICD_MODEL_DIR"'

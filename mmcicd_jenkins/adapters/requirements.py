@@ -7,10 +7,10 @@ included files and of local projects does, and so it is the same on every machin
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.records import dataclass
 
 _INCLUDE = re.compile(r"(-r|-c|--requirement|--constraint)(?:[ =]|(?<=-[rc]))\s*(.+)")
 _EDITABLE = re.compile(r"(?:-e|--editable)[ =]\s*(.+)")

@@ -13,11 +13,11 @@ import hashlib
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmcicd_jenkins.errors import InputError, IntegrityFailed, OutsideFailed
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.canonical import readable
 from mmcicd_jenkins.release.chain import read_json
 from mmcicd_jenkins.release.documents import from_document, to_document

@@ -1,5 +1,6 @@
 """The tour's hands: type commands, make commits, keep a client asking, count what it saw around each switch."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -7,12 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.errors import MmcicdError, OutsideFailed
+from mmcicd_jenkins.records import dataclass
 
 IDENTITY = ("-c", "user.name=The tour", "-c", "user.email=tour@example.invalid", "-c", "commit.gpgsign=false")
 CLIENT_RATE = 20.0
@@ -57,13 +59,13 @@ class Seen:
         )
 
 
-@dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True)
 class _Client:
     process: subprocess.Popen[bytes]
     summary: Path
 
 
-@dataclass
+@dataclasses.dataclass
 class Tour:
     """One tour through one repository."""
 

@@ -8,7 +8,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from mmcicd_jenkins.config.lock import Lock, LockedSource, lock_bytes
 from mmcicd_jenkins.config.model import Config
 from mmcicd_jenkins.errors import InputError, MmcicdError, UsageError
 from mmcicd_jenkins.ports import SourceFacts
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.render import scaffold
 from mmcicd_jenkins.render.update import Decision, Generated, Record, UpdatePlan, plan_update
 from mmcicd_jenkins.wiring import open_sources

@@ -4,10 +4,11 @@ The answers are looked up in the data as far as possible, so that a person mostl
 terminal every missing answer is named at once.
 """
 
+import dataclasses
 import os
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import cast, get_args
 
@@ -18,6 +19,7 @@ from mmcicd_jenkins.config import guess
 from mmcicd_jenkins.config.model import Problem
 from mmcicd_jenkins.errors import InputError, MmcicdError, UsageError
 from mmcicd_jenkins.ports import SourceFacts
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.names import check_name
 from mmcicd_jenkins.render.scaffold import Answers, model_name, source_name
 
@@ -52,7 +54,7 @@ class Answered:
     facts: SourceFacts
 
 
-@dataclass
+@dataclasses.dataclass
 class _Talk:
     """One conversation. Off a terminal it collects what is missing instead of asking."""
 

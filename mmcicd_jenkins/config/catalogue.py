@@ -3,7 +3,7 @@
 import types
 import typing
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 
 from pydantic.fields import FieldInfo
@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined
 from mmcicd_jenkins.config.marks import KeyPath
 from mmcicd_jenkins.config.schema import FileSection
 from mmcicd_jenkins.config.section import Kind, Section
+from mmcicd_jenkins.records import dataclass
 
 # What stands for a name that the user chooses, by the key that holds such names.
 NAMES = {"models": "MODEL", "environments": "ENVIRONMENT", "data": "SOURCE", "windows": "N"}

@@ -13,7 +13,7 @@ Reading says every mistake at once, with its place; checking is pure and says ev
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from mmcicd_jenkins.config.suggest import nearest
 from mmcicd_jenkins.config.yaml_reader import MAX_BYTES, read_document
 from mmcicd_jenkins.errors import ConfigInvalid, InputError, Problem
 from mmcicd_jenkins.ports import Column, SourceFacts
+from mmcicd_jenkins.records import dataclass
 
 KINDS = ("integer", "number", "text")
 

@@ -1,7 +1,6 @@
 """Where the value of a key comes from, and what the key means: default < file < environment < flag."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from mmcicd_jenkins.config import catalogue
@@ -11,6 +10,7 @@ from mmcicd_jenkins.config.overrides import VARIABLES
 from mmcicd_jenkins.config.shape import written
 from mmcicd_jenkins.config.suggest import nearest
 from mmcicd_jenkins.errors import UsageError
+from mmcicd_jenkins.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,9 @@ A form that cannot be read says what is wrong, where inside the text, and what t
 
 import math
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.rules import Rule, RuleSyntaxError, parse_rule
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

@@ -5,7 +5,6 @@ A wrong file is a `ConfigInvalid` with every mistake, in the order of the lines.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from mmcicd_jenkins.config.model import Config
 from mmcicd_jenkins.config.overrides import Override, apply, collect
 from mmcicd_jenkins.config.places import is_file, is_folder
 from mmcicd_jenkins.errors import ConfigInvalid, InputError, Problem
+from mmcicd_jenkins.records import dataclass
 
 FILE = "mmcicd.yaml"
 

@@ -7,12 +7,13 @@ merged by git and may be edited by hand.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
 from mmcicd_jenkins.ports import Column, SourceFacts
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.canonical import readable
 from mmcicd_jenkins.release.documents import from_document, to_document
 

@@ -3,11 +3,12 @@
 `config.yaml_reader` makes a `Document`; whoever complains about a value asks it for the place.
 """
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from mmcicd_jenkins.config.places import redacted
 from mmcicd_jenkins.errors import Problem
+from mmcicd_jenkins.records import dataclass
 
 # More mistakes than anybody reads; a hostile file could make one for every byte.
 MAX_PROBLEMS = 100
@@ -15,7 +16,7 @@ MAX_PROBLEMS = 100
 KeyPath = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Mark:
     """Where something stands; counts from 1. `inner` is the distance to the text inside its quotes, -1 when
     the text is folded or escaped and columns inside it cannot be told.

@@ -6,12 +6,12 @@ would not be what the commit says.
 
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mmcicd_jenkins.config.marks import KeyPath
 from mmcicd_jenkins.config.scalars import scalar
 from mmcicd_jenkins.errors import UsageError
+from mmcicd_jenkins.records import dataclass
 
 # Key -> environment variable. NAME is the environment's, upper-case with _ for -.
 VARIABLES = {

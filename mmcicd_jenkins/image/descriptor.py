@@ -1,9 +1,10 @@
 """Content-addressed documents: what an OCI descriptor and an artifact are (OCI image spec 1.1)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mmcicd_jenkins.errors import IntegrityFailed
+from mmcicd_jenkins.records import dataclass
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"

@@ -7,11 +7,11 @@ directory. Its byte form below is fixed for ever; a release in a ledger refers t
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from mmcicd_jenkins.image.reading import read_file
 from mmcicd_jenkins.image.tree import ModelFile, ModelTree
+from mmcicd_jenkins.records import dataclass
 
 PREFIX = "sha256:"
 

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,6 +20,7 @@ from mmcicd_jenkins.image.descriptor import Layer
 from mmcicd_jenkins.image.digest import FileDigest
 from mmcicd_jenkins.image.reading import read_file
 from mmcicd_jenkins.image.tree import ModelFile, ModelTree
+from mmcicd_jenkins.records import dataclass
 
 # The rule by which files become layers is part of every digest: a change makes new layers of old models.
 BIG = 2**20

@@ -6,7 +6,7 @@ The image says what TF Serving's own image says (MODEL_NAME, MODEL_BASE_PATH, po
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
 
@@ -15,6 +15,7 @@ from mmcicd_jenkins.image.artifact import is_digest, json_bytes, json_object, re
 from mmcicd_jenkins.image.descriptor import CONFIG, LAYER, MANIFEST, Artifact, Descriptor, Layer, ModelLayers
 from mmcicd_jenkins.image.digest import digest_bytes
 from mmcicd_jenkins.image.tar import MODELS
+from mmcicd_jenkins.records import dataclass
 
 REST_PORT = 8501
 GRPC_PORT = 8500

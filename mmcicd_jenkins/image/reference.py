@@ -5,9 +5,9 @@ colon or `localhost` is a registry, anything else lies on Docker Hub.
 """
 
 import re
-from dataclasses import dataclass
 
 from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.records import dataclass
 
 DOCKER_HUB = "docker.io"
 

@@ -9,10 +9,10 @@ import os
 import stat
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.records import dataclass
 
 # An OCI layer spells "delete NAME" as a file called .wh.NAME.
 _WHITEOUT = ".wh."

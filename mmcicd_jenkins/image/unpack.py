@@ -10,7 +10,6 @@ import os
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from mmcicd_jenkins.errors import IntegrityFailed
@@ -18,6 +17,7 @@ from mmcicd_jenkins.image import tar
 from mmcicd_jenkins.image.descriptor import LAYER, LAYER_GZIP, Descriptor
 from mmcicd_jenkins.image.tree import why_not_a_path
 from mmcicd_jenkins.image.verifying import verified
+from mmcicd_jenkins.records import dataclass
 
 _CHUNK = 2**20
 # A pax header of ours holds a path and a size; a path ends at 4096 bytes on Linux.

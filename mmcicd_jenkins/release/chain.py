@@ -11,10 +11,10 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.canonical import canonical, digest_of, readable
 from mmcicd_jenkins.release.documents import from_document, to_document
 from mmcicd_jenkins.release.ledger import Change, Event, Head, Pointer, Snapshot, event_path

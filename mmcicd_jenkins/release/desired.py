@@ -6,7 +6,9 @@ withdrawn or a failed switch is undone.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from mmcicd_jenkins.records import dataclass
 
 DESIRED = "desired.json"
 ACTUAL = "actual.json"

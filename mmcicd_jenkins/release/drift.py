@@ -6,9 +6,9 @@ bound, because PSI of n draws from the same distribution is about chi2(bins - 1)
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import NormalDist
 
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.verdicts import Verdict
 
 # Below this PSI a shift is harmless by common practice, above SEVERE it is gross (PSI literature; Evidently's default).

@@ -7,9 +7,9 @@ an operation must still find its own epoch there.
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from mmcicd_jenkins.errors import GateRefused, Superseded
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.canonical import digest_of
 from mmcicd_jenkins.release.documents import to_document
 from mmcicd_jenkins.release.ledger import (

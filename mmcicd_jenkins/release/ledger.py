@@ -5,10 +5,11 @@ Layout of a model's branch: `head.json`, `environments/<name>.json`, `releases/<
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from mmcicd_jenkins.errors import IntegrityFailed
+from mmcicd_jenkins.records import dataclass
 
 GENESIS = "sha256:" + "0" * 64
 

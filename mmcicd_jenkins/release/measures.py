@@ -1,7 +1,9 @@
 """What an evaluation measured: numbers with their sample counts, overall and per slice."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from mmcicd_jenkins.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,10 +7,12 @@ only a witness, a number and digest noted elsewhere, can show it.
 """
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mmcicd_jenkins.errors import IntegrityFailed, MmcicdError
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.chain import (
     HEAD_PATH,
     event_digest,
@@ -96,7 +98,7 @@ def prove(
     return prover.finish()
 
 
-@dataclass
+@dataclasses.dataclass
 class _Prover:
     model: str
     trust: Trust

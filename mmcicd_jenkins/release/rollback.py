@@ -1,9 +1,9 @@
 """Decide where a rollback goes. Pure; `release.history` writes the decision down."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mmcicd_jenkins.errors import Inconclusive, InputError
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.ledger import Operation, Pointer, Snapshot, pointer_path, read_time
 
 # A second press of the button within this time does nothing: it is the same person, nervous.

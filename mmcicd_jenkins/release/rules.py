@@ -7,7 +7,8 @@ and a number.
 
 import math
 import re
-from dataclasses import dataclass
+
+from mmcicd_jenkins.records import dataclass
 
 # Metrics that only a running server can show; `verify` judges their rules, `evaluate` the others.
 SERVING_METRICS = frozenset({"latency_p50", "latency_p95", "latency_p99"})

@@ -7,9 +7,9 @@ Too little traffic decides nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.counters import Reading, Window, window
 from mmcicd_jenkins.release.drift import NO_REFERENCE, Drift, judge_drift
 from mmcicd_jenkins.release.verdicts import Verdict, worst

@@ -6,11 +6,11 @@ configuration or of a template changes a file.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from mmcicd_jenkins.config.model import Config, JenkinsSettings, Model
 from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.render.engine import render
 from mmcicd_jenkins.render.literals import shell
 

@@ -6,10 +6,10 @@ What a team writes itself from then on is generated once; what follows from `mmc
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from mmcicd_jenkins.config.model import Config, DataSource, Model, Problem
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.render.engine import render, template_bytes
 from mmcicd_jenkins.render.jenkinsfile import render_jenkinsfiles
 from mmcicd_jenkins.render.update import Generated

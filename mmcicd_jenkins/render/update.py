@@ -8,8 +8,10 @@ and deciding again after the plan was carried out, wholly or in part, changes no
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from mmcicd_jenkins.records import dataclass
 
 # managed: ours as long as nobody edits it, merged afterwards. once: its person's from the first moment.
 # lines: once as well, but the lines are added to a file that was there before.

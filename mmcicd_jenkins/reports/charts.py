@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.measures import Measure
 from mmcicd_jenkins.reports.curves_file import Curve
 from mmcicd_jenkins.reports.svg import (

@@ -5,8 +5,9 @@ A report must not fail because a training was killed in the middle of a line, so
 
 import json
 import math
-from dataclasses import dataclass
 from pathlib import Path
+
+from mmcicd_jenkins.records import dataclass
 
 LARGEST_BYTES = 20_000_000
 _AXES = ("epoch", "step")

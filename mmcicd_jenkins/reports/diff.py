@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.reports.markdown import escaped, table
 from mmcicd_jenkins.reports.words import change, clean, direction, shown

@@ -1,7 +1,6 @@
 """Gate outcomes in words: `recall 0.801, champion 7 has 0.824, 9,634 samples, short by 0.019`."""
 
-from dataclasses import dataclass
-
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.measures import Measure, Measures
 from mmcicd_jenkins.release.records import GateOutcome, GateReport
 from mmcicd_jenkins.release.rules import Rule, parse_rule

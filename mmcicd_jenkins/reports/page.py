@@ -5,10 +5,11 @@ Templates hold the layout; which metric comes first, what is compared and what i
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from mmcicd_jenkins.ports import EvaluationRecord
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.measures import Measure
 from mmcicd_jenkins.release.rules import parse_rule
 from mmcicd_jenkins.release.verdicts import Verdict

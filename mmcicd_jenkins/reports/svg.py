@@ -7,8 +7,8 @@ element or attribute, no script, no font or file from elsewhere. Everything writ
 import math
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.reports.words import clean
 
 INK, MUTED, GRID, PAPER = "#1d2939", "#667085", "#e4e7ec", "#ffffff"

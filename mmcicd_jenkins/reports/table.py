@@ -5,11 +5,11 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.records import dataclass
 
 BATCH_ROWS = 65_536
 _LONGEST_FIELD = 16 * 2**20

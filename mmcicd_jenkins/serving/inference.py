@@ -1,14 +1,16 @@
 """What can be asked of a model, free of any wire: predict, classify, regress. Both protocols end here."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.serving.metrics import Metrics
 from mmcicd_jenkins.serving.models import Models
 from mmcicd_jenkins.serving.reference import count_into_bins
@@ -28,7 +30,7 @@ class Wanted:
     label: str | None = None
 
 
-@dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True)
 class Asked:
     """A request being answered: the servable that it holds."""
 

@@ -8,13 +8,13 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.serving.status import Code, Refused, invalid, shown
 
 Array = npt.NDArray[Any]

@@ -1,9 +1,9 @@
 """TF Serving's REST paths: case-insensitive, fully anchored, names and labels percent-decoded after the match."""
 
 import re
-from dataclasses import dataclass
 from urllib.parse import unquote
 
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.serving.inference import Wanted
 from mmcicd_jenkins.serving.status import invalid, shown
 

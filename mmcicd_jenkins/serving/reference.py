@@ -23,11 +23,12 @@ with `counts` bin by bin. Values that are not finite are counted apart. An empty
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from mmcicd_jenkins.records import dataclass
 
 KINDS = ("score", "class", "value")
 # A histogram is a sketch: more bins than this would be rows by another name.

@@ -4,13 +4,14 @@ A session over the serving graph, fed and fetched by tensor names: the same code
 error texts, as TF Serving's. Closing it gives its memory back.
 """
 
+import dataclasses
 import itertools
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.serving.status import Code, Refused, code_of, invalid, shown
 
 Array = npt.NDArray[Any]
@@ -44,7 +46,7 @@ class Signature:
     outputs: Mapping[str, str]
 
 
-@dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True)
 class LoadedModel:
     """A session, its signatures and the definition they came from."""
 

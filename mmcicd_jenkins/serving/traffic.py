@@ -16,6 +16,7 @@ with times in seconds since 1970. A failure is any answer that is not 200 and ev
 """
 
 import argparse
+import dataclasses
 import http.client
 import json
 import signal
@@ -24,10 +25,12 @@ import sys
 import threading
 import time
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
+
+from mmcicd_jenkins.records import dataclass
 
 # An hour of seconds: a demo takes minutes, and a forgotten client must not grow.
 WINDOWS_KEPT = 3600
@@ -82,7 +85,7 @@ class Asker:
             self._connection = None
 
 
-@dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True)
 class _Window:
     second: int
     ok: int = 0

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from mmcicd_jenkins import ports as p
 from mmcicd_jenkins.config.lock import Lock
 from mmcicd_jenkins.config.model import Config, Environment, Model
 from mmcicd_jenkins.errors import GateRefused, Inconclusive
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.history import Who
 from mmcicd_jenkins.release.runs import short
 from mmcicd_jenkins.release.verdicts import Verdict

@@ -7,13 +7,14 @@ The folder is named by what is in it, so it is whole or absent.
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from mmcicd_jenkins.config.data_schema import check_source, load_schema
 from mmcicd_jenkins.config.model import DataSource
 from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.failpoints import failpoint
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.data_copies import fetch_locked
 from mmcicd_jenkins.stages.identity import data_key, locked_data, locked_facts

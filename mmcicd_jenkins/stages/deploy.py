@@ -1,9 +1,8 @@
 """Stage `deploy`: put the verified version into the environments that need no person, in their order."""
 
-from dataclasses import dataclass
-
 from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.ledger import Change, Snapshot
 from mmcicd_jenkins.release.records import Release

@@ -1,12 +1,13 @@
 """Stage `evaluate`: the candidate's numbers, the champion's on the same data, the gates, the report."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from mmcicd_jenkins.errors import CommandFailed, InputError, IntegrityFailed
 from mmcicd_jenkins.image.descriptor import Artifact, descriptor
 from mmcicd_jenkins.ports import EvaluationRecord, Scored
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.documents import to_document
 from mmcicd_jenkins.release.gates import judge
 from mmcicd_jenkins.release.measures import Measures

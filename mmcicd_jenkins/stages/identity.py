@@ -2,13 +2,13 @@
 
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mmcicd_jenkins.config.defaults import DEFAULT_LEFT_OUT
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
 from mmcicd_jenkins.image.descriptor import Artifact
 from mmcicd_jenkins.ports import Commit, PythonEnvironment, SourceFacts
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.canonical import digest_of
 from mmcicd_jenkins.release.runs import run_id, short, training_files
 from mmcicd_jenkins.stages.context import Job, Ports

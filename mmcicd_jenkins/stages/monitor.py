@@ -6,11 +6,12 @@ one reading; a clock (cron, or `--for`) calls again.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 
 from mmcicd_jenkins.config.model import Monitor
 from mmcicd_jenkins.errors import Inconclusive, InputError, IntegrityFailed, OutsideFailed, Superseded
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.counters import Reading, read_counters, refused_share
 from mmcicd_jenkins.release.documents import from_document, to_document

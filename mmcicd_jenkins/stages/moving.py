@@ -7,7 +7,6 @@ before is put back and the ledger says why.
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from mmcicd_jenkins.errors import (
     GateRefused,
@@ -20,6 +19,7 @@ from mmcicd_jenkins.errors import (
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.descriptor import descriptor
 from mmcicd_jenkins.ports import GoldenResult, Switch, Target
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.ledger import Change, Pointer, Snapshot
 from mmcicd_jenkins.release.records import Release

@@ -4,13 +4,12 @@ The number is reserved in the ledger before the image is made, because the image
 a number keeps it, so a killed or repeated `package` ends at the same image.
 """
 
-from dataclasses import dataclass
-
 from mmcicd_jenkins.errors import GateRefused, Inconclusive, InputError, IntegrityFailed
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.descriptor import Artifact, Layer, ModelLayers, descriptor
 from mmcicd_jenkins.image.manifest import BaseImage, Image, Origin, join
 from mmcicd_jenkins.image.version_layer import version_layer
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.ledger import Change, Snapshot
 from mmcicd_jenkins.release.verdicts import Verdict

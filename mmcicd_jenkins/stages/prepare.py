@@ -1,7 +1,6 @@
 """Stage `prepare`: is anything to be done, and is the Python environment of the model there?"""
 
-from dataclasses import dataclass
-
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.identity import Identity, environment_of, identify, refuse_uncommitted
 

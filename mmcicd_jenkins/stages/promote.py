@@ -4,9 +4,8 @@ The person's yes is asked by the command line or by Jenkins, on the plan; `apply
 plan, so a decision that was made meanwhile is never written over.
 """
 
-from dataclasses import dataclass
-
 from mmcicd_jenkins.errors import GateRefused, Inconclusive, InputError, Superseded, UsageError
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.ledger import Pointer, Snapshot
 from mmcicd_jenkins.release.promotion import compare_again
 from mmcicd_jenkins.release.records import Release

@@ -1,8 +1,7 @@
 """Stage `propose`: write down that a version waits for a person. The button is `promote`."""
 
-from dataclasses import dataclass
-
 from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.ledger import Event
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports

@@ -1,7 +1,6 @@
 """Stage `rollback`: put the last healthy release back, at once: no gate, no approval, safe to press twice."""
 
-from dataclasses import dataclass
-
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.rollback import RollbackChoice, choose_rollback
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.moving import Move, move, require_release

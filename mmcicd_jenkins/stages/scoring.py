@@ -7,7 +7,6 @@ again exactly when the candidate's data or evaluation differ from what it was sc
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mmcicd_jenkins.config.model import DataSource
@@ -17,6 +16,7 @@ from mmcicd_jenkins.image.descriptor import Artifact, Descriptor
 from mmcicd_jenkins.image.digest import digest_tree
 from mmcicd_jenkins.image.tree import scan
 from mmcicd_jenkins.ports import Column, Scored, ScoreRequest
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.canonical import digest_of
 from mmcicd_jenkins.release.documents import from_document, to_document
 from mmcicd_jenkins.release.measures import Measures

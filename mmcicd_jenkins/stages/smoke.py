@@ -1,9 +1,8 @@
 """Stage `smoke`: ask the serving environment the golden requests, by REST and by gRPC."""
 
-from dataclasses import dataclass
-
 from mmcicd_jenkins.errors import InputError, OutsideFailed
 from mmcicd_jenkins.ports import GoldenResult
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.moving import ask, require_release

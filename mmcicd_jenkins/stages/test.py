@@ -1,9 +1,9 @@
 """Stage `test`: the team's own unit tests, in the model's environment."""
 
 import re
-from dataclasses import dataclass
 
 from mmcicd_jenkins.errors import CommandFailed
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports, how_it_ended
 from mmcicd_jenkins.stages.identity import environment_of
 from mmcicd_jenkins.stages.workspace import make_directory

@@ -8,13 +8,13 @@ import json
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from mmcicd_jenkins.errors import CommandFailed, InputError
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.descriptor import Artifact, ModelLayers
 from mmcicd_jenkins.ports import Finished, PythonEnvironment
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.checkpoints import Checkpoints
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports, how_it_ended, timestamp
 from mmcicd_jenkins.stages.data import PreparedData, ready_data

@@ -6,11 +6,11 @@ release record can be written from what was measured.
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.descriptor import Artifact
 from mmcicd_jenkins.ports import Endpoint, GoldenResult, Switch
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.documents import from_document, to_document
 from mmcicd_jenkins.release.gates import extend, judge_measure
 from mmcicd_jenkins.release.measures import Measure

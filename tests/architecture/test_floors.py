@@ -14,7 +14,7 @@ PACKAGE = ROOT / "mmcicd_jenkins"
 
 # From the ground up. Rooms of one floor do not see each other.
 FLOORS = [
-    {"errors", "failpoints"},
+    {"errors", "failpoints", "records"},
     {"release", "image"},
     {"ports"},
     {"config"},

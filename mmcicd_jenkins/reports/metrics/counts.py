@@ -5,11 +5,11 @@ or predictions and counts a zero denominator as 0, as scikit-learn does: a model
 class must not look better for it.
 """
 
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.reports.metrics.tally import Array, Ints, added, group_count, grown, ratio
 
 LARGEST_MATRIX = 2000  # classes; 32 MB of counts

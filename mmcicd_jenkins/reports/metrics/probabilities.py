@@ -3,11 +3,11 @@
 Log loss clips at the resolution of float32, the type of the scores, as scikit-learn does.
 """
 
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.reports.metrics.tally import (
     Array,
     Floats,

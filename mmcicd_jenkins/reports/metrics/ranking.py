@@ -6,12 +6,12 @@ for rare events put their scores, and coarser histograms are exact sums of finer
 Curves and areas are computed from steps: positives and negatives at each score, highest score first.
 """
 
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.reports.metrics.tally import Array, Ints, group_count, grown
 
 EXACT_SCORES = 1_000_000  # 4 MB of scores; sorting them takes a tenth of a second
