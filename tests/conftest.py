@@ -1,6 +1,7 @@
 """What all tests share: nothing of the machine that runs them leaks in."""
 
 import os
+import signal
 import tempfile
 
 import pytest
@@ -20,6 +21,9 @@ def own_environment(tmp_path_factory):
     # What a killed process of ours leaves there goes with the session.
     (home / "tmp").mkdir()
     os.environ["TMPDIR"] = tempfile.tempdir = str(home / "tmp")
+    # A session that runs in the background ignores these, and what it starts would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     tempfile.tempdir = None
     os.environ.clear()
