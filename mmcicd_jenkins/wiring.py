@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from mmcicd_jenkins.adapters.system_clock import SystemClock
+from mmcicd_jenkins.config.defaults import LEDGER, SERVE, STORE, beside
 from mmcicd_jenkins.config.laptop import is_address, on_this_machine
 from mmcicd_jenkins.config.load import load_config
 from mmcicd_jenkins.config.lock import Lock, load_lock
@@ -73,7 +74,16 @@ class Bench:
         from mmcicd_jenkins.adapters.signing import DsseSigner, private_key_path, read_trusted
 
         signer = DsseSigner(read_trusted(self.config.root), private_key_path(self.variables))
-        return GitLedger(ledger_address(self.config), signer=signer, clock=SystemClock())
+        return GitLedger(self._ledger_place(), signer=signer, clock=SystemClock())
+
+    def _ledger_place(self) -> str:
+        root = self.config.root
+        former = root.parent / f"{root.name}.{LEDGER}"
+        if self.config.ledger.url != beside(root, LEDGER) or former == beside_path(root, LEDGER):
+            return ledger_address(self.config)
+        from mmcicd_jenkins.adapters.own_places import settled
+
+        return str(settled(beside_path(root, LEDGER), former, self.progress.line))
 
     @cached_property
     def store(self) -> Store:
@@ -86,7 +96,22 @@ class Bench:
                 where=self.config.mark("store.registry"),
                 fix="store: {path: DIRECTORY}, an OCI image layout",
             )
-        return OciLayoutStore(self.config.root / settings.path, settings.compression)
+        return OciLayoutStore(self._store_folder(), settings.compression)
+
+    def _store_folder(self) -> Path:
+        root, path = self.config.root, self.config.store.path
+        if path != beside(root, STORE):
+            return root / path
+        from mmcicd_jenkins.adapters.own_places import settled
+
+        return settled(beside_path(root, STORE), self.workspace.root / "store", self.progress.line)
+
+    def serving(self, environment: str) -> Path:
+        """Where the server of a local environment has its state: beside the checkout, for it must outlive a clean one."""
+        from mmcicd_jenkins.adapters.own_places import settled_server
+
+        place = beside_path(self.config.root, SERVE) / environment
+        return settled_server(place, self.workspace.root / "serve" / environment, self.progress.line)
 
     @cached_property
     def ports(self) -> Ports:
@@ -102,7 +127,7 @@ class Bench:
             )
         from mmcicd_jenkins.adapters.local_target import LocalTarget
 
-        return LocalTarget(environment, self.workspace.serving(environment.name), self.store)
+        return LocalTarget(environment, self.serving(environment.name), self.store)
 
     def throwaway(self, folder: Path) -> Target:
         """A server of its own on free ports, for `verify`."""
@@ -270,6 +295,11 @@ def ledger_address(config: Config) -> str:
     if "://" in url or is_address(url):
         return url
     return str((config.root / url).resolve())
+
+
+def beside_path(root: Path, kind: str) -> Path:
+    """A place of this checkout's own, beside it."""
+    return Path(os.path.normpath(root / beside(root, kind)))
 
 
 def cache_folder(variables: Mapping[str, str]) -> Path:

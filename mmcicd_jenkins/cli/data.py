@@ -31,7 +31,7 @@ def command() -> None:
 @model_option()
 @json_option
 def check(model: str | None, as_json: bool) -> int:
-    bench = open_bench(Path.cwd())
+    bench = open_bench(Path.cwd(), report.Lines())
     changed, broken = [], []
     for one, source in _sources(bench, model):
         facts = _look(bench, source)
@@ -66,7 +66,7 @@ def check(model: str | None, as_json: bool) -> int:
 @dry_run_option
 @json_option
 def update(model: str | None, dry_run: bool, as_json: bool) -> int:
-    bench = open_bench(Path.cwd())
+    bench = open_bench(Path.cwd(), report.Lines())
     lock = bench.lock
     for one, source in _sources(bench, model):
         lock = lock.with_source(

@@ -22,7 +22,7 @@ from mmcicd_jenkins.wiring import open_bench
 def command(first: str, second: str, shared: bool, as_json: bool) -> int:
     from mmcicd_jenkins.reports.diff import compare
 
-    bench = open_bench(Path.cwd(), shared=shared)
+    bench = open_bench(Path.cwd(), report.Lines(), shared=shared)
     one, other = named_release(first, bench), named_release(second, bench)
     rows = compare(one, other)
     if as_json:

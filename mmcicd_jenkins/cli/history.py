@@ -24,7 +24,7 @@ from mmcicd_jenkins.wiring import open_bench
 @shared_option
 @json_option
 def command(model: str | None, limit: int, shared: bool, as_json: bool) -> int:
-    bench = open_bench(Path.cwd(), shared=shared)
+    bench = open_bench(Path.cwd(), report.Lines(), shared=shared)
     name = bench.model(model).name
     # An intent and its end are one line for people.
     events = list(bench.ledger.events(name, limit if as_json else 2 * limit))

@@ -38,6 +38,16 @@ def say(text: str = "", *, mark: str = "", **style: Any) -> None:
     click.echo(told, err=True)
 
 
+class Lines:
+    """`ports.Progress` of a command that is over at once: what must be known is said, how far it is is not."""
+
+    def line(self, text: str) -> None:
+        say(text)
+
+    def update(self, text: str, done: float | None = None) -> None:
+        pass
+
+
 def out(text: str) -> None:
     """One line of data, on stdout."""
     click.echo(plain(text))

@@ -44,7 +44,7 @@ def command(
         if environment:
             raise UsageError("--env and WHAT exclude each other", fix="leave one of them out")
         return _in_the_foreground(what, host, rest_port, grpc_port)
-    bench = open_bench(Path.cwd())
+    bench = open_bench(Path.cwd(), report.Lines())
     places = [bench.place(environment)] if environment else list(bench.config.environments.values())
     served = {place.name: _restore_all(place, bench) for place in places}
     code = Superseded.exit_code if any(_unfinished(place, bench) for place in places) else 0
@@ -70,7 +70,7 @@ def _in_the_foreground(what: str, host: str, rest_port: int, grpc_port: int) -> 
         if path.is_dir():
             name, versions = path.resolve().name, versions_in(path)
         else:
-            bench = open_bench(Path.cwd())
+            bench = open_bench(Path.cwd(), report.Lines())
             release = named_release(what, bench)
             unpacked = Path(folder) / "model"
             bench.store.extract([descriptor(layer) for layer in release.layers], unpacked)

@@ -21,7 +21,7 @@ from mmcicd_jenkins.wiring import open_bench
 @shared_option
 @json_option
 def command(release: str, shared: bool, as_json: bool) -> int:
-    bench = open_bench(Path.cwd(), shared=shared)
+    bench = open_bench(Path.cwd(), report.Lines(), shared=shared)
     found = named_release(release, bench)
     snapshot = bench.ledger.snapshot(found.model)
     serves = [name for name, pointer in snapshot.pointers.items() if pointer.serving == found.version]

@@ -38,7 +38,7 @@ class Line:
 @shared_option
 @json_option
 def command(shared: bool, as_json: bool) -> int:
-    bench = open_bench(Path.cwd(), shared=shared)
+    bench = open_bench(Path.cwd(), report.Lines(), shared=shared)
     lines = [
         _line(model, place, bench.ledger.snapshot(model.name), bench)
         for model in bench.config.models.values()

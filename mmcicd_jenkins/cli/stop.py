@@ -17,7 +17,7 @@ from mmcicd_jenkins.wiring import open_bench
 @environment_option("Only this environment.")
 @json_option
 def command(environment: str | None, as_json: bool) -> int:
-    bench = open_bench(Path.cwd())
+    bench = open_bench(Path.cwd(), report.Lines())
     places = [bench.place(environment)] if environment else list(bench.config.environments.values())
     local = [place for place in places if place.kind == "local"]
     stopped = {place.name: bench.target(place).stop() for place in local}

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmcicd_jenkins.config.places import is_file, is_folder, leaves_root
+from mmcicd_jenkins.config.places import exists, is_file, is_folder, leaves_root
 
 # When `train.inputs` names nothing, a training depends on every file of the model's path but these: a commit
 # that only touches them trains nothing. A glob matches a file or a folder above it, relative to that path;
@@ -22,6 +22,9 @@ DEFAULT_LEFT_OUT = (
 
 LAST_PORTS = (8501, 8500)
 
+# What a checkout has of its own and `git clean` must not take, as siblings of it.
+LEDGER, STORE, SERVE = "ledger.git", "store", "serve"
+
 
 def derived(plain: Mapping[str, Any], root: Path) -> dict[str, Any]:
     """A tree like the file's with the values that nobody wrote. `plain` has passed its checks."""
@@ -29,7 +32,8 @@ def derived(plain: Mapping[str, Any], root: Path) -> dict[str, Any]:
     return {
         "models": {name: _model(model, root) for name, model in plain["models"].items()},
         "environments": _environments(environments),
-        "ledger": {"url": default_ledger(root)},
+        "ledger": {"url": beside(root, LEDGER)},
+        "store": {"path": beside(root, STORE)},
     }
 
 
@@ -60,9 +64,14 @@ def _environment(written: Mapping[str, Any], ports: tuple[int, int] | None) -> d
     return values | {"rest_port": ports[0], "grpc_port": ports[1]} if ports else values
 
 
-def default_ledger(root: Path) -> str:
-    """A bare repository beside the checkout, relative to it."""
-    return f"../{root.name or 'checkout'}.ledger.git"
+def beside(root: Path, kind: str) -> str:
+    """`NAME.kind` beside the checkout, relative to `root`: what serves must outlive `git clean -fdx`.
+
+    Beside the whole working tree, where `mmcicd.yaml` lies in a folder of it; NAME then says which.
+    """
+    top = next((folder for folder in (root, *root.parents) if exists(folder / ".git")), root)
+    inside = root.relative_to(top).parts
+    return f"{'../' * (1 + len(inside))}{'-'.join((top.name or 'checkout', *inside))}.{kind}"
 
 
 def local_ports(kinds: Mapping[str, str]) -> dict[str, tuple[int, int]]:

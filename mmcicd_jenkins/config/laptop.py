@@ -7,7 +7,7 @@ its environments are local, whatever the file says for Jenkins. `--shared` leave
 import dataclasses
 from collections.abc import Mapping
 
-from mmcicd_jenkins.config.defaults import default_ledger, local_ports
+from mmcicd_jenkins.config.defaults import LEDGER, beside, local_ports
 from mmcicd_jenkins.config.model import (
     Config,
     Environment,
@@ -38,7 +38,7 @@ def on_this_machine(config: Config) -> Config:
 
 def _own_ledger(config: Config) -> LedgerSettings:
     url = config.ledger.url
-    return LedgerSettings(url=default_ledger(config.root)) if is_address(url) else config.ledger
+    return LedgerSettings(url=beside(config.root, LEDGER)) if is_address(url) else config.ledger
 
 
 def _own_store(store: StoreSettings) -> StoreSettings:

@@ -156,10 +156,10 @@ class Environment:
 
 @dataclass(frozen=True, kw_only=True)
 class StoreSettings:
-    """An OCI registry (`registry`), or an OCI image layout directory (`path`)."""
+    """An OCI registry (`registry`), or an OCI image layout directory (`path`, relative to the repository)."""
 
+    path: str
     registry: str = ""
-    path: str = ".mmcicd/store"
     compression: Literal["none", "gzip"] = "gzip"
 
 

@@ -14,7 +14,9 @@ def resolve(file: schema.FileSection, *, root: Path, name: str, marks: Mapping[s
         models={n: _model(n, m) for n, m in file.models.items()},
         environments={n: _environment(n, e) for n, e in file.environments.items()},
         store=made.StoreSettings(
-            registry=file.store.registry or "", path=file.store.path, compression=file.store.compression
+            registry=file.store.registry or "",
+            path=file.store.path or "",
+            compression=file.store.compression,
         ),
         ledger=made.LedgerSettings(url=file.ledger.url or ""),
         image=made.ImageSettings(base=file.image.base or ""),

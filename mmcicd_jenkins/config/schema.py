@@ -150,8 +150,10 @@ class StoreSection(Section):
     """Where model bytes are kept: a registry, or a folder on this machine."""
 
     registry: Text | None = key(None, "An OCI registry and a path in it.", "registry.acme.example/ml")
-    path: Text = key(
-        ".mmcicd/store", "A folder with an OCI image layout, used without a registry.", "../store"
+    path: Text | None = key(
+        None,
+        "A folder with an OCI image layout, used without a registry. Default: beside the checkout, `../NAME.store`.",
+        "../store",
     )
     compression: Literal["none", "gzip"] = key(
         "gzip", "How layers are packed; gzip is a container here, nothing is squeezed.", "none"

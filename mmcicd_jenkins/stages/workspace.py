@@ -1,4 +1,5 @@
-"""Where stages keep files under `.mmcicd/`. Everything here can be made again from ledger, store and checkout.
+"""Where stages keep files under `.mmcicd/`. Everything here can be made again from ledger, store and checkout:
+`git clean -fdx` takes nothing that serves.
 
 Writes are atomic (temporary sibling, fsync, rename), so a killed process leaves whole files or none.
 """
@@ -52,9 +53,6 @@ class Workspace:
 
     def golden(self, model: str) -> Path:
         return self.root / "golden" / f"{model}.json"
-
-    def serving(self, environment: str) -> Path:
-        return self.root / "serve" / environment
 
     def monitor(self, environment: str, model: str) -> Path:
         return self.root / "monitor" / environment / f"{model}.json"

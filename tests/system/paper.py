@@ -156,7 +156,7 @@ def on_paper(bench, **instead):
     """The real ports of a bench, but for the server and what else is given."""
     return Replaced(
         bench.ports,
-        target=lambda place: FileTarget(bench.workspace.serving(place.name) / "target.json", bench.store),
+        target=lambda place: FileTarget(bench.serving(place.name) / "target.json", bench.store),
         throwaway=lambda folder: FileTarget(folder / "target.json", bench.store),
         **instead,
     )

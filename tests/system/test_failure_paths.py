@@ -229,7 +229,7 @@ def test_lost_bytes_of_a_version_end_the_move_and_are_told(base):
     # Not left half done: what served serves on, and the history says what went wrong.
     events = cli(base, "history")
     assert "failed" in events
-    target = json.loads((base / "repo/.mmcicd/serve/production/target.json").read_text())
+    target = json.loads((base / "repo.serve/production/target.json").read_text())
     assert target["double"]["version"] == 2
 
 

@@ -61,7 +61,7 @@ def end_state(base):
         (e.kind, e.detail.get("action"), e.detail.get("from"), e.detail.get("to"), e.detail.get("version"))
         for e in ledger.events("double")
     ]
-    index = json.loads((base / "repo/.mmcicd/store/index.json").read_text())
+    index = json.loads((base / "repo.store/index.json").read_text())
     tags = sorted(
         m.get("annotations", {}).get("org.opencontainers.image.ref.name", "") for m in index["manifests"]
     )
@@ -75,7 +75,7 @@ def end_state(base):
         "events": events,
         "tags": tags,
         "served": {
-            place: json.loads((base / f"repo/.mmcicd/serve/{place}/target.json").read_text())
+            place: json.loads((base / f"repo.serve/{place}/target.json").read_text())
             for place in snapshot.pointers
         },
     }

@@ -13,7 +13,7 @@ import sys
 import urllib.request
 
 import pytest
-from paper import CONFIG, MODEL, commit, make_repository
+from paper import CONFIG, MODEL, commit, git, make_repository
 from test_killed_anywhere import update_lock
 
 pytestmark = pytest.mark.tensorflow
@@ -75,12 +75,12 @@ class House:
 
     def lose_the_folder(self):
         """`rm -rf`, typed until it is gone: a server that lives writes into it meanwhile."""
-        folder = self.repository / ".mmcicd/serve/production"
+        folder = self.base / "repo.serve/production"
         while folder.exists():
             shutil.rmtree(folder, ignore_errors=True)
 
     def server(self):
-        return int((self.repository / ".mmcicd/serve/production/server.lock").read_text())
+        return int((self.base / "repo.serve/production/server.lock").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -168,3 +168,39 @@ def test_a_lost_ledger_changes_nothing_that_serves_and_says_how_to_begin_anew(ho
     shutil.rmtree(ledger)
     (house.base / "away").rename(ledger)
     house("status")
+
+
+def test_a_cleaned_checkout_goes_on_serving_and_every_button_works(house):
+    """`git clean -fdx` is typed by people and by Jenkins jobs."""
+    server = house.server()
+    git(house.repository, "clean", "-fdxq")
+    assert not (house.repository / ".mmcicd").exists()
+    house("status")
+    assert (house.server(), house.serving()) == (server, 1)
+    house("serve", "--env", "production")
+    assert house.server() == server
+    commit(house.repository, "better again", **{"factor.txt": "0.95"})
+    house("run")
+    house("promote", "--yes", "--reason", "better")
+    assert house.serving() == 3
+    git(house.repository, "clean", "-fdxq")
+    assert "3 is revoked" in house("rollback", "--reason", "cleaned")
+    assert house.serving() == 1
+    git(house.repository, "clean", "-fdxq")
+    assert "production: stopped" in house("stop")
+    assert house.serving() is None
+    house("serve")
+    assert house.serving() == 1
+
+
+def test_what_an_older_version_left_in_the_checkout_is_found_there_and_moved(house):
+    store, inside = house.base / "repo.store", house.repository / ".mmcicd"
+    house("stop")
+    inside.mkdir(exist_ok=True)
+    store.rename(inside / "store")
+    (house.base / "repo.serve").rename(inside / "serve")
+    said = house("serve")
+    assert f"moved {inside / 'store'} to {store}" in said
+    assert f"moved {inside / 'serve/production'} to {house.base / 'repo.serve/production'}" in said
+    assert house.serving() == 1
+    assert "moved" not in house("status")

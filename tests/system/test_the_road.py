@@ -121,7 +121,7 @@ def test_numbers_that_are_none_never_pass(base, value):
     commit(base / "repo", "odd", factor_txt=value)
     done = drive(base, "road")
     assert done.returncode in {3, 4, 6, 8}, done.stderr + done.stdout
-    assert not (base / "repo/.mmcicd/serve").exists()
+    assert not (base / "repo.serve").exists()
 
 
 def test_promote_roll_back_and_never_promote_again(base):
@@ -280,7 +280,7 @@ def test_a_ledger_edited_by_hand_is_noticed(base):
 def test_a_damaged_store_is_refused(base):
     road(base)
     command(base, "promote")
-    blobs = (base / "repo/.mmcicd/store/blobs/sha256").iterdir()
+    blobs = (base / "repo.store/blobs/sha256").iterdir()
     largest = max((b for b in blobs if b.is_file()), key=lambda b: b.stat().st_size)
     content = bytearray(largest.read_bytes())
     content[len(content) // 2] ^= 1
@@ -289,7 +289,7 @@ def test_a_damaged_store_is_refused(base):
     shutil.rmtree(base / "repo/.mmcicd/models", ignore_errors=True)
     commit(base / "repo", "better", factor_txt="0.90")
     shutil.rmtree(base / "repo/.mmcicd/runs")
-    (base / "repo/.mmcicd/serve/production/target.json").unlink()
+    (base / "repo.serve/production/target.json").unlink()
     error = command(base, "promote", code=7)
     assert error["retryable"] is False
 

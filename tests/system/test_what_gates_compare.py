@@ -115,7 +115,7 @@ def test_a_champion_that_the_ledger_lost_is_no_first_release(base):
 
 def test_smoke_on_a_server_that_serves_nothing_fails_though_there_is_nothing_to_ask(base):
     road(base)
-    (base / "repo/.mmcicd/serve/staging/target.json").unlink()
+    (base / "repo.serve/staging/target.json").unlink()
     assert command(base, "smoke", code=5)["retryable"] is False
 
 
@@ -135,7 +135,7 @@ def test_two_models_never_share_a_folder_by_the_beginning_of_their_digests(base)
 
 
 def index(base):
-    path = base / "repo/.mmcicd/store/index.json"
+    path = base / "repo.store/index.json"
     return path, json.loads(path.read_text())
 
 
@@ -160,7 +160,7 @@ def test_a_damaged_run_is_made_anew_by_again_as_its_error_says(base, monkeypatch
     road(base)
     _, document = index(base)
     [run] = [m for m in document["manifests"] if m.get("artifactType", "").endswith("run.v1+json")]
-    manifest = base / "repo/.mmcicd/store/blobs/sha256" / run["digest"].removeprefix("sha256:")
+    manifest = base / "repo.store/blobs/sha256" / run["digest"].removeprefix("sha256:")
     config = json.loads(manifest.read_text())["config"]["digest"].removeprefix("sha256:")
     (manifest.parent / config).unlink()
     assert "run --again" in road(base, code=7)["fix"]

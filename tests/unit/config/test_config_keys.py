@@ -142,7 +142,7 @@ def test_the_defaults_of_the_schema_are_those_of_the_model(tmp_path: Path) -> No
         name="m", data=(), train=model.Training(command="./t"), evaluate=model.Evaluation(command="./e")
     )
     assert config.production == model.Environment(name="production")
-    assert config.store == model.StoreSettings()
+    assert config.store == model.StoreSettings(path=f"../{tmp_path.name}.store")
     assert config.image == model.ImageSettings()
 
 

@@ -22,7 +22,7 @@ def one(
 def test_each_source_wins_over_the_one_before(write) -> None:
     variable = {"MMCICD_STORE_PATH": "/from/environment"}
     flag = {"store.path": "/from/flag"}
-    assert load_config(write(FILE), environ={}).store.path == ".mmcicd/store"
+    assert load_config(write(FILE), environ={}).store.path == "../checkout.store"
     root = write(FILE + "store: {path: from/file}\n")
     assert load_config(root, environ={}).store.path == "from/file"
     assert load_config(root, environ=variable).store.path == "/from/environment"
@@ -32,7 +32,7 @@ def test_each_source_wins_over_the_one_before(write) -> None:
 
 def test_explain_says_which(write) -> None:
     root = write(FILE)
-    assert (one(root, "store.path").source, one(root, "store.path").value) == ("default", ".mmcicd/store")
+    assert (one(root, "store.path").source, one(root, "store.path").value) == ("default", "../checkout.store")
     root = write(FILE + "store: {path: from/file}\n")
     assert (one(root, "store.path").source, one(root, "store.path").where) == ("file", "mmcicd.yaml:2:15")
     told = one(root, "store.path", {"MMCICD_STORE_PATH": "/e"})

@@ -28,7 +28,7 @@ def test_without_environments_two_local_ones_stand(churn: Path) -> None:
     ]
     assert config.production.name == "production"
     assert config.ledger.url == "../checkout.ledger.git"
-    assert config.store.path == ".mmcicd/store"
+    assert config.store.path == "../checkout.store"
 
 
 def test_marks_point_where_the_transcripts_say(churn: Path) -> None:
