@@ -13,11 +13,31 @@ from pathlib import Path
 from typing import Any
 
 from mmcicd_jenkins.cli import report
-from mmcicd_jenkins.errors import MmcicdError, OutsideFailed
+from mmcicd_jenkins.errors import MmcicdError, OutsideFailed, Terminated
 from mmcicd_jenkins.records import dataclass
 
 IDENTITY = ("-c", "user.name=The tour", "-c", "user.email=tour@example.invalid", "-c", "commit.gpgsign=false")
 CLIENT_RATE = 20.0
+# How long a command that was told to stop may take: longer than it gives the command that it runs itself.
+STOP_SECONDS = 20.0
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    """Its exit code; when the tour is told to stop, the command ends in order first.
+
+    `subprocess.run` would kill it a quarter of a second after Ctrl-C: the cursor stays hidden, its training goes on.
+    """
+    try:
+        return process.wait()
+    except (KeyboardInterrupt, Terminated) as stop:
+        if isinstance(stop, Terminated):  # Ctrl-C reached it from the terminal, as it reached us
+            process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            process.kill()
+            process.wait()
+        raise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,16 +114,17 @@ class Tour:
             report.say(f"$ {self.program} {shown}", fg="cyan")
         elif not self.repository.is_dir():
             return
-        done = subprocess.run(
+        silent = subprocess.DEVNULL if quiet else None
+        process = subprocess.Popen(
             [sys.executable, "-m", "mmcicd_jenkins", *arguments],
             cwd=self.repository if inside else self.repository.parent,
-            stdout=subprocess.DEVNULL if quiet else None,
-            stderr=subprocess.DEVNULL if quiet else None,
-            check=False,
+            stdout=silent,
+            stderr=silent,
         )
-        if codes is not None and done.returncode not in codes:
+        code = _ended(process)
+        if codes is not None and code not in codes:
             raise MmcicdError(
-                f"the tour expected exit code {' or '.join(map(str, codes))} of {arguments[0]}, got {done.returncode}",
+                f"the tour expected exit code {' or '.join(map(str, codes))} of {arguments[0]}, got {code}",
                 where=str(self.repository),
                 fix="the lines above say why; the folder is kept for a look",
             )

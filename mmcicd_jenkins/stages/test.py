@@ -1,14 +1,19 @@
 """Stage `test`: the team's own unit tests, in the model's environment."""
 
+import contextlib
+import os
 import re
+import tempfile
+from collections.abc import Iterator
 
-from mmcicd_jenkins.errors import CommandFailed
+from mmcicd_jenkins.errors import CommandFailed, OutsideFailed
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports, how_it_ended
 from mmcicd_jenkins.stages.identity import environment_of
 from mmcicd_jenkins.stages.workspace import make_directory
 
 TIMEOUT_SECONDS = 3600.0
+PYTEST_PLACE = "PYTEST_DEBUG_TEMPROOT"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +40,15 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
         return Outcome(stage="test", sentence="no unit tests", found=True)
     environment = environment_of(job, ports)
     log = make_directory(job.workspace.root / "logs") / f"{job.model.name}-test.log"
-    finished = ports.commands.run(
-        plan.command,
-        directory=job.root / job.model.path,
-        variables=environment.variables,
-        log=log,
-        timeout_seconds=plan.timeout_seconds,
-        on_line=ports.progress.update,
-    )
+    with _own_place_for_pytest() as place:
+        finished = ports.commands.run(
+            plan.command,
+            directory=job.root / job.model.path,
+            variables={**environment.variables, **place},
+            log=log,
+            timeout_seconds=plan.timeout_seconds,
+            on_line=ports.progress.update,
+        )
     if finished.status != 0:
         raise CommandFailed(
             f"the unit tests of {job.model.name} failed",
@@ -53,6 +59,26 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
             fix="read the output below, mend, commit, and run again",
         )
     return Outcome(stage="test", sentence=_summary(finished.last_lines), detail={"log": str(log)})
+
+
+@contextlib.contextmanager
+def _own_place_for_pytest() -> Iterator[dict[str, str]]:
+    """A folder for pytest's temporary files, gone afterwards; the user's own choice wins.
+
+    Left alone, pytest ends each session with deleting what earlier sessions of this user left in /tmp, whichever
+    project they were of: with many gigabytes there, three short tests take minutes.
+    """
+    if PYTEST_PLACE in os.environ:
+        yield {}
+        return
+    try:
+        place = tempfile.TemporaryDirectory(prefix="mmcicd-test-", ignore_cleanup_errors=True)
+    except OSError as e:
+        raise OutsideFailed(
+            "no folder for the temporary files of the unit tests", where=tempfile.gettempdir(), why=str(e)
+        ) from e
+    with place as folder:
+        yield {PYTEST_PLACE: folder}
 
 
 def _summary(lines: tuple[str, ...]) -> str:
