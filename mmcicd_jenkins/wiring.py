@@ -70,11 +70,13 @@ class Bench:
 
     @cached_property
     def ledger(self) -> Ledger:
+        from mmcicd_jenkins.adapters.credentials import login
         from mmcicd_jenkins.adapters.git_ledger import GitLedger
         from mmcicd_jenkins.adapters.signing import DsseSigner, private_key_path, read_trusted
 
         signer = DsseSigner(read_trusted(self.config.root), private_key_path(self.variables))
-        return GitLedger(self._ledger_place(), signer=signer, clock=SystemClock())
+        known = login("ledger", self.variables)
+        return GitLedger(self._ledger_place(), signer=signer, clock=SystemClock(), login=known)
 
     def _ledger_place(self) -> str:
         root = self.config.root

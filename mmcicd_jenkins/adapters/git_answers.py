@@ -5,10 +5,10 @@ another try. Whoever meets a new sentence of git adds a line here and a case to 
 """
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 from mmcicd_jenkins.errors import InputError, IntegrityFailed, MmcicdError, OutsideFailed
+from mmcicd_jenkins.records import dataclass
 
 
 class Kind(StrEnum):
@@ -21,6 +21,7 @@ class Kind(StrEnum):
     NO_REPOSITORY = "no repository"
     MISSING = "missing"
     AUTH = "auth"
+    HOST_KEY = "host key"
     OWNERSHIP = "ownership"
     FULL = "full"
     READ_ONLY = "read-only"
@@ -33,7 +34,8 @@ class Kind(StrEnum):
 _SENTENCES: tuple[tuple[Kind, str], ...] = (
     (Kind.FULL, r"No space left on device|Disk quota exceeded|File too large"),
     (Kind.AUTH, r"Permission denied \(|Authentication failed|could not read (Username|Password)"),
-    (Kind.AUTH, r"terminal prompts disabled|Host key verification failed|returned error: 40[13]\b"),
+    (Kind.HOST_KEY, r"Host key verification failed"),
+    (Kind.AUTH, r"terminal prompts disabled|returned error: 40[13]\b"),
     (Kind.AUTH, r"Access denied|HTTP Basic: |invalid credentials|do not have permission"),
     (Kind.READ_ONLY, r"Read-only file system|Permission denied|insufficient permission"),
     (Kind.OWNERSHIP, r"dubious ownership|unsafe repository"),
@@ -85,6 +87,12 @@ _ERRORS: dict[Kind, tuple[type[MmcicdError], str, str, bool]] = {
         OutsideFailed,
         "the git server refused the credentials",
         "check with: git ls-remote ADDRESS; in Jenkins, the credentials that mmcicd.yaml names",
+        False,
+    ),
+    Kind.HOST_KEY: (
+        OutsideFailed,
+        "this machine does not know the key of the git server, or the server has another one now",
+        "get it from who runs the server, add it to ~/.ssh/known_hosts or to a file named by MMCICD_KNOWN_HOSTS",
         False,
     ),
     Kind.OWNERSHIP: (
@@ -144,13 +152,18 @@ def _redact_user(match: re.Match[str]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """How one call of git ended. `where` is what it was about, redacted; `said` its messages, redacted."""
+    """How one call of git ended. `where` is what it was about, redacted; `said` its messages, redacted.
+
+    `use` is what the login was for, `refused` what to do when the server did not accept it.
+    """
 
     status: int
     out: bytes
     said: str
     where: str
     timed_out: bool = False
+    use: str = ""
+    refused: str = ""
 
     @property
     def kind(self) -> Kind:
@@ -163,6 +176,8 @@ class Answer:
     def error(self, fix: str = "") -> MmcicdError:
         """This failure, told to a person."""
         kind, what, usual_fix, retryable = _ERRORS[self.kind]
+        if self.kind is Kind.AUTH and self.use:
+            what, usual_fix = f"{what} for the {self.use}", self.refused
         why = "no answer in time" if self.timed_out else _last_sentence(self.said) or f"status {self.status}"
         return kind(what, where=self.where, why=why, fix=fix or usual_fix, retryable=retryable)
 

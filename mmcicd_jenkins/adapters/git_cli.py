@@ -13,6 +13,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mmcicd_jenkins.adapters.credentials import without_ours
+from mmcicd_jenkins.adapters.git_access import GitAccess
 from mmcicd_jenkins.adapters.git_answers import Answer, Kind, redact
 from mmcicd_jenkins.errors import InputError, OutsideFailed
 
@@ -58,7 +60,7 @@ _FOREIGN = (
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:
-    environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    environment = {name: value for name, value in without_ours(os.environ).items() if name not in _FOREIGN}
     return environment | {
         "LC_ALL": "C",
         "LANGUAGE": "C",
@@ -69,6 +71,8 @@ def _environment(variables: Mapping[str, str]) -> dict[str, str]:
         "GIT_GRAFT_FILE": os.devnull,
         "GIT_LITERAL_PATHSPECS": "1",
         "SSH_ASKPASS_REQUIRE": "never",
+        # A trace that somebody switched on must not print what it sends as credentials.
+        "GIT_TRACE_REDACT": "1",
         "GIT_AUTHOR_NAME": _NAME,
         "GIT_AUTHOR_EMAIL": _EMAIL,
         "GIT_COMMITTER_NAME": _NAME,
@@ -85,14 +89,23 @@ class Git:
         bare: `folder` is the repository itself; git then looks nowhere else.
         where: what error messages call it; the folder when left out.
         settings: `key=value` for every call; unlike a file's, they leave nothing behind.
+        access: the login for the one remote repository that it talks to.
     """
 
     def __init__(
-        self, folder: Path, *, bare: bool = False, where: str = "", settings: Sequence[str] = ()
+        self,
+        folder: Path,
+        *,
+        bare: bool = False,
+        where: str = "",
+        settings: Sequence[str] = (),
+        access: GitAccess | None = None,
     ) -> None:
         self.folder = folder
         self.where = redact(where or str(folder))
-        self._options = [part for setting in (*_SETTINGS, *settings) for part in ("-c", setting)]
+        self._access = access
+        every = (*_SETTINGS, *settings, *(access.settings() if access else ()))
+        self._options = [part for setting in every for part in ("-c", setting)]
         if bare:
             self._options += ["--git-dir=."]
 
@@ -113,11 +126,12 @@ class Git:
             OutsideFailed: there is no git, or the machine cannot start it.
             InputError: the folder does not exist.
         """
+        access = self._access
         try:
             process = subprocess.Popen(
                 ["git", *self._options, *arguments],
                 cwd=self.folder,
-                env=_environment(variables or {}),
+                env=_environment({**(access.variables() if access else {}), **(variables or {})}),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -128,8 +142,16 @@ class Git:
         except OSError as e:
             raise self._not_started(e) from e
         out, said, timed_out = _talk(process, stdin, timeout_seconds)
-        text = redact(said.decode("utf-8", "replace"))
-        return Answer(status=process.returncode, out=out, said=text, where=self.where, timed_out=timed_out)
+        text = said.decode("utf-8", "replace")
+        return Answer(
+            status=process.returncode,
+            out=out,
+            said=redact(access.hide(text) if access else text),
+            where=self.where,
+            timed_out=timed_out,
+            use=access.login.use if access else "",
+            refused=access.refused() if access else "",
+        )
 
     def run(self, *arguments: str, stdin: bytes = b"", timeout_seconds: float = TIMEOUT_SECONDS) -> bytes:
         """Run git once and give what it printed.

@@ -5,14 +5,16 @@ branch moved, it decides again. When an answer was lost it first looks whether i
 random id, is there already. Layout: `release.ledger`; chain and signatures: `release.chain`.
 """
 
+import dataclasses
 import random
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmcicd_jenkins.adapters.credentials import Login
 from mmcicd_jenkins.adapters.git_answers import Answer, Kind
 from mmcicd_jenkins.adapters.git_cli import TIMEOUT_SECONDS
 from mmcicd_jenkins.adapters.git_places import Place
@@ -20,6 +22,7 @@ from mmcicd_jenkins.adapters.git_remote import place_of
 from mmcicd_jenkins.errors import IntegrityFailed, MmcicdError, OutsideFailed
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.ports import Clock, Signer
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release import chain
 from mmcicd_jenkins.release.ledger import (
     Change,
@@ -60,6 +63,7 @@ class GitLedger:
 
     Args:
         root: the folder that a relative path starts from.
+        login: for a repository behind an address.
         signer: signs each event; leaves it unsigned on a machine without a key.
         budget_seconds: how long one write may go on deciding and pushing.
         call_seconds: how long one call of git may take.
@@ -72,10 +76,11 @@ class GitLedger:
         signer: Signer,
         clock: Clock,
         root: Path = Path(),
+        login: Login | None = None,
         budget_seconds: float = BUDGET_SECONDS,
         call_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
-        self._place: Place = place_of(url, root)
+        self._place: Place = place_of(url, root, login)
         self._signer = signer
         self._clock = clock
         self._budget_seconds = budget_seconds
@@ -329,7 +334,7 @@ class _Patience:
         )
 
 
-@dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True)
 class _Write:
     """One call of `commit`: its random event id, and the numbers under which it was tried."""
 

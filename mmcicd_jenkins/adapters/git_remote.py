@@ -13,7 +13,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from mmcicd_jenkins.adapters.credentials import Login
 from mmcicd_jenkins.adapters.file_lock import cannot_write
+from mmcicd_jenkins.adapters.git_access import GitAccess
 from mmcicd_jenkins.adapters.git_answers import Answer, Kind, redact
 from mmcicd_jenkins.adapters.git_cli import TIMEOUT_SECONDS, Git
 from mmcicd_jenkins.adapters.git_objects import Objects
@@ -39,7 +41,7 @@ def _age_seconds(path: Path) -> float:
         return 0.0
 
 
-def place_of(url: str, root: Path) -> Place:
+def place_of(url: str, root: Path, login: Login | None = None) -> Place:
     """The place behind `ledger.url`; `root` is the folder that a relative path starts from.
 
     Raises:
@@ -51,13 +53,13 @@ def place_of(url: str, root: Path) -> Place:
         )
     if is_local(url):
         return LocalPlace(root / url.removeprefix("file://"))
-    return RemotePlace(url)
+    return RemotePlace(url, login=login)
 
 
 class _Clone:
     """The folder, and which objects came over so far."""
 
-    def __init__(self, url: str, *, partial: bool) -> None:
+    def __init__(self, url: str, login: Login | None, *, partial: bool) -> None:
         self.folder = _new_folder()
         making = Git(self.folder)
         making.run("init", "--quiet", "--bare", "--template=", "--", ".")
@@ -66,7 +68,8 @@ class _Clone:
         if partial:
             making.run("config", "extensions.partialClone", _REMOTE)
             settings += [f"remote.{_REMOTE}.promisor=true", f"remote.{_REMOTE}.partialCloneFilter=tree:0"]
-        self.git = Git(self.folder, bare=True, where=url, settings=settings)
+        access = GitAccess(url=url, login=login) if login else None
+        self.git = Git(self.folder, bare=True, where=url, settings=settings, access=access)
         # At the end of what every reader of the objects holds, not of this object.
         weakref.finalize(self.git, shutil.rmtree, self.folder, ignore_errors=True)
         self.brought: set[str] = set()
@@ -104,14 +107,15 @@ def _new_folder() -> Path:
 class RemotePlace:
     """See the module. `partial` asks for parts; else everything comes over at once."""
 
-    def __init__(self, url: str, *, partial: bool = True) -> None:
+    def __init__(self, url: str, *, login: Login | None = None, partial: bool = True) -> None:
         self._url = url
+        self._login = login
         self._partial = partial
         self._clone: _Clone | None = None
 
     def _opened(self) -> _Clone:
         if self._clone is None:
-            self._clone = _Clone(self._url, partial=self._partial)
+            self._clone = _Clone(self._url, self._login, partial=self._partial)
         return self._clone
 
     @property
@@ -119,7 +123,7 @@ class RemotePlace:
         return self._opened().objects
 
     def whole(self) -> Place:
-        return RemotePlace(self._url, partial=False)
+        return RemotePlace(self._url, login=self._login, partial=False)
 
     def head(self, branch: str, timeout_seconds: float = TIMEOUT_SECONDS) -> str:
         clone = self._opened()

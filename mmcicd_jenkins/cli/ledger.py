@@ -1,12 +1,13 @@
 """`ledger verify`: prove the history of each model, or show the first place where it does not hold."""
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
+from mmcicd_jenkins.adapters.credentials import login
 from mmcicd_jenkins.adapters.git_answers import redact
 from mmcicd_jenkins.adapters.git_ledger import GitLedger
 from mmcicd_jenkins.adapters.git_places import is_local
@@ -17,6 +18,7 @@ from mmcicd_jenkins.cli.options import json_option, model_option, shared_option
 from mmcicd_jenkins.config.laptop import on_this_machine
 from mmcicd_jenkins.config.load import load_config
 from mmcicd_jenkins.errors import IntegrityFailed, UsageError
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.chain import PAYLOAD_TYPE
 from mmcicd_jenkins.release.names import check_name
 from mmcicd_jenkins.release.proof import UNSIGNED, Proof, Trust, prove
@@ -88,7 +90,9 @@ def _open(zone: str | None, *, shared: bool) -> _Opened:
         return signer.check(PAYLOAD_TYPE, payload, signature)
 
     return _Opened(
-        ledger=GitLedger(ledger_address(config), signer=signer, clock=SystemClock()),
+        ledger=GitLedger(
+            ledger_address(config), signer=signer, clock=SystemClock(), login=login("ledger", os.environ)
+        ),
         address=redact(url),
         trust=Trust(check=check, zone=own_zone, required=any(key.zone == own_zone for key in trusted)),
     )

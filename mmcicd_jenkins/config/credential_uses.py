@@ -32,7 +32,7 @@ _DATA: dict[str, DataKind] = {
 
 
 def data_kind(url: str) -> DataKind:
-    """ "" for a path and for storages whose credentials are not handed over by Jenkins."""
+    """The storage, "" for a path and for storages whose credentials are not handed over by Jenkins."""
     return _DATA.get(urlsplit(url).scheme.lower(), "") if "://" in url else ""
 
 

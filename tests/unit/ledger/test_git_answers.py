@@ -24,7 +24,7 @@ SENTENCES = {
     "fatal: Authentication failed for 'https://h/x'": Kind.AUTH,
     "fatal: could not read Username for 'https://h': terminal prompts disabled": Kind.AUTH,
     "fatal: unable to access 'https://h/': The requested URL returned error: 403": Kind.AUTH,
-    "Host key verification failed.\nfatal: Could not read from remote repository.": Kind.AUTH,
+    "Host key verification failed.\nfatal: Could not read from remote repository.": Kind.HOST_KEY,
     "fatal: repository 'https://h/x/' not found": Kind.MISSING,
     "fatal: '/x' does not appear to be a git repository": Kind.MISSING,
     "fatal: remote error: access denied or repository not exported: /x": Kind.MISSING,
