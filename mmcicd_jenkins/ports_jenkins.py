@@ -5,7 +5,6 @@ a branch stands in it as Jenkins writes it (`feature%2Fx`).
 """
 
 from collections.abc import Mapping
-from dataclasses import field
 from typing import Protocol
 
 from mmcicd_jenkins.records import dataclass
@@ -122,8 +121,6 @@ class PendingInput:
     message: str
     questions: tuple[Question, ...] = ()
     known: bool = True  # False: the controller cannot say what is asked, only that something is
-    url: str = ""
-    details: Mapping[str, str] = field(default_factory=dict)
 
 
 class JenkinsInputs(Protocol):

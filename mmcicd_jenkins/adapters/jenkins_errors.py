@@ -1,0 +1,119 @@
+"""What Jenkins' refusals and the network's failures mean, in our words. No library of either is imported.
+
+The law: 401, 403, 404, 400 and 500 are five different things to a person; a body is cut short, an address
+carries no secret, and nobody is told "possibly".
+"""
+
+import html
+import re
+from collections.abc import Mapping
+
+from mmcicd_jenkins.errors import InputError, MmcicdError, OutsideFailed
+
+# Enough to recognise what was refused; an error page of Jenkins has 10,000 letters.
+LONGEST = 256
+_TAGS = re.compile(r"(?is)<(script|style|head)\b.*?</\1>|<[^>]*>")
+_TELLING = re.compile(r"(?is)<(?:p|h1|pre)[^>]*>(.*?)</(?:p|h1|pre)>")
+_TOKEN_FIX = (
+    "make an API token on your Jenkins page under Security; set MMCICD_JENKINS_USER and MMCICD_JENKINS_TOKEN"  # noqa: S105  a sentence
+)
+
+
+class NotThere(InputError):
+    """404: no such thing, or no right to know of it."""
+
+
+def refused(status: int, address: str, headers: Mapping[str, str], body: str, *, user: str) -> MmcicdError:
+    """The error for an answer that is none of success."""
+    who = user or "nobody in particular"
+    said = headers.get("X-Error") or _said(body)
+    if 300 <= status < 400:
+        return _elsewhere(status, address, headers.get("Location", ""))
+    if status == 401:
+        return OutsideFailed(
+            f"Jenkins does not know {who}", where=address, why=said or "401 Unauthorized", fix=_TOKEN_FIX
+        )
+    if status == 403:
+        return _forbidden(address, said, who)
+    if status == 404:
+        return NotThere(
+            "Jenkins has no such thing, or you may not know of it",
+            where=address,
+            why=f"it answers 404 to {who}",
+            fix="check the name, and the account's permission Job/Read there",
+        )
+    if status in {502, 503, 504}:
+        why = "it starts, restarts or is overloaded" if status == 503 else "the proxy before it has no answer"
+        return OutsideFailed(
+            f"Jenkins does not answer ({status})",
+            where=address,
+            why=said or why,
+            fix="try again in a minute",
+            retryable=True,
+        )
+    if status >= 500:
+        return OutsideFailed(
+            f"Jenkins failed over the request ({status})",
+            where=address,
+            why=said or "it says no more; its system log does",
+            fix="look into Manage Jenkins, System Log, at this time",
+        )
+    return InputError(
+        f"Jenkins refused the request ({status})",
+        where=address,
+        why=said or "it gives no reason",
+        fix="the reason above is Jenkins' own",
+    )
+
+
+def _elsewhere(status: int, address: str, location: str) -> MmcicdError:
+    login = "securityRealm" in location or "/login" in location
+    return OutsideFailed(
+        "Jenkins wants a login" if login else "Jenkins sends us to another address",
+        where=address,
+        why=f"{status} to {location.partition('?')[0][:LONGEST] or 'nowhere'}",
+        fix=_TOKEN_FIX
+        if login
+        else "jenkins.url must be the address that Jenkins itself has, with its path and https",
+    )
+
+
+def _forbidden(address: str, said: str, who: str) -> MmcicdError:
+    if "crumb" in said.lower():
+        return OutsideFailed(
+            "Jenkins wants a crumb, which only passwords need", where=address, why=said, fix=_TOKEN_FIX
+        )
+    return OutsideFailed(
+        f"{who} may not do this on Jenkins",
+        where=address,
+        why=said or "403 Forbidden",
+        fix="ask an administrator for the missing permission",
+    )
+
+
+def _said(body: str) -> str:
+    """What an error page says, without its markup."""
+    texts = _TELLING.findall(body[:20_000]) or ([] if "<html" in body[:500].lower() else [body])
+    lines = [" ".join(html.unescape(_TAGS.sub(" ", text)).split()) for text in texts]
+    told = [line for line in lines if line and line != "Oops!" and not line.startswith("A problem occurred")]
+    return "; ".join(told)[:LONGEST]
+
+
+def unreachable(kind: str, address: str, why: str) -> MmcicdError:
+    """The error for a request that had no answer. `kind` is timeout, tls, proxy, refused or broken."""
+    what, fix, again = {
+        "timeout": ("Jenkins did not answer in time", "try again; a busy controller answers late", True),
+        "tls": (
+            "the certificate of Jenkins is not trusted",
+            "set MMCICD_JENKINS_CA to a PEM file with the certificate of your authority",
+            False,
+        ),
+        "proxy": (
+            "the proxy to Jenkins does not work",
+            "set NO_PROXY for this host, or correct HTTPS_PROXY",
+            True,
+        ),
+        "refused": ("Jenkins cannot be reached", "check jenkins.url, the network, and that it runs", True),
+        "broken": ("the connection to Jenkins broke", "run the same command again", True),
+    }[kind]
+    return OutsideFailed(what, where=address, why=why[:LONGEST], fix=fix, retryable=again)
