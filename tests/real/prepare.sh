@@ -14,6 +14,7 @@ skopeo (images are read by another tool)|skopeo|skopeo
 Groovy (Jenkinsfiles are compiled)|groovy|groovy
 shellcheck (generated shell)|shellcheck|shellcheck
 a browser (reports under the policy of Jenkins)|chromium|chromium
+an SSH server (git by ssh)|sshd|openssh-server openssh-client
 busybox (a container without a network)|busybox|busybox-static
 '
 
