@@ -18,7 +18,7 @@ FLOORS = [
     {"release", "image"},
     {"ports"},
     {"config"},
-    {"render"},
+    {"render", "lint"},
     {"stages", "adapters", "serving", "reports"},
     {"wiring"},
     {"cli"},
@@ -155,7 +155,7 @@ models:
 
 
 # What a command without a model server, signatures or a built-in evaluation has no use for.
-UNUSED = {*HEAVY, "numpy", "urllib3", "cryptography", "asyncio", "http", "ssl", "difflib"}
+UNUSED = {*HEAVY, "pydantic", "numpy", "urllib3", "cryptography", "asyncio", "http", "ssl", "difflib"}
 
 
 @pytest.mark.parametrize("command", ["config check", "status", "stage prepare"])
