@@ -6,12 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
-
 from mmcicd_jenkins.config.marks import KeyPath
 from mmcicd_jenkins.config.schema import FileSection
-from mmcicd_jenkins.config.section import Kind, Section
+from mmcicd_jenkins.config.section import Field, Kind, Section
 from mmcicd_jenkins.records import dataclass
 
 # What stands for a name that the user chooses, by the key that holds such names.
@@ -48,17 +45,12 @@ def all_keys() -> tuple[Key, ...]:
 
 
 def _walk(section: type[Section], path: KeyPath) -> Iterator[Key]:
-    for name, info in section.model_fields.items():
-        entry = _key(info, (*path, info.alias or name))
+    for name, field in section.fields.items():
+        entry = _key(field, (*path, name))
         yield entry
         if entry.section:
             chosen = (NAMES[entry.name],) if entry.container else ()
             yield from _walk(entry.section, (*entry.path, *chosen))
-
-
-def children(section: type[Section]) -> dict[str, FieldInfo]:
-    """The fields of a section by the names that people write."""
-    return {info.alias or name: info for name, info in section.model_fields.items()}
 
 
 def find(path: KeyPath) -> Key | None:
@@ -71,10 +63,10 @@ def find(path: KeyPath) -> Key | None:
             section = entry.section
             entry = replace(entry, container="", words=_one(entry.words), example=_first(entry.example))
             continue
-        info = children(section).get(str(part)) if section else None
-        if info is None:
+        field = section.fields.get(str(part)) if section else None
+        if field is None:
             return None
-        entry = _key(info, (*(entry.path if entry else ()), part))
+        entry = _key(field, (*(entry.path if entry else ()), part))
         section = entry.section
     return entry
 
@@ -99,37 +91,36 @@ def section_at(path: KeyPath) -> type[Section] | None:
     return entry.section if entry and not entry.container else None
 
 
-def _key(info: FieldInfo, path: KeyPath) -> Key:
-    kind, container = _inside(info.annotation)
+def _key(field: Field, path: KeyPath) -> Key:
+    kind, container = _inside(field.annotation)
     section = kind if isinstance(kind, type) and issubclass(kind, Section) else None
     allowed = (
         tuple(str(a) for a in typing.get_args(kind)) if typing.get_origin(kind) is typing.Literal else ()
     )
     return Key(
         path=path,
-        words=_words(info, section, allowed),
-        meaning=info.description or "",
-        example=info.examples[0] if info.examples else None,
-        default=None if info.default is PydanticUndefined else info.default,
-        is_required=info.is_required(),
+        words=_words(field, section, allowed),
+        meaning=field.meaning,
+        example=field.example,
+        default=field.default,
+        is_required=field.is_required,
         allowed=allowed,
         section=section,
         container=container,
     )
 
 
-def _words(info: FieldInfo, section: type[Section] | None, allowed: tuple[str, ...]) -> str:
+def _words(field: Field, section: type[Section] | None, allowed: tuple[str, ...]) -> str:
     if allowed:
         return "one of " + ", ".join(allowed)
-    named = [m.words for m in _metadata(info) if isinstance(m, Kind)]
+    named = [m.words for m in _metadata(field.annotation) if isinstance(m, Kind)]
     if named:
         return named[0]
     return "mapping" if section else "text"
 
 
-def _metadata(info: FieldInfo) -> Iterator[object]:
-    yield from info.metadata
-    for option in typing.get_args(info.annotation):
+def _metadata(annotation: object) -> Iterator[object]:
+    for option in (annotation, *typing.get_args(annotation)):
         yield from getattr(option, "__metadata__", ())
 
 

@@ -85,7 +85,7 @@ def _all(loaded: Loaded, path: KeyPath) -> Iterator[Explained]:
         if _stands(loaded, path):
             yield _explained(loaded, path, entry)
     elif section is not None:
-        for name in catalogue.children(section):
+        for name in section.fields:
             yield from _all(loaded, (*path, name))
     elif entry is not None and entry.section and entry.container == "mapping":
         inside = _value(loaded, path)

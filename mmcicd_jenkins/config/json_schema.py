@@ -12,7 +12,7 @@ PLACE = ".mmcicd/schema.json"
 
 def json_schema() -> dict[str, Any]:
     """Draft 7 with `$defs`, which the YAML language server reads."""
-    schema = FileSection.model_json_schema(by_alias=True)
+    schema = _generator()(by_alias=True).generate(FileSection.core_schema())
     definitions = schema["$defs"]
     for definition in definitions.values():
         _allow_one(definition)
@@ -21,6 +21,18 @@ def json_schema() -> dict[str, Any]:
         description = definitions[name].get("description", "")
         definitions[name] = {"anyOf": [alone, definitions[name]], "description": description}
     return {"$schema": DIALECT, "title": "mmcicd.yaml", **{k: v for k, v in schema.items() if k != "title"}}
+
+
+def _generator() -> Any:
+    """The one of pydantic, which reads schemas of pydantic-core. Only `config schema` waits for it."""
+    from pydantic.json_schema import GenerateJsonSchema
+
+    class Explained(GenerateJsonSchema):
+        def model_field_schema(self, schema: Any) -> dict[str, Any]:
+            explained: dict[str, Any] = super().model_field_schema(schema) | schema["metadata"]
+            return explained
+
+    return Explained
 
 
 def schema_bytes() -> bytes:

@@ -51,7 +51,7 @@ def load(
     path_or_root: Path, *, environ: Mapping[str, str] | None = None, flags: Mapping[str, str] | None = None
 ) -> Loaded:
     """As `load_config`, with the sources of the values and the warnings."""
-    # These bring YAML and pydantic; whoever only asks where the file is shall not wait for them.
+    # These bring YAML and pydantic-core; whoever only asks where the file is shall not wait for them.
     from mmcicd_jenkins.config.findings import Findings
     from mmcicd_jenkins.config.resolve import resolve
     from mmcicd_jenkins.config.schema import FileSection
@@ -81,7 +81,7 @@ def load(
     # resolve
     complete = merged(derived(plain, root), plain, {"train": "command", "ledger": "url", "strategy": "kind"})
     config = resolve(
-        FileSection.model_validate(complete), root=root, name=file.name, marks=_marks(document, overrides)
+        FileSection.checked(complete), root=root, name=file.name, marks=_marks(document, overrides)
     )
     return Loaded(
         config=config,

@@ -6,7 +6,7 @@ A test compares the page in `docs/` with what is made here.
 import sys
 from collections.abc import Iterator
 
-from mmcicd_jenkins.config.catalogue import NAMES, Key, all_keys, children
+from mmcicd_jenkins.config.catalogue import NAMES, Key, all_keys
 from mmcicd_jenkins.config.metrics import LIVE_METRICS, METRICS
 from mmcicd_jenkins.config.overrides import VARIABLES
 from mmcicd_jenkins.config.schema import STAGES, FileSection
@@ -86,7 +86,7 @@ def _about(key: Key) -> str:
 
 
 def _section(title: str, section: type[Section], prefix: str, about: str) -> str:
-    rows = [key for key in all_keys() if _parent(key) == prefix and key.name in children(section)]
+    rows = [key for key in all_keys() if _parent(key) == prefix and key.name in section.fields]
     lines = [
         f"## {title}",
         "",

@@ -136,9 +136,9 @@ def _jenkins(written: schema.JenkinsSection) -> made.JenkinsSettings:
     return made.JenkinsSettings(
         url=written.url or "",
         folder=written.folder or "",
-        source={k: v for k, v in written.source.model_dump().items() if v is not None},
+        source={k: v for k, v in vars(written.source).items() if v is not None},
         agents=written.agents,
-        pull_requests=written.pull_requests.model_dump(),
+        pull_requests=dict(vars(written.pull_requests)),
         credentials=written.credentials,
         cli=written.cli or "",
     )

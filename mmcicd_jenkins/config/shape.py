@@ -9,7 +9,7 @@ import copy
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic_core import ValidationError
 
 from mmcicd_jenkins.config import catalogue
 from mmcicd_jenkins.config.findings import Findings
@@ -34,7 +34,7 @@ def check_shape(plain: object, findings: Findings) -> FileSection | None:
     # Each round repairs all values that it finds wrong; a repaired parent may uncover one more level.
     for _ in range(12):
         try:
-            return FileSection.model_validate(tree)
+            return FileSection.checked(tree)
         except ValidationError as e:
             mistakes = e.errors(include_url=False)[:MAX_PROBLEMS]
         unknown = {_path(m) for m in mistakes if m["type"] == "extra_forbidden"}
@@ -82,7 +82,7 @@ def _unknown(path: KeyPath) -> tuple[str, str]:
             "delete `extends` and write the shared keys here",
         )
     section = catalogue.section_at(path[:-1])
-    known = list(catalogue.children(section)) if section else []
+    known = list(section.fields) if section else []
     elsewhere = [k.dotted for k in catalogue.all_keys() if k.name == name]
     near = nearest(name.lower().replace("-", "_"), known, 0.6 if not elsewhere else 0.8)
     if near:

@@ -37,7 +37,7 @@ def check_environments(file: FileSection, findings: Findings) -> None:
 def _check_kind(at: KeyPath, environment: EnvironmentSection, findings: Findings) -> None:
     local = environment.kind == "local"
     for key in _KUBERNETES if local else _LOCAL:
-        if key in environment.model_fields_set:
+        if key in environment.written:
             other = "kubernetes" if local else "local"
             fix = f"delete it, or write `kind: {other}`"
             findings.add((*at, key), f"belongs to kind {other}", fix, on="key")
