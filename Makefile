@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # pip compiles what it installs, but not a checkout; with PYTHONDONTWRITEBYTECODE set nobody else would.
 COMPILE = $(BIN)/python -m compileall -q mmcicd_jenkins
-INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check
+# A person sees pip's own bars; a log is spared them.
+INSTALL = $(BIN)/python -m pip install $$(test -t 1 || echo --quiet) --disable-pip-version-check
 FAILED = { echo "pip failed, it says why above. When that is mended (often: network, proxy, disk), the same command goes on." >&2; exit 2; }
 
 .DEFAULT_GOAL := help
@@ -22,7 +23,7 @@ need:
 
 $(VENV)/demo: setup.cfg pyproject.toml | need
 	@echo "Making $(VENV) with TensorFlow: about 600 MB to fetch, 5 GB on disk with the model's own environment, a few minutes once."
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(INSTALL) -e '.[tensorflow]' || $(FAILED)
 	@$(COMPILE)
 	@touch $@
