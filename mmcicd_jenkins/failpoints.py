@@ -37,6 +37,8 @@ FAILPOINTS = (
     "serve.after-desired",
     "generate.file-written",
     "generate.before-record",
+    "jobs.before-write",
+    "jobs.after-write",
 )
 
 _visits: dict[str, int] = {}

@@ -136,10 +136,11 @@ class Strategy:
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """A named place to serve. `rest_port`, `grpc_port` and `host` belong to kind `local`."""
+    """A named place to serve. `folder`, `rest_port`, `grpc_port` and `host` belong to kind `local`."""
 
     name: str
     kind: Literal["local", "kubernetes"] = "local"
+    folder: str = ""  # "" = below .mmcicd in the checkout; Jenkins has a checkout per job
     host: str = "127.0.0.1"
     rest_port: int = 8501
     grpc_port: int = 8500
@@ -174,13 +175,38 @@ class ImageSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pod:
+    """An agent that is made for one stage in a Kubernetes cluster. Empty texts and zeros are the cluster's defaults.
+
+    `checkpoints` is a volume claim that outlives the pod; `cloud` the name that Jenkins gives the cluster.
+    """
+
+    image: str
+    gpus: int = 0
+    cpu: float = 0.0
+    memory_bytes: int = 0
+    shared_memory_bytes: int = 0
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    service_account: str = ""
+    namespace: str = ""
+    cloud: str = ""
+    checkpoints: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class JenkinsSettings:
+    """`agents` by stage: a label, or a pod. `timeouts` by stage, in seconds; `main` is the protected branch."""
+
     url: str = ""
     folder: str = ""
     source: Mapping[str, str] = field(default_factory=dict)
-    agents: Mapping[str, str] = field(default_factory=dict)
+    main: str = "main"
+    agents: Mapping[str, str | Pod] = field(default_factory=dict)
+    timeouts: Mapping[str, float] = field(default_factory=dict)
+    branches: Mapping[str, str] = field(default_factory=dict)
     pull_requests: Mapping[str, str] = field(default_factory=dict)
     credentials: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    permissions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cli: str = ""  # requirement, wheel path or git address from which mmcicdw installs; "" = this version
 
 

@@ -140,5 +140,6 @@ def _jenkins(written: schema.JenkinsSection) -> made.JenkinsSettings:
         agents=written.agents,
         pull_requests=dict(vars(written.pull_requests)),
         credentials=written.credentials,
+        permissions={k: tuple(v) for k, v in vars(written.permissions).items() if v},
         cli=written.cli or "",
     )

@@ -205,6 +205,17 @@ class PullRequests(Section):
     )
 
 
+class JenkinsPermissions(Section):
+    """Who may do what in the folders of Jenkins, where the plugin matrix-auth is there; users or groups."""
+
+    ci: Texts = key([], "Who may read and build in `ci`, and look at `ops`.", ["ml-engineers"])
+    sync: Texts = key(
+        [],
+        "Who may change the jobs. Default: the account that runs `jobs sync`.",
+        ["jenkins-sync"],
+    )
+
+
 class JenkinsSection(Section):
     """The Jenkins that runs the pipelines. Without it nothing is made for Jenkins but the Jenkinsfiles."""
 
@@ -221,6 +232,11 @@ class JenkinsSection(Section):
         {},
         "Ids of Jenkins credentials by folder (`ci`, `ops`) and use. Never the values.",
         {"ci": {"data": "aws-ml-read"}, "ops": {"signing": "mmcicd-signing"}},
+    )
+    permissions: JenkinsPermissions = key(
+        {},
+        "Who may do what in the folders, with matrix-auth. Who may press in `ops` stands in the environments.",
+        {"ci": ["ml-engineers"]},
     )
     cli: Text | None = key(
         None,

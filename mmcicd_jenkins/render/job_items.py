@@ -14,7 +14,7 @@ from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.render.jenkinsfile import FOLDER
 from mmcicd_jenkins.render.job_sources import Source, branch_source, checkout, shown, source_of
 from mmcicd_jenkins.render.job_xml import leaf, marked, node, written
-from mmcicd_jenkins.render.jobs import MAIN, OpsJob, folder_of, ops_jobs, retrain_all, settings_of
+from mmcicd_jenkins.render.jobs import OpsJob, folder_of, ops_jobs, retrain_all, settings_of
 
 ItemKind = Literal["folder", "multibranch", "pipeline"]
 # What Jenkins calls an item of each kind in its JSON.
@@ -77,6 +77,15 @@ class Access:
     ci: tuple[str, ...] = ()
 
 
+def access_of(config: Config, account: str) -> Access:
+    """Who may do what, as `jenkins.permissions` says; who synchronises may configure unless it names others."""
+    named = settings_of(config).permissions
+    return Access(
+        configure=tuple(named.get("sync", ())) or ((account,) if account else ()),
+        ci=tuple(named.get("ci", ())),
+    )
+
+
 def desired_items(config: Config, *, access: Access | None = None, model: str = "") -> tuple[Item, ...]:
     """All items of a repository, parents first; with `model` only its own and the folders above them.
 
@@ -91,9 +100,9 @@ def desired_items(config: Config, *, access: Access | None = None, model: str = 
     for entry in config.models.values():
         if model in {"", entry.name}:
             made.append(_multibranch(config, entry, f"{ci}/{entry.name}", source))
-            made += [_pipeline(ops, job, trusted) for job in ops_jobs(config, entry)]
+            made += [_pipeline(ops, job, trusted, settings.main) for job in ops_jobs(config, entry)]
     if not model:
-        made.append(_pipeline(ci, retrain_all(config), source))
+        made.append(_pipeline(ci, retrain_all(config), source, settings.main))
     _refuse_shared_paths(made, config)
     return tuple(made)
 
@@ -234,7 +243,7 @@ def _durability() -> ET.Element:
     return node("strategy", properties, of="jenkins.branch.DefaultBranchPropertyStrategy")
 
 
-def _pipeline(folder: str, job: OpsJob, source: Source) -> Item:
+def _pipeline(folder: str, job: OpsJob, source: Source, main: str) -> Item:
     properties = node("properties")
     if job.parameters:
         definitions = [
@@ -251,11 +260,11 @@ def _pipeline(folder: str, job: OpsJob, source: Source) -> Item:
     if job.cron:
         timer = node("hudson.triggers.TimerTrigger", leaf("spec", job.cron))
         properties.append(node(TRIGGERS_TAG, node("triggers", timer)))
-    tree = node("flow-definition", properties, _definition(job, source))
+    tree = node("flow-definition", properties, _definition(job, source, main))
     return _item(f"{folder}/{job.name}", "pipeline", tree, job.description, source)
 
 
-def _definition(job: OpsJob, source: Source) -> ET.Element:
+def _definition(job: OpsJob, source: Source, main: str) -> ET.Element:
     flow = "org.jenkinsci.plugins.workflow.cps"
     if job.definition == "inline":
         return node(
@@ -263,7 +272,7 @@ def _definition(job: OpsJob, source: Source) -> ET.Element:
         )
     return node(
         "definition",
-        checkout(source, MAIN),
+        checkout(source, main),
         leaf("scriptPath", job.script_path),
         leaf("lightweight", True),
         of=f"{flow}.CpsScmFlowDefinition",

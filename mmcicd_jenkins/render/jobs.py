@@ -11,7 +11,6 @@ from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.render.jenkinsfile import FOLDER, render_jenkinsfiles
 
-MAIN = "main"
 OpsKind = Literal["release", "promote", "rollback", "monitor"]
 OPS_KINDS: tuple[OpsKind, ...] = ("release", "promote", "rollback", "monitor")
 
