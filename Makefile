@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # pip compiles what it installs, but not a checkout; with PYTHONDONTWRITEBYTECODE set nobody else would.
 COMPILE = $(BIN)/python -m compileall -q mmcicd_jenkins
 # A person sees pip's own bars; a log is spared them.
-INSTALL = $(BIN)/python -m pip install $$(test -t 1 || echo --quiet) --disable-pip-version-check
+INSTALL = quiet=--quiet; test -t 1 && quiet=; $(BIN)/python -m pip install $$quiet --disable-pip-version-check
 FAILED = { echo "pip failed, it says why above. When that is mended (often: network, proxy, disk), the same command goes on." >&2; exit 2; }
 
 .DEFAULT_GOAL := help

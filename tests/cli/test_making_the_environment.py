@@ -1,6 +1,7 @@
 """`make demo` on a fresh machine: it says what is missing, and an environment that was left half made is made again."""
 
 import os
+import pty
 import shutil
 import subprocess
 from pathlib import Path
@@ -84,3 +85,16 @@ def test_what_is_missing_is_told_first(checkout: Path, script: str, told: str) -
     write(checkout / "python3", f"#!/bin/sh\n{script}\n")
     assert told in make(checkout, "demo", code=2)
     assert not (checkout / ".venv").exists()
+
+
+@pytest.mark.parametrize(("on_terminal", "quiet"), [(True, ""), (False, "--quiet ")])
+def test_pip_shows_its_bars_to_a_person_only(checkout: Path, on_terminal: bool, quiet: str) -> None:
+    command = ["make", "PYTHON=./python3", "demo"]
+    if on_terminal:
+        master, slave = pty.openpty()
+        subprocess.run(command, cwd=checkout, stdout=slave, stderr=slave, check=True)
+        os.close(slave)
+        os.close(master)
+    else:
+        subprocess.run(command, cwd=checkout, capture_output=True, check=True)
+    assert f"pip install {quiet}--disable-pip-version-check" in (checkout / "asked").read_text()
