@@ -286,9 +286,10 @@ def open_bench(
 
 def open_sources(variables: Mapping[str, str]) -> DataSources:
     """Data sources alone, for commands that work before there is a configuration."""
+    from mmcicd_jenkins.adapters.credentials import login
     from mmcicd_jenkins.adapters.data_sources import FsspecSources
 
-    return FsspecSources(cache_folder(variables) / "data")
+    return FsspecSources(cache_folder(variables) / "data", login=login("data", variables))
 
 
 def ledger_address(config: Config) -> str:

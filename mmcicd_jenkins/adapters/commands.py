@@ -21,6 +21,7 @@ from types import FrameType
 from typing import IO, Self
 
 from mmcicd_jenkins.adapters import file_lock, supervise
+from mmcicd_jenkins.adapters.credentials import without_ours
 from mmcicd_jenkins.adapters.redaction import Redactor
 from mmcicd_jenkins.errors import InputError, Interrupted, OutsideFailed, Terminated
 from mmcicd_jenkins.ports import Finished
@@ -62,7 +63,7 @@ class ShellCommands:
         timeout_seconds: float,
         on_line: Callable[[str], None] | None = None,
     ) -> Finished:
-        """Run `command` with our own environment and `variables` on top; see `ports.Commands.run`.
+        """Run `command` with our environment, free of our credentials, and `variables` on top; see `ports.Commands.run`.
 
         Raises:
             InputError: the command cannot be started as it is written.
@@ -74,7 +75,9 @@ class ShellCommands:
         with _open_log(log, self._lock_seconds) as file, _Stops() as stops:
             output = _Output(file, Redactor(environment), on_line)
             started = time.monotonic()
-            process = _Process(command, directory, environment, file.fileno(), self._grace_seconds)
+            process = _Process(
+                command, directory, without_ours(environment), file.fileno(), self._grace_seconds
+            )
             with process:
                 stops.forward_to(process)
                 timed_out = _follow(process, output, started + timeout_seconds)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mmcicd_jenkins.adapters.column_stats import MOST_LABELS
+from mmcicd_jenkins.adapters.credentials import Login
 from mmcicd_jenkins.adapters.data_cache import DataCache, Measured, Progress, measure
 from mmcicd_jenkins.adapters.downloads import Download
 from mmcicd_jenkins.adapters.file_lock import cannot_write
@@ -29,11 +30,19 @@ class FsspecSources:
 
     Args:
         cache: where fetched bytes are kept, shared by all checkouts of a machine.
+        login: for web servers that ask for one; other storages have their own ways.
         sleep: waits between attempts.
     """
 
-    def __init__(self, cache: Path, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        *,
+        login: Login | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._cache = DataCache(cache)
+        self._login = login
         self._sleep = sleep
 
     def look(self, url: str, label: str = "") -> SourceFacts:
@@ -43,7 +52,7 @@ class FsspecSources:
             InputError: it is not there, or its table cannot be read; says file and line.
             OutsideFailed: the storage did not answer, or the data changed meanwhile.
         """
-        source = Source(url)
+        source = Source(url, login=self._login)
         folder, files = source.files()
         if source.is_remote:
             with self._cache.part(url) as part:
@@ -86,7 +95,7 @@ class FsspecSources:
         found = self._cache.find(digest, name)
         if found is not None:
             return found
-        source, folder, files = _find(url, version)
+        source, folder, files = _find(url, version, self._login)
         with self._cache.part(url) as part:
             found = self._cache.find(digest, name)  # another process may have been faster
             if found is not None:
@@ -126,15 +135,15 @@ class FsspecSources:
         )
 
 
-def _find(url: str, version: str) -> tuple[Source, bool, list[SourceFile]]:
+def _find(url: str, version: str, login: Login | None) -> tuple[Source, bool, list[SourceFile]]:
     """The source at its locked version; as it is now when that version is gone (its digest decides then)."""
     if version:
         try:
-            source = Source(url, version)
+            source = Source(url, version, login)
             return source, *source.files()
         except InputError:
             pass
-    source = Source(url)
+    source = Source(url, login=login)
     return source, *source.files()
 
 

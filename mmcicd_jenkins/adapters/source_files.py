@@ -5,18 +5,27 @@ with its bytes where the storage has one (ETag, generation, time). Errors of the
 fsspec end here.
 """
 
+import base64
 import contextlib
 import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
+from mmcicd_jenkins.adapters.credentials import Login
 from mmcicd_jenkins.errors import InputError, MmcicdError, OutsideFailed
 from mmcicd_jenkins.records import dataclass
 
+# Where each storage's credentials are looked for.
+_NAMES = {
+    **dict.fromkeys(("s3", "s3a"), "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or an AWS profile"),
+    **dict.fromkeys(("gs", "gcs"), "GOOGLE_APPLICATION_CREDENTIALS"),
+    **dict.fromkeys(("https", "http"), "MMCICD_DATA_USER and MMCICD_DATA_PASSWORD"),
+}
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 _TAGS = (
     "ETag",
@@ -63,26 +72,27 @@ def file_name(url: str) -> str:
 
 
 class Source:
-    """A reader of one address."""
+    """A reader of one address. A web server is told `login` only when it asks for one."""
 
-    def __init__(self, url: str, version: str = "") -> None:
+    def __init__(self, url: str, version: str = "", login: Login | None = None) -> None:
         self.url = url
         self.is_remote = "://" in url and not url.startswith("file://")
         self._version = version
         self._path = url.removeprefix("file://")
+        self._login = login
         self._protocol = ""
         self._system: Any = None
         if self.is_remote:
             self._connect()
 
-    def _connect(self) -> None:
+    def _connect(self, **login: object) -> None:
         protocol = self._protocol = self.url.partition("://")[0].split("::")[-1].lower()
         extra = _EXTRAS.get(protocol)
         try:
             import fsspec
 
             # Versions are asked for where they exist, so that the locked bytes stay readable after an overwrite.
-            options = {"version_aware": True} if extra else {}
+            options = {"version_aware": True} if extra else login
             self._system, self._path = fsspec.core.url_to_fs(self.url, **options)
         except ImportError as e:
             install = f"mmcicd-jenkins[{extra}]" if extra else "the package that it names"
@@ -110,7 +120,7 @@ class Source:
             OutsideFailed: the storage did not answer.
         """
         try:
-            folder, files = self._remote_files() if self.is_remote else self._local_files()
+            folder, files = self._asked_files() if self.is_remote else self._local_files()
         except MmcicdError:
             raise
         except Exception as e:
@@ -122,6 +132,18 @@ class Source:
                 fix="correct the address, or put data there",
             )
         return folder, sorted(files, key=lambda file: file.path)
+
+    def _asked_files(self) -> tuple[bool, list[SourceFile]]:
+        try:
+            return self._remote_files()
+        except Exception as e:
+            login = self._login
+            if login is None or not login.password or _status(e) != HTTPStatus.UNAUTHORIZED:
+                raise
+            # A header, not the session's own login: only this one stays behind on a redirect to another server.
+            pair = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
+            self._connect(headers={"Authorization": f"Basic {pair}"})
+            return self._remote_files()
 
     def _remote_files(self) -> tuple[bool, list[SourceFile]]:
         self._system.invalidate_cache()
@@ -240,7 +262,7 @@ def told(error: Exception, url: str) -> MmcicdError:
     if (
         isinstance(error, FileNotFoundError)
         and isinstance(cause, Exception)
-        and getattr(cause, "status", 0) != 404
+        and _status(cause) != HTTPStatus.NOT_FOUND
     ):
         return told(cause, url)  # fsspec says "not found" for every answer of a web server, and for none
     where, why = redacted(url), _first_line(error)
@@ -253,7 +275,8 @@ def told(error: Exception, url: str) -> MmcicdError:
             "reading the data source is not allowed",
             where=where,
             why=why,
-            fix="give this user or agent credentials that may read it",
+            fix="in Jenkins: the credential whose id stands in jenkins.credentials.ci.data or .ops.data; "
+            f"elsewhere: {_NAMES.get(url.partition('://')[0].lower(), 'the variables that its library reads')}",
         )
     return OutsideFailed(
         "the data source could not be read",
@@ -262,6 +285,11 @@ def told(error: Exception, url: str) -> MmcicdError:
         fix="run the same command again: what was read is kept",
         retryable=True,
     )
+
+
+def _status(error: Exception) -> int:
+    """What a web server answered; 0 for everything else."""
+    return int(getattr(error, "status", 0) or getattr(error.__cause__, "status", 0) or 0)
 
 
 def _first_line(error: Exception) -> str:
