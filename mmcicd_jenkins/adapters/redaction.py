@@ -15,13 +15,19 @@ SHORTEST = 6
 _SECRET_NAME = re.compile(
     r"SECRET|TOKEN|PASSW|PASSPHRASE|CREDENTIAL|(^|_)(KEY|AUTH)(_|$)|_PWD(_|$)|APIKEY", re.IGNORECASE
 )
+# These name a file; where it lies is no secret, and messages about it would say nothing without.
+_PATH_NAME = re.compile(r"(_FILE|_PATH|_DIR|_SOCK)$|^(MMCICD_SIGNING_KEY|GOOGLE_APPLICATION_CREDENTIALS)$")
 # Bounded repeats: a line of megabytes must not cost its square.
 _URL_PASSWORD = re.compile(rb"(://[^\s/:@]{0,256}):[^\s/@]{1,1024}@")
 
 
 def secret_values(variables: Mapping[str, str]) -> tuple[str, ...]:
     """The values worth hiding, longest first."""
-    found = {v for name, v in variables.items() if _SECRET_NAME.search(name) and len(v) >= SHORTEST}
+    found = {
+        value
+        for name, value in variables.items()
+        if len(value) >= SHORTEST and _SECRET_NAME.search(name) and not _PATH_NAME.search(name)
+    }
     return tuple(sorted(found, key=lambda v: (-len(v), v)))
 
 

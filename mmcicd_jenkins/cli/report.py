@@ -60,8 +60,19 @@ def emit(document: Mapping[str, object]) -> None:
     click.echo(text.encode("utf-8", "backslashreplace").decode())
 
 
+def _without_secrets(text: str) -> str:
+    """An error quotes what servers and libraries said, and they quote what they were sent."""
+    from mmcicd_jenkins.adapters.redaction import Redactor
+
+    return (
+        Redactor(os.environ).hide(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+    )
+
+
 def failed(error: MmcicdError, *, as_json: bool) -> int:
     """Tell an error and give its exit code."""
+    for part in ("what", "where", "why", "fix"):
+        setattr(error, part, _without_secrets(getattr(error, part)))
     if as_json:
         emit(error.to_json())
         return error.exit_code
@@ -85,7 +96,7 @@ def bug(error: Exception, *, as_json: bool) -> int:
     """Tell an error that is ours: one sentence, and the traceback in a file to send."""
     try:
         with tempfile.NamedTemporaryFile("w", prefix="mmcicd-bug-", suffix=".txt", delete=False) as file:
-            traceback.print_exception(error, file=file)
+            file.write(_without_secrets("".join(traceback.format_exception(error))))
         where, fix = file.name, "send us that file; what was written before is safe"
     except OSError:
         # A full disk may be the very cause; then the little that we know goes where the error goes.
