@@ -1,7 +1,7 @@
 """The generated reference pages: `python -m mmcicd_jenkins.cli.reference docs/reference` writes them anew.
 
-`cli.md` is read from the commands themselves, `config.md` from the schema. A test compares both with what stands
-in `docs/`, so a command or a key cannot change without its page.
+`cli.md` is read from the commands themselves, `config.md` from the schema, `lint.md` from the rules. A test compares
+them with what stands in `docs/`, so a command, a key or a rule cannot change without its page.
 """
 
 import re
@@ -16,6 +16,7 @@ from mmcicd_jenkins.cli import COMMANDS, report
 from mmcicd_jenkins.cli.frame import PROGRAM, LazyGroup
 from mmcicd_jenkins.config.reference import reference as config_page
 from mmcicd_jenkins.errors import MmcicdError
+from mmcicd_jenkins.lint.reference import reference as lint_page
 from mmcicd_jenkins.stages.workspace import write_atomically
 
 _INTRODUCTION = """\
@@ -49,7 +50,7 @@ _MEANINGS = {1: "A bug of ours. The traceback is in the file that the message na
 
 def pages() -> Mapping[str, str]:
     """The text of each generated page by its file name."""
-    return {"cli.md": cli_page(), "config.md": config_page()}
+    return {"cli.md": cli_page(), "config.md": config_page(), "lint.md": lint_page()}
 
 
 def cli_page() -> str:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from mmcicd_jenkins.lint import (  # noqa: F401  importing a file of rules registers them
+    foreign,
     rules_options,
     rules_practice,
     rules_secrets,
