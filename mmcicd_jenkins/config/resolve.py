@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mmcicd_jenkins.config import model as made
-from mmcicd_jenkins.config import schema, schema_environments
+from mmcicd_jenkins.config import schema, schema_environments, schema_jenkins
 
 
 def resolve(file: schema.FileSection, *, root: Path, name: str, marks: Mapping[str, str]) -> made.Config:
@@ -84,6 +84,7 @@ def _environment(name: str, written: schema_environments.EnvironmentSection) -> 
     return made.Environment(
         name=name,
         kind=written.kind,
+        folder=written.folder or "",
         host=written.host,
         rest_port=written.rest_port or 0,
         grpc_port=written.grpc_port or 0,
@@ -137,9 +138,30 @@ def _jenkins(written: schema.JenkinsSection) -> made.JenkinsSettings:
         url=written.url or "",
         folder=written.folder or "",
         source={k: v for k, v in vars(written.source).items() if v is not None},
-        agents=written.agents,
+        main=written.main,
+        agents={name: _agent(agent) for name, agent in written.agents.items()},
+        timeouts=written.timeouts,
+        branches=dict(vars(written.branches)),
         pull_requests=dict(vars(written.pull_requests)),
         credentials=written.credentials,
         permissions={k: tuple(v) for k, v in vars(written.permissions).items() if v},
         cli=written.cli or "",
+    )
+
+
+def _agent(written: schema_jenkins.AgentSection) -> str | made.Pod:
+    pod = written.pod
+    if pod is None:
+        return written.label or ""
+    return made.Pod(
+        image=pod.image,
+        gpus=pod.gpus,
+        cpu=pod.cpu,
+        memory_bytes=pod.memory or 0,
+        shared_memory_bytes=pod.shared_memory or 0,
+        node_selector=pod.node_selector,
+        service_account=pod.service_account or "",
+        namespace=pod.namespace or "",
+        cloud=pod.cloud or "",
+        checkpoints=pod.checkpoints or "",
     )

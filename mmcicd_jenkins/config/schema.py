@@ -7,6 +7,7 @@ section is in `config.validate`.
 from typing import Annotated, Any, ClassVar, Literal
 
 from mmcicd_jenkins.config.schema_environments import EnvironmentSection
+from mmcicd_jenkins.config.schema_jenkins import AgentSection, BranchesSection
 from mmcicd_jenkins.config.section import (
     Duration,
     Gates,
@@ -222,11 +223,19 @@ class JenkinsSection(Section):
     url: Text | None = key(None, "Its address.", "https://jenkins.acme.example")
     folder: Text | None = key(None, "The folder in which `ci` and `ops` are made.", "ml")
     source: JenkinsSource = key({}, "Where Jenkins finds this repository.", {"github": "acme/ml-models"})
-    agents: Annotated[dict[str, Text], Kind("mapping")] = key(
+    main: Text = key("main", "The protected branch: what is pushed there is released.", "trunk")
+    agents: Annotated[dict[str, AgentSection], Kind("mapping")] = key(
         {},
-        "Agent labels: `default`, and any stage that needs another.",
+        "Where stages run: `default`, and any stage that needs another. A label may stand alone.",
         {"default": "linux", "train": "gpu-a100"},
     )
+    timeouts: Annotated[dict[str, Duration], Kind("mapping")] = key(
+        {},
+        "How long Jenkins waits for a stage, queues included: any stage, `plan` or `retrain`. Default for train: its "
+        "own `timeout` and two hours.",
+        {"evaluate": "4h"},
+    )
+    branches: BranchesSection = key({}, "What branches may do.", {"train": "main"})
     pull_requests: PullRequests = key({}, "What pull requests may do.", {"train": "same-repository"})
     credentials: Annotated[dict[str, dict[str, Text]], Kind("mapping")] = key(
         {},

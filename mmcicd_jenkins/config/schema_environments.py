@@ -108,6 +108,12 @@ class EnvironmentSection(Section):
     """A named place to serve."""
 
     kind: Literal["local", "kubernetes"] = key("local", "`local` is this machine.", "kubernetes")
+    folder: Text | None = key(
+        None,
+        "Where its server keeps its state. Kind local. Jenkins needs an absolute path, as each job has a checkout of "
+        "its own. Default: beside the checkout.",
+        "/srv/mmcicd/production",
+    )
     host: Text = key("127.0.0.1", "The address to listen on. Kind local.", "0.0.0.0")  # noqa: S104 - an example of the docs
     rest_port: Whole | None = key(
         None, "The port for REST. Kind local. Default: 8501 for the last environment, 8601 for the one before it.", 8501,

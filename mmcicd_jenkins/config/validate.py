@@ -23,6 +23,8 @@ from mmcicd_jenkins.config.validate_environments import check_environments
 from mmcicd_jenkins.release.names import is_name
 from mmcicd_jenkins.release.rules import SERVING_METRICS, Rule
 
+# What a pipeline does beside the stages, and may take its own time.
+WITHOUT_STAGE = ("plan", "retrain")
 _NAME_FIX = "use lower-case letters, digits and inner dashes, at most 40"
 
 
@@ -240,6 +242,14 @@ def _check_jenkins(jenkins: JenkinsSection, findings: Findings) -> None:
             near = nearest(name, ("default", *STAGES))
             fix = f"did you mean `{near}`?" if near else f"write default or a stage: {', '.join(STAGES)}"
             findings.add((*at, "agents", name), "there is no such stage", fix, on="key")
+    for name, agent in jenkins.agents.items():
+        if (agent.label is None) == (agent.pod is None):
+            fix = f"write `{name}: LABEL`, or `{name}: {{pod: {{image: ...}}}}`"
+            findings.add((*at, "agents", name), "an agent is a label or a pod", fix, on="key")
+    for name in jenkins.timeouts:
+        if name not in (*STAGES, *WITHOUT_STAGE):
+            fix = f"write a stage: {', '.join((*STAGES, *WITHOUT_STAGE))}"
+            findings.add((*at, "timeouts", name), "there is no such stage", fix, on="key")
     for name in jenkins.credentials:
         if name not in ("ci", "ops"):
             findings.add(

@@ -8,7 +8,7 @@ from mmcicd_jenkins.config.schema import FileSection
 from mmcicd_jenkins.config.schema_environments import CanarySection, EnvironmentSection
 
 # Keys that only one kind of environment has a use for.
-_LOCAL = ("host", "rest_port", "grpc_port")
+_LOCAL = ("folder", "host", "rest_port", "grpc_port")
 _KUBERNETES = ("cluster", "namespace", "replicas", "autoscale", "strategy")
 # How far the share that whole copies give may be from the one that was asked for.
 _TOLERANCE = 0.2

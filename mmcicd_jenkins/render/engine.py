@@ -30,7 +30,12 @@ Language = Choice["groovy", "yaml", "shell", "plain"]
 # A template that is larger than this is not one; the limit keeps a slip from being read into memory.
 _LARGEST = 1 << 20
 _FILTERS: Mapping[Language, Mapping[str, Callable[[object], literals.Literal]]] = {
-    "groovy": {"groovy": literals.groovy, "shell": literals.shell, "verbatim": literals.verbatim},
+    "groovy": {
+        "groovy": literals.groovy,
+        "groovy_text": literals.groovy_text,
+        "shell": literals.shell,
+        "verbatim": literals.verbatim,
+    },
     "yaml": {"yaml": literals.yaml, "verbatim": literals.verbatim},
     "shell": {"shell": literals.shell, "verbatim": literals.verbatim},
     "plain": {"name": literals.name, "verbatim": literals.verbatim},

@@ -1,8 +1,7 @@
-"""From a configuration to Jenkinsfiles: which stages, on which agents, by which commands. Pure but for templates.
+"""From a configuration to Jenkinsfiles: which pipelines there are and which stages they have. Pure but for templates.
 
-The law: a stage is one `sh` of one single-quoted literal; what a person types reaches it by the environment
-alone; nothing a user wrote stands in a comment; no date and no version, so that only a change of the
-configuration or of a template changes a file.
+The law: nothing a user wrote stands in a comment; no date and no version, so that only a change of the
+configuration or of a template changes a file. Parameters and schedules are in the jobs, never here.
 """
 
 from collections.abc import Mapping
@@ -10,99 +9,203 @@ from pathlib import Path
 
 from mmcicd_jenkins.config.model import Config, JenkinsSettings, Model
 from mmcicd_jenkins.errors import InputError
-from mmcicd_jenkins.records import dataclass
+from mmcicd_jenkins.render.agents import agent_of
+from mmcicd_jenkins.render.coordinates import coordinates
+from mmcicd_jenkins.render.credentials import bindings
 from mmcicd_jenkins.render.engine import render
-from mmcicd_jenkins.render.literals import shell
+from mmcicd_jenkins.render.literals import groovy
+from mmcicd_jenkins.render.pipeline_stages import (
+    SAID,
+    SUMMARY,
+    Flag,
+    Options,
+    Stage,
+    Stages,
+    minutes,
+    shell_line,
+    timeout_of,
+)
+from mmcicd_jenkins.render.plugins import plugins_in
 
 FOLDER = "jenkins"
 # Where a team's own copies of templates are, relative to the root.
 OWN_TEMPLATES = "jenkins/templates"
 TEMPLATES = tuple(
-    f"jenkinsfile/{name}.j2" for name in ("ci", "monitor", "parts", "promote", "release", "rollback")
-)
+    f"jenkinsfile/{name}.j2"
+    for name in (
+        "ci", "release", "promote", "rollback", "monitor", "retrain-all",
+        "head", "stage", "agent", "command", "credentials", "kept", "asked", "approve", "proposed",
+    )
+)  # fmt: skip
+RETRAIN_ALL = "retrain-all"
+# The public keys that the ledger's signatures are checked with; they ride along where there is no checkout.
+KEYS_FILE = "mmcicd.keys"
 
 REPORTS = ".mmcicd/runs"
 GATES = f"{REPORTS}/*/gates.xml"
 # What people read; predictions lie beside it and are large.
 PAGES = f"{REPORTS}/*/report.*,{REPORTS}/*/report/*,{GATES}"
-DEFAULT_LABEL = "linux"
-_CI = ("prepare", "test", "data", "train", "evaluate")
+TESTS = ".mmcicd/tests/*.xml"
+
 # What a pull request from a fork may not do: it would run a stranger's code with data, credentials or GPUs.
-_TRUSTED = ("data", "train", "evaluate")
+NO_FORKS = "expression { env.CHANGE_FORK == null }"
+_TO_TRAIN = Flag(variable="MMCICD_TRAIN", file=f"{SUMMARY}/trained.txt")
+_TO_RELEASE = Flag(variable="MMCICD_RELEASE", file=f"{SUMMARY}/released.txt")
+_TO_CHANGE = Flag(variable="MMCICD_CHANGE", file=f"{SUMMARY}/kept.txt")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """One stage as the templates see it. `when` is Groovy of ours, never a user's.
-
-    `reports` is the folder that the stage fills; it is emptied before, because a workspace may be used again.
-    """
-
-    title: str
-    label: str
-    script: str
-    when: str = ""
-    reports: str = ""
-    gates: str = GATES
-    pages: str = PAGES
-    lock: str = ""
-    is_hook: bool = False
+def _unless(flag: Flag) -> str:
+    """A condition of ours. After a restart from a later stage the variable is not there, and the stage runs."""
+    return f"expression {{ env.{flag.variable} != 'no' }}"
 
 
 def render_jenkinsfiles(config: Config, model: str | None = None) -> Mapping[str, str]:
     """The Jenkinsfiles of every model, or of one: path relative to the root -> text.
 
-    Without a section `jenkins` these are the CI files alone; with it also those of the ops folder.
+    Without a section `jenkins` these are the CI files alone; with it also those of the ops folder and, for all
+    models together, the one that retrains them.
 
     Raises:
         InputError: two models would share a file, nobody may approve, or a team's own template is wrong.
     """
     own = config.root / OWN_TEMPLATES
+    pages = _Pages(config, own if own.is_dir() else None)
     texts: dict[str, str] = {}
     for entry in config.models.values():
         if model not in {None, entry.name}:
             continue
-        for path, text in _of_model(config, entry, own if own.is_dir() else None).items():
-            if path in texts:
-                raise InputError(
-                    f"two models would share {path}",
-                    where=config.mark(f"models.{entry.name}"),
-                    fix="rename the model whose name ends in -release, -promote, -rollback or -monitor",
-                )
+        for path, text in pages.of(entry).items():
+            _refuse_shared(path, texts, config, entry)
             texts[path] = text
+    if config.jenkins is not None and model is None:
+        path = f"{FOLDER}/{RETRAIN_ALL}.Jenkinsfile"
+        _refuse_shared(path, texts, config, config.models.get(RETRAIN_ALL))
+        texts[path] = pages.retrain_all()
     return texts
 
 
-def _of_model(config: Config, model: Model, own: Path | None) -> dict[str, str]:
-    def text(name: str, **values: object) -> str:
-        return render(f"jenkinsfile/{name}.j2", "groovy", values, own)
+def _refuse_shared(path: str, texts: Mapping[str, str], config: Config, model: Model | None) -> None:
+    if path in texts:
+        name = model.name if model else RETRAIN_ALL
+        raise InputError(
+            f"two pipelines would share {path}",
+            where=config.mark(f"models.{name}"),
+            fix="rename the model that is called retrain-all or whose name ends in -release, -promote, -rollback "
+            "or -monitor",
+        )
 
-    path = f"{FOLDER}/{model.name}"
-    stages = _ci_stages(config, model)
-    if config.jenkins is None:
-        return {f"{path}.Jenkinsfile": text("ci", stages=stages, release_job="")}
-    approval = config.production.approval
-    before, after = _promote_stages(config, model)
-    return {
-        f"{path}.Jenkinsfile": text("ci", stages=stages, release_job=_release_job(config.jenkins, model)),
-        f"{path}-release.Jenkinsfile": text("release", stages=_release_stages(config, model)),
-        f"{path}-promote.Jenkinsfile": text(
+
+class _Pages:
+    """The files of one configuration. `about` of each stands at its top; it holds no word of a user."""
+
+    def __init__(self, config: Config, own: Path | None) -> None:
+        self._config = config
+        self._own = own
+
+    def of(self, model: Model) -> dict[str, str]:
+        path = f"{FOLDER}/{model.name}"
+        if self._config.jenkins is None:
+            return {f"{path}.Jenkinsfile": self._ci(model, None)}
+        return {
+            f"{path}.Jenkinsfile": self._ci(model, self._config.jenkins),
+            f"{path}-release.Jenkinsfile": self._release(model, self._config.jenkins),
+            f"{path}-promote.Jenkinsfile": self._promote(model),
+            f"{path}-rollback.Jenkinsfile": self._rollback(model),
+            f"{path}-monitor.Jenkinsfile": self._monitor(model),
+        }
+
+    def _text(self, name: str, **values: object) -> str:
+        body = render(f"jenkinsfile/{name}.j2", "groovy", {"said": SAID, **values}, self._own)
+        told = {"pipeline": name, "plugins": plugins_in(body)}
+        return render("jenkinsfile/head.j2", "groovy", told, self._own) + body
+
+    def _ci(self, model: Model, jenkins: JenkinsSettings | None) -> str:
+        return self._text(
+            "ci",
+            stages=ci_stages(self._config, model),
+            main=jenkins.main if jenkins else JenkinsSettings().main,
+            release_job=ops_job(jenkins, model, "release") if jenkins else "",
+            release_when=_unless(_TO_RELEASE),
+        )
+
+    def _release(self, model: Model, jenkins: JenkinsSettings) -> str:
+        return self._text(
+            "release",
+            stages=release_stages(self._config, model),
+            promote_job=ops_job(jenkins, model, "promote"),
+            promote_file=f"{SUMMARY}/promote.txt",
+        )
+
+    def _promote(self, model: Model) -> str:
+        place = self._config.production
+        before, after = promote_stages(self._config, model)
+        return self._text(
             "promote",
             before=before,
             after=after,
-            approvers=_approvers(config),
-            four_eyes=approval.four_eyes,
-            expires_minutes=max(1, round(approval.expires_seconds / 60)),
-            message=f"{model.name} to {config.production.name}",
-        ),
-        f"{path}-rollback.Jenkinsfile": text("rollback", stages=_rollback_stages(config, model)),
-        f"{path}-monitor.Jenkinsfile": text("monitor", stages=_monitor_stages(config, model)),
-    }
+            choices_file=f"{SUMMARY}/choices.txt",
+            message_file=f"{SUMMARY}/message.txt",
+            approvers=_approvers(self._config),
+            four_eyes=place.approval.four_eyes,
+            another=f"You started this promotion; another member of {', '.join(place.approval.by)} must approve. "
+            "Nothing changed.",
+            expires_minutes=minutes(place.approval.expires_seconds),
+            expired=f"not approved within {_span(place.approval.expires_seconds)}; nothing was changed",
+            waits=f"{place.name} waits for {', '.join(place.approval.by)}",
+        )
+
+    def _rollback(self, model: Model) -> str:
+        config = self._config
+        if "before_rollback" in config.hooks:
+            raise InputError(
+                "nothing of a team's may stand before a rollback",
+                where=config.mark("hooks.before_rollback"),
+                why="when it fails or hangs, so does the way back",
+                fix="after_rollback, which begins when the rollback is done",
+            )
+        stages = Stages(config, model, "ops")
+        stage = rollback_stage(config, model)
+        files = {"mmcicd.yaml": coordinates(config, model, config.production), **_keys(config.root)}
+        return self._text(
+            "rollback",
+            stage=stage,
+            after=stages.hook("after_rollback", stage, config.production),
+            files=list(files.items()),
+        )
+
+    def _monitor(self, model: Model) -> str:
+        stages = Stages(self._config, model, "ops")
+        place = self._config.production
+        return self._text("monitor", stages=stages.hooked(stages.of("monitor", place), place))
+
+    def retrain_all(self) -> str:
+        config = self._config
+        main = config.jenkins.main if config.jenkins else ""
+        stages = [
+            Stage(
+                name="retrain",
+                title=f"Retrain {model.name}",
+                agent=agent_of(config, "data"),
+                script=shell_line(["./mmcicdw", "data", "update", f"--model={model.name}", f"--push={main}"]),
+                minutes=minutes(timeout_of(config, model, "retrain")),
+                bindings=bindings(config, "ci", "retrain", model=model.name),
+                goes_on=True,
+            )
+            for model in config.models.values()
+            if model.data
+        ]
+        return self._text("retrain-all", stages=stages)
 
 
-def _release_job(jenkins: JenkinsSettings, model: Model) -> str:
+def _keys(root: Path) -> dict[str, str]:
+    path = root / KEYS_FILE
+    return {KEYS_FILE: path.read_text(encoding="utf-8")} if path.is_file() else {}
+
+
+def ops_job(jenkins: JenkinsSettings, model: Model, name: str) -> str:
+    """The full name of a job of the model in the folder ops."""
     folder = jenkins.folder.strip("/")
-    return f"/{folder}/ops/{model.name}-release" if folder else f"/ops/{model.name}-release"
+    return f"{'/' + folder if folder else ''}/ops/{model.name}-{name}"
 
 
 def _approvers(config: Config) -> str:
@@ -127,111 +230,102 @@ def _approvers(config: Config) -> str:
     return ",".join(approvers)
 
 
-def _ci_stages(config: Config, model: Model) -> tuple[Stage, ...]:
-    stages: list[Stage] = []
-    for name in _CI:
-        if name == "test" and not model.test:
-            continue
-        stage = Stage(
-            title=name.capitalize(),
-            label=_label(config, name),
-            script=_command(name, model),
-            when=_when(config) if name in _TRUSTED else "",
-            reports=REPORTS if name == "evaluate" else "",
-        )
-        stages += _with_hooks(config, name, stage)
-    return tuple(stages)
+def _span(seconds: float) -> str:
+    """`3d`, `12h`, `90m`: as people write it in the file."""
+    whole = round(seconds / 60)
+    for unit, size in (("d", 1440), ("h", 60)):
+        if whole % size == 0 and whole >= size:
+            return f"{whole // size}{unit}"
+    return f"{whole}m"
 
 
-def _when(config: Config) -> str:
-    settings = config.jenkins.pull_requests if config.jenkins else {}
-    if settings.get("train") == "none":
-        return "not { changeRequest() }"
-    return "expression { env.CHANGE_FORK == null }"
+def ci_stages(config: Config, model: Model) -> tuple[Stage, ...]:
+    stages = Stages(config, model, "ci")
+    trusted = _who_trains(config)
+    made = stages.hooked(stages.of("prepare"))
+    if model.test:
+        made += stages.hooked(stages.of("test", more=Options(junit=TESTS)))
+    made += stages.hooked(stages.of("data", more=Options(when=trusted, flags=(_TO_TRAIN,))))
+    made += stages.hooked(stages.of("train", more=Options(when=(*trusted, _unless(_TO_TRAIN)))))
+    made += stages.hooked(stages.of("evaluate", more=_reported(when=trusted, flags=(_TO_RELEASE,))))
+    return tuple(made)
 
 
-def _release_stages(config: Config, model: Model) -> tuple[Stage, ...]:
-    stages: list[Stage] = []
+def _reported(
+    when: tuple[str, ...] = (), flags: tuple[Flag, ...] = (), given: tuple[tuple[str, str], ...] = ()
+) -> Options:
+    """What an evaluation leaves for people: one test case per gate, and the report."""
+    return Options(when=when, flags=flags, given=given, emptied=REPORTS, junit=GATES, artifacts=PAGES)
+
+
+def _who_trains(config: Config) -> tuple[str, ...]:
+    """Conditions of the stages that cost: which branches and pull requests pass them."""
+    pulls = (config.jenkins.pull_requests if config.jenkins else {}).get("train")
+    branches = (config.jenkins.branches if config.jenkins else {}).get("train")
+    conditions = ["not { changeRequest() }"] if pulls == "none" else [NO_FORKS]
+    if config.jenkins and branches == "main":
+        main = groovy(config.jenkins.main)
+        conditions.append(f"expression {{ env.CHANGE_ID != null || env.BRANCH_NAME == {main} }}")
+    return tuple(conditions)
+
+
+def release_stages(config: Config, model: Model) -> tuple[Stage, ...]:
+    stages = Stages(config, model, "ops")
+    commit = (("commit", "COMMIT"),)
     # The hooks of evaluate have run in CI; here our side only repeats the numbers.
-    stages.append(_ops(config, "evaluate", model))
+    made = [stages.of("evaluate", more=_reported(given=commit))]
     for name in ("package", "verify"):
-        stages += _with_hooks(config, name, _ops(config, name, model))
+        made += stages.hooked(stages.of(name, more=Options(given=commit)))
     for place in config.before_production:
-        lock = f"mmcicd-{place.name}-{model.name}"
-        stages += _with_hooks(config, "deploy", _ops(config, "deploy", model, place.name, lock=lock))
-        stages += _with_hooks(config, "smoke", _ops(config, "smoke", model, place.name))
-    stages += _with_hooks(config, "propose", _ops(config, "propose", model))
-    return tuple(stages)
+        deploy = Options(given=commit, lock=lock_of(place.name, model))
+        made += stages.hooked(stages.of("deploy", place, deploy), place)
+        made += stages.hooked(stages.of("smoke", place, Options(given=commit)), place)
+    made += stages.hooked(stages.of("propose", more=Options(given=commit)))
+    return tuple(made)
 
 
-def _promote_stages(config: Config, model: Model) -> tuple[tuple[Stage, ...], tuple[Stage, ...]]:
+def lock_of(place: str, model: Model) -> str:
+    """The resource that orders changes of one model in one environment."""
+    return f"mmcicd-{place}-{model.name}"
+
+
+def promote_stages(config: Config, model: Model) -> tuple[tuple[Stage, ...], tuple[Stage, ...]]:
     """What is before the approval, and what is after it."""
-    place = config.production.name
-    plan = Stage(
-        title="Plan",
-        label=_label(config, "promote", ops=True),
-        script=_command("promote", model, place, ("version", "VERSION")) + " --dry-run",
+    place = config.production
+    stages = Stages(config, model, "ops")
+    ask = Options(
+        title="Plan", limit="plan", words=("--ask",), given=(("version", "VERSION"),), artifacts=f"{SUMMARY}/**"
+    )  # fmt: skip
+    asked = "expression { env.MMCICD_CHOICES != null }"
+    decide = Options(
+        when=("expression { env.MMCICD_CHOICE != null }",),
+        lock=lock_of(place.name, model),
+        flags=(_TO_CHANGE,),
+        given=(("choice", "MMCICD_CHOICE"), ("reason", "MMCICD_REASON")),
     )
-    promote = Stage(
-        title="Promote",
-        label=_label(config, "promote", ops=True),
-        script=_command(
-            "promote", model, place, ("version", "APPROVED_VERSION"), ("reason", "APPROVED_REASON")
-        ),
-        lock=f"mmcicd-{place}-{model.name}",
+    promote = stages.of("promote", place, decide)
+    changed = Options(when=("expression { env.MMCICD_CHANGE == 'yes' }",))
+    smoke = stages.hooked(stages.of("smoke", place, changed), place)
+    waiting = stages.of("promote", place, Options(when=(asked,), title="Promote"))
+    done = stages.of("promote", place, changed)
+    return (
+        (stages.of("promote", place, ask), *stages.hook("before_promote", waiting, place)),
+        (promote, *stages.hook("after_promote", done, place), *smoke),
     )
-    hooked = _with_hooks(config, "promote", promote)
-    first = hooked.index(promote)
-    smoke = _with_hooks(config, "smoke", _ops(config, "smoke", model, place))
-    return (plan, *hooked[:first]), (*hooked[first:], *smoke)
 
 
-def _rollback_stages(config: Config, model: Model) -> tuple[Stage, ...]:
-    stage = Stage(
-        title="Rollback",
-        label=_label(config, "rollback", ops=True),
-        script=_command(
-            "rollback", model, config.production.name, ("version", "VERSION"), ("reason", "REASON")
-        ),
-    )
-    return tuple(_with_hooks(config, "rollback", stage))
-
-
-def _monitor_stages(config: Config, model: Model) -> tuple[Stage, ...]:
-    return tuple(_with_hooks(config, "monitor", _ops(config, "monitor", model, config.production.name)))
-
-
-def _ops(config: Config, name: str, model: Model, place: str = "", *, lock: str = "") -> Stage:
-    title = f"{name.capitalize()} {place}" if place and place != config.production.name else name.capitalize()
+def rollback_stage(config: Config, model: Model) -> Stage:
+    """One command, with the CLI that the agent carries: no checkout, no download, no lock."""
+    words = ["stage", "rollback", f"--model={model.name}", f"--env={config.production.name}", "--or-offline"]
+    given = (("version", "VERSION"), ("reason", "REASON"))
+    line = shell_line(["mmcicd-jenkins", *words], given)
     return Stage(
-        title=title, label=_label(config, name, ops=True), script=_command(name, model, place), lock=lock
+        name="rollback",
+        title="Rollback",
+        agent=agent_of(config, "rollback", model, ops=True),
+        # Where the wrapper keeps what it installed; asked after PATH.
+        script='PATH="$PATH$(printf ":%s" "${MMCICD_CLI_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/mmcicd/cli}"/*/bin)"; '
+        + line,
+        minutes=minutes(timeout_of(config, model, "rollback")),
+        bindings=bindings(config, "ops", "rollback", config.production.name, model=model.name),
     )
-
-
-def _with_hooks(config: Config, name: str, stage: Stage) -> list[Stage]:
-    """The stage between the hooks that the team hung on it; each is a stage of its own with the same rights."""
-    stages = [stage]
-    for key, at in ((f"before_{name}", 0), (f"after_{name}", len(stages))):
-        if key in config.hooks:
-            title = key.replace("_", " ").capitalize() + stage.title[len(name) :].lower()
-            hook = Stage(
-                title=title, label=stage.label, script=config.hooks[key], when=stage.when, is_hook=True
-            )
-            stages.insert(at if at == 0 else len(stages), hook)
-    return stages
-
-
-def _label(config: Config, stage: str, *, ops: bool = False) -> str:
-    """The stage's own label, else that of deploy for what runs beside it in ops, else the default."""
-    agents = config.jenkins.agents if config.jenkins else {}
-    default = agents.get("default", DEFAULT_LABEL)
-    return agents.get(stage, agents.get("deploy", default) if ops else default)
-
-
-def _command(stage: str, model: Model, place: str = "", *options: tuple[str, str]) -> str:
-    """The shell line of a stage. `options` are taken from environment variables, left out when these are empty."""
-    words: list[str] = ["./mmcicdw", "stage", stage, f"--model={model.name}"]
-    if place:
-        words.append(f"--env={place}")
-    line = str(shell(words))
-    return line + "".join(f' ${{{variable}:+--{option}="${variable}"}}' for option, variable in options)

@@ -41,6 +41,15 @@ def groovy(value: object) -> Literal:
     raise _not_possible(value, "Groovy")
 
 
+def groovy_text(value: object) -> Literal:
+    """Text of several lines as a Groovy literal that keeps them apart, for documents that a person reads in it."""
+    if not isinstance(value, str):
+        raise _not_possible(value, "Groovy")
+    lines = ("".join(map(_groovy_character, line)) for line in value.split("\n"))
+    # Without the backslash the text would begin with an empty line.
+    return Literal("'''\\\n" + "\n".join(lines) + "'''", "groovy")
+
+
 def _groovy_character(character: str) -> str:
     if character in _GROOVY_ESCAPES:
         return _GROOVY_ESCAPES[character]

@@ -11,35 +11,43 @@ from mmcicd_jenkins.render.scaffold import managed_files
 
 STORY = Path(__file__).parent / "platform" / "mmcicd.yaml"
 STAGE = "the stage reads it from mmcicd.yaml when it runs"
+LOCAL = "of kind local, and rides in the rollback of such an environment alone"
 RENDER_NEUTRAL = {
     "root": "where the checkout lies; a file must not know",
     "file": "the name of the file itself",
     "marks": "places for errors",
-    "store": STAGE,
-    "ledger": STAGE,
+    "store.path": "a registry is named here",
+    "store.compression": STAGE,
     "image": STAGE,
     "models.*.path": STAGE,
     "models.*.data": STAGE,
-    "models.*.train": STAGE,
+    "models.*.train.command": STAGE,
+    "models.*.train.requirements": STAGE,
+    "models.*.train.image": STAGE,
+    "models.*.train.params": STAGE,
+    "models.*.train.seed": STAGE,
+    "models.*.train.gpus": "its agents have labels here; a pod is asked for them",
+    "models.*.train.inputs": STAGE,
     "models.*.evaluate": STAGE,
     "models.*.gates": STAGE,
     "models.*.min_samples": STAGE,
     "models.*.serving": STAGE,
-    "environments.*.kind": STAGE,
-    "environments.*.host": STAGE,
-    "environments.*.rest_port": STAGE,
-    "environments.*.grpc_port": STAGE,
-    "environments.*.cluster": STAGE,
-    "environments.*.namespace": STAGE,
+    "environments.*.folder": LOCAL,
+    "environments.*.host": LOCAL,
+    "environments.*.rest_port": LOCAL,
+    "environments.*.grpc_port": LOCAL,
+    "environments.*.strategy.kind": STAGE,
+    "environments.*.strategy.checks": STAGE,
+    "environments.*.strategy.min_requests": STAGE,
     "environments.*.replicas": STAGE,
     "environments.*.autoscale_max": STAGE,
     "environments.*.autoscale_cpu": STAGE,
-    "environments.*.strategy": STAGE,
     "environments.*.rollback": "who may press is a right of the job's folder; the rest is read by the stage",
     "environments.*.monitor": "the schedule is a trigger of the job; the rest is read by the stage",
     "jenkins.url": "where jobs are made, not what they do",
+    "jenkins.credentials": "an id of a use that no stage has; those of stages are in tests of render.credentials",
+    "jenkins.permissions": "rights belong to the folders of the jobs",
     "jenkins.source": "what jobs check out is part of the job",
-    "jenkins.credentials": "ids of credentials belong to the folders of the jobs",
 }
 
 
@@ -56,6 +64,7 @@ def variants(value: Any) -> Iterator[Any]:
         yield (*value, "another")
     elif isinstance(value, Mapping):
         yield {**value, "before_train": "another", "default": "another", "train": "none"}
+        yield {**value, "train": "main"}
 
 
 def changed(value: Any, path: str) -> Iterator[tuple[str, Any]]:

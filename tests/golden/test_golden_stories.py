@@ -83,7 +83,6 @@ def test_no_date_no_version_no_interpolation(story: str) -> None:
         assert VERSION not in text
         for line in text.splitlines():
             code, _, comment = line.partition("//")
-            assert "'''" not in code
             assert '"""' not in code
             # A comment is ours alone, and Groovy 2.4 decodes \u inside it before anything else.
             assert "\\" not in comment or "'" in code

@@ -25,7 +25,7 @@ BASE = {
     },
     "jenkins": {"url": "https://j"},
 }
-LOCAL = {"host", "rest_port", "grpc_port"}
+LOCAL = {"folder", "host", "rest_port", "grpc_port"}
 # Another valid value where the example of the documentation is what BASE has, or needs another key beside it.
 OTHER = {
     "models.MODEL.path": "m",
@@ -64,14 +64,17 @@ OTHER = {
     "jenkins": {"url": "https://other"},
     "jenkins.pull_requests": {"train": "none"},
     "jenkins.url": "https://other",
+    "jenkins.agents.STAGE.label": None,
+    "jenkins.agents.STAGE.pod": None,
 }  # fmt: skip
 # A key that needs its whole section written.
 SECTIONS: dict[str, Any] = {
     "autoscale": {"max": 9},
     "canary": {"steps": ["50% for 1h"]},
     "N": {"rate": 3, "long": "1h", "short": "1m"},
+    "pod": {"image": "acme/base:1"},
 }
-NAMES = {"MODEL": "m", "SOURCE": "d", "ENVIRONMENT": "e", "N": 0}
+NAMES = {"MODEL": "m", "SOURCE": "d", "ENVIRONMENT": "e", "N": 0, "STAGE": "train"}
 
 
 def loaded(tree: dict, root: Path) -> dict:
