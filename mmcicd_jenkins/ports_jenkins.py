@@ -88,6 +88,8 @@ class LogPart:
 class JenkinsBuilds(Protocol):
     """Starting and following. `number` 0 of a log is the scan of a multibranch project."""
 
+    def exists(self, job: str) -> bool: ...
+
     def start(self, job: str, parameters: Mapping[str, str]) -> Queued | None:
         """None: there is no such job. A multibranch project starts a scan, which has no place in the queue."""
 

@@ -28,6 +28,13 @@ class Builds:
     def __init__(self, server: "Server") -> None:
         self._server = server
 
+    def exists(self, job: str) -> bool:
+        try:
+            self._server.ask_json(job_path(job), tree="name")
+        except NotThere:
+            return False
+        return True
+
     def start(self, job: str, parameters: Mapping[str, str]) -> Queued | None:
         try:
             if parameters:
