@@ -6,6 +6,7 @@ what is certainly wrong in Groovy 2.4: a bracket without its partner, a second s
 
 from collections.abc import Sequence
 
+from mmcicd_jenkins.lint.cursor import DEEPEST
 from mmcicd_jenkins.lint.expressions import Expressions
 from mmcicd_jenkins.lint.tokens import Lexed, Token, lex
 from mmcicd_jenkins.lint.tree import Argument, Block, Compound, Declaration, Node
@@ -14,6 +15,9 @@ _TYPES = {"def", "final", "int", "long", "boolean", "double", "float", "void", "
           "private", "public", "protected", "static", "abstract", "synchronized"}  # fmt: skip
 _CONTROL = {"if", "while", "for", "switch", "synchronized", "catch"}
 _HEADLESS = {"try", "finally", "else", "do"}
+# Words that go on with the statement before them, and statements behind which another may stand on the same line.
+_GOES_ON = {"else", "catch", "finally", "while"}
+_OPEN_ENDED = {"case", "default", "@"}
 _ONE_VALUE = {"return", "throw", "assert"}
 _KINDS = {"class", "interface", "enum", "trait"}
 
@@ -45,13 +49,17 @@ class _Parser(Expressions):
                 self.trouble(self.token, f"{self.token.text} closes nothing", "take it out")
                 self.advance()
                 continue
-            found.append(self.statement())
-            self._end_of_statement()
+            statement = self.statement()
+            found.append(statement)
+            if not (isinstance(statement, Compound) and statement.keyword in _OPEN_ENDED):
+                self._end_of_statement()
             if self.position == before:
                 self.advance()
 
     def _end_of_statement(self) -> None:
         if self.token.kind in {"newline", "end"} or self.is_operator(";", "}", ")", "]"):
+            return
+        if self.token.text in _GOES_ON:
             return
         if self.token.kind == "name" or self.is_operator("{"):
             self.trouble(
@@ -62,6 +70,15 @@ class _Parser(Expressions):
             )
 
     def statement(self) -> Node:
+        if self.depth >= DEEPEST:
+            return self.too_deep()
+        self.depth += 1
+        try:
+            return self._statement()
+        finally:
+            self.depth -= 1
+
+    def _statement(self) -> Node:
         start = self.token.start
         if self.is_operator("@"):
             return self._annotation(start)
@@ -120,7 +137,6 @@ class _Parser(Expressions):
         parts = [] if word == "default" else [self.expression()]
         if self.is_operator(":"):
             self.advance()
-            self.skip_newlines()
         return self._compound(word, start, parts)
 
     def _rest_of_line(self, word: str, start: int) -> Compound:

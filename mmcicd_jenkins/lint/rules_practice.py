@@ -215,8 +215,8 @@ def causes_contains(file: File) -> Iterator[Hit]:
 def needs_approval(file: File) -> Iterator[Hit]:
     for node in walk(file.tree):
         name = path_of(node) if isinstance(node, Property) else node.id if isinstance(node, Name) else ""
-        if isinstance(node, Call) and path_of(node.target):
-            name = f"{path_of(node.target)}.{node.name}"
+        if isinstance(node, Call):
+            name = f"{path_of(node.target)}.{node.name}" if path_of(node.target) else node.name
         if name in _UNAPPROVED_NEW or any(
             name == known or name.endswith("." + known) for known in _UNAPPROVED
         ):
