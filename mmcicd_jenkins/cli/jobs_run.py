@@ -1,6 +1,7 @@
 """`jobs run`: start a job on Jenkins from a terminal, see its stages, answer its question, end with its outcome."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ from mmcicd_jenkins.errors import UsageError
 if TYPE_CHECKING:
     from mmcicd_jenkins.config.model import Config, Model
     from mmcicd_jenkins.ports_jenkins import PendingInput
-    from mmcicd_jenkins.stages.jobs_run import Answer, Controls, Ended, Started
+    from mmcicd_jenkins.stages.jobs_answers import Answer
+    from mmcicd_jenkins.stages.jobs_run import Controls, Ended, Started
     from mmcicd_jenkins.wiring_jenkins import Controller
 
 KINDS = ("ci", "release", "promote", "rollback", "monitor")
@@ -99,7 +101,7 @@ def _refuse_misplaced(kind: str, given: dict[str, bool]) -> None:
 
 
 def _answer(answer: str | None, version: int | None, reason: str, *, refuse: bool) -> "Answer":
-    from mmcicd_jenkins.stages.jobs_run import Answer
+    from mmcicd_jenkins.stages.jobs_answers import Answer
 
     return Answer(value=answer or str(version or ""), reason=reason, refuse=refuse)
 
@@ -225,12 +227,18 @@ class Audience:
             for line in lines:
                 report.say(f"    {line}")
 
-    def asks(self, job: str, number: int, pending: "PendingInput") -> None:
+    def answered(self, values: Mapping[str, str]) -> None:
+        told = ", ".join(f"{name}={value}" for name, value in values.items())
+        report.say(f"  answered: {told or 'no'}")
+
+    def asks(self, job: str, number: int, pending: "PendingInput", *, for_us: bool) -> None:
         report.say(f"{job} #{number} asks: {pending.message or 'for an approval'}")
         for question in pending.questions:
             report.say(f"  {question.name}" + (f"  {question.description}" if question.description else ""))
             for choice in question.choices:
                 report.say(f"    {choice}")
+        if for_us:
+            return
         model, _, kind = job.rpartition("/")[2].rpartition("-")
         report.say(
             f"  answer: mmcicd-jenkins jobs run {kind} --model {model} --build {number} --answer VALUE --reason TEXT"

@@ -22,6 +22,8 @@ _PLAIN: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     # A hook's own status: what a team's command means by it we do not know.
     ("code", re.compile(r"ERROR: script returned exit code (?P<team>\d+)\Z")),
 )
+# Jenkins marks places in a log with serialised notes, which its pages show as links.
+_NOTE = re.compile(rb"\x1b\[8mha:[A-Za-z0-9+/=]*\x1b\[0m")
 # The code of `errors.CommandFailed`.
 _TEAM = 8
 # Longer lines are output, not course.
@@ -50,7 +52,7 @@ class BuildLog:
     def feed(self, part: bytes) -> tuple[list[str], list[Event]]:
         """The whole lines that `part` completes, and what they say."""
         *lines, self._rest = (self._rest + part).split(b"\n")
-        told = [line.decode("utf-8", "replace").rstrip("\r") for line in lines]
+        told = [_NOTE.sub(b"", line).decode("utf-8", "replace").rstrip("\r") for line in lines]
         self.last_lines = [*self.last_lines, *(t for t in told if not t.startswith("[Pipeline]"))][
             -self._keep :
         ]

@@ -61,12 +61,17 @@ class Ports(Protocol):
 
     def target(self, environment: Environment) -> p.Target: ...
 
+    def offline(self, environment: Environment) -> p.OfflineTarget: ...
+
     def throwaway(self, folder: Path) -> p.Target: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One stage for one model. `actor` is who acts, `builder` the build URL or the laptop."""
+    """One stage for one model. `actor` is who acts, `builder` the build URL or the laptop.
+
+    `requesters` are those who started what `actor` now approves.
+    """
 
     config: Config
     lock: Lock
@@ -74,6 +79,7 @@ class Job:
     workspace: Workspace
     actor: str
     builder: str
+    requesters: tuple[str, ...] = ()
     environment: str = ""
     version: int | None = None
     reason: str = ""

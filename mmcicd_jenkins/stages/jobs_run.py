@@ -4,25 +4,31 @@ The law: what was asked on Jenkins is answered only when told so; what is ended 
 here; a build's result becomes the exit code that the same command would have had on a laptop.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass as mutable
 from dataclasses import field
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 from mmcicd_jenkins.errors import InputError, Interrupted, OutsideFailed
 from mmcicd_jenkins.ports import Clock
-from mmcicd_jenkins.ports_jenkins import BuildState, JenkinsBuilds, JenkinsInputs, PendingInput, Question
+from mmcicd_jenkins.ports_jenkins import BuildState, JenkinsBuilds, JenkinsInputs, PendingInput
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.build_log import BuildLog, Event
+from mmcicd_jenkins.stages.jobs_answers import Answer, give
 
 # Seconds between two looks: first, and when nothing has happened for long.
 _SOON, _LATE = 1.0, 10.0
 # A branch that a scan has just found is built within seconds; a busy controller takes longer.
 _FIRST_BUILD_SECONDS = 120.0
+# How long a controller may be away before following ends.
+_PATIENCE_SECONDS = 600.0
 # Where the controller cannot list questions, the id that our pipelines give theirs.
 _OUR_INPUT = "Promote"
 _CODES = {"SUCCESS": 0, "NOT_BUILT": 75, "ABORTED": 130}
 _FAILURES = (1, 2, 3, 5, 7, 8)
+
+T = TypeVar("T")
 
 
 class Audience(Protocol):
@@ -36,16 +42,10 @@ class Audience(Protocol):
 
     def lines(self, lines: list[str]) -> None: ...
 
-    def asks(self, job: str, number: int, pending: PendingInput) -> None: ...
+    def asks(self, job: str, number: int, pending: PendingInput, *, for_us: bool) -> None:
+        """`for_us`: an answer was given beforehand."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What to say when a build asks: a value for its choice, a reason, or no."""
-
-    value: str = ""
-    reason: str = ""
-    refuse: bool = False
+    def answered(self, values: Mapping[str, str]) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +184,7 @@ class _Following:
     log: BuildLog = field(default_factory=BuildLog)
     open: list[tuple[str, float, str]] = field(default_factory=list)
     scheduled: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
     code: int | None = None
     asked: str = ""
     answered: list[str] = field(default_factory=list)
@@ -194,7 +195,7 @@ class _Following:
         self.controls.audience.begins(job, number, self.depth)
         at, pause = 0, _SOON
         while True:
-            part = self.controls.builds.log(job, number, at)
+            part = self._patiently(partial(self.controls.builds.log, job, number, at))
             at = part.next
             lines, events = self.log.feed(part.text)
             self.controls.audience.lines(lines)
@@ -206,6 +207,19 @@ class _Following:
                 self._ask()
             pause = _SOON if part.text else min(pause * 1.5, _LATE)
             self.controls.clock.sleep(pause)
+
+    def _patiently(self, ask: Callable[[], T]) -> T:
+        """A controller that restarts takes minutes, and its builds go on afterwards."""
+        waited = 0.0
+        while True:
+            try:
+                return ask()
+            except OutsideFailed as e:
+                if not e.retryable or waited >= _PATIENCE_SECONDS:
+                    raise
+                self.controls.audience.waits(f"{e.what}; trying on")
+            self.controls.clock.sleep(_LATE)
+            waited += _LATE
 
     def _now(self) -> float:
         return self.controls.clock.now().timestamp()
@@ -219,7 +233,10 @@ class _Following:
         elif event.kind == "end" and self.open:
             name, since, agent = self.open.pop()
             self.is_asking = False
-            self.controls.audience.stage(name, self._now() - since, agent, self.depth)
+            if name not in self.skipped:
+                self.controls.audience.stage(name, self._now() - since, agent, self.depth)
+        elif event.kind == "skipped":
+            self.skipped.append(event.text)
         elif event.kind == "scheduled":
             self.scheduled.append(event.text)
         elif event.kind == "building":
@@ -248,10 +265,10 @@ class _Following:
             if self.asked == pending.id:
                 continue
             self.asked = pending.id
-            self.controls.audience.asks(job, number, pending)
+            self.controls.audience.asks(job, number, pending, for_us=self.answer is not None)
             if self.answer is not None:
                 self._refuse_again(pending)
-                give(self.controls.inputs, job, number, pending, self.answer)
+                self.controls.audience.answered(give(self.controls.inputs, job, number, pending, self.answer))
                 self.answered.append(pending.id)
 
     def _refuse_again(self, pending: PendingInput) -> None:
@@ -265,11 +282,12 @@ class _Following:
             )
 
     def _ended(self) -> Ended:
-        state = self.controls.builds.build(self.started.job, self.started.number)
+        job, number = self.started.job, self.started.number
+        state = self._patiently(partial(self.controls.builds.build, job, number))
         if state is None:
             raise OutsideFailed(
                 "the build was deleted while it was followed",
-                where=f"{self.started.job} #{self.started.number}",
+                where=f"{job} #{number}",
             )
         return Ended(
             state=state,
@@ -290,52 +308,3 @@ def exit_code(state: BuildState, told: int | None) -> int:
     if state.result == "UNSTABLE":
         return 6 if told == 6 or "inconclusive" in state.description.lower() else 4
     return told if told in _FAILURES else OutsideFailed.exit_code
-
-
-def give(inputs: JenkinsInputs, job: str, number: int, pending: PendingInput, answer: Answer) -> None:
-    """Answer a question.
-
-    Raises:
-        InputError: the answer does not fit, or is not taken from this account; the question stands.
-    """
-    if answer.refuse:
-        inputs.abort(job, number, pending.id)
-        return
-    inputs.proceed(job, number, pending.id, values_for(pending, answer))
-
-
-def values_for(pending: PendingInput, answer: Answer) -> dict[str, str]:
-    """A value for every question: Jenkins fills in no default, an unanswered one would be null.
-
-    Raises:
-        InputError: a choice or a reason is missing.
-    """
-    if not pending.known:
-        return {"VERSION": answer.value, "REASON": answer.reason}
-    return {question.name: _value(question, answer) for question in pending.questions}
-
-
-def _value(question: Question, answer: Answer) -> str:
-    if question.choices:
-        return _choice(question, answer.value)
-    if question.name == "REASON":
-        if not (answer.reason or question.default):
-            raise InputError("a reason is required", fix="--reason 'why'; it stands in the audit record")
-        return answer.reason or question.default
-    if question.name == "VERSION":
-        return answer.value or question.default
-    return question.default
-
-
-def _choice(question: Question, value: str) -> str:
-    """The choice that is `value`, or begins with it as its first word: `8` of `8 | recall 0.831`."""
-    fitting = [c for c in question.choices if c == value] or [
-        c for c in question.choices if value and c.split(" ", maxsplit=1)[0] == value
-    ]
-    if len(fitting) == 1:
-        return fitting[0]
-    raise InputError(
-        f"{value!r} is none of the choices" if value else f"which {question.name}?",
-        why="the choices are: " + "; ".join(question.choices),
-        fix="--answer " + question.choices[0].split(" ", maxsplit=1)[0],
-    )

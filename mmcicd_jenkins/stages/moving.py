@@ -102,6 +102,7 @@ def switch_to(release: Release, pointer: Pointer) -> Switch:
         op_id=pointer.operation.op_id if pointer.operation else "",
         layers=tuple(descriptor(layer) for layer in release.layers),
         reference=release.reference,
+        takes_back=pointer.operation is not None and pointer.operation.action == "rollback",
     )
 
 

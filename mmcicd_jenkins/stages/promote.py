@@ -86,11 +86,23 @@ def _newest_release(job: Job, snapshot: Snapshot, ports: Ports) -> int | None:
 
 
 def plan(job: Job, facts: Facts) -> Plan:
-    """Refuse what must not be promoted; say how the candidate compares.
+    """What would change, and that this person may have it changed.
+
+    Raises:
+        GateRefused: as `assess`.
+        Inconclusive: this person may not approve it.
+    """
+    assessed = assess(job, facts)
+    if assessed.change and assessed.serving != assessed.version:
+        _require_approver(job, facts)
+    return assessed
+
+
+def assess(job: Job, facts: Facts) -> Plan:
+    """Refuse what must not be promoted, whoever asks; say how the candidate compares.
 
     Raises:
         GateRefused: the version was revoked, never served before production, or is worse than what serves by now.
-        Inconclusive: this person may not approve it.
     """
     version = facts.candidate.version
     pointer = facts.snapshot.pointer(facts.environment)
@@ -105,7 +117,6 @@ def plan(job: Job, facts: Facts) -> Plan:
     if change and pointer.serving != version:
         for place in job.config.before_production:
             _require_served(facts.snapshot.pointer(place.name), version)
-        _require_approver(job, facts)
         again = _require_no_worse(facts)
     return Plan(
         environment=facts.environment,
@@ -138,6 +149,13 @@ def _require_approver(job: Job, facts: Facts) -> None:
             why=f"{', '.join(approval.by)} may",
             fix="let one of them promote it (MMCICD_ACTOR says who acts)",
         )
+    if approval.four_eyes and _same_person(job):
+        raise Inconclusive(
+            f"You started this promotion; another member of {', '.join(approval.by) or 'the team'} must approve. "
+            "Nothing changed",
+            where=job.config.mark(f"environments.{facts.environment}.approval.four_eyes"),
+            fix="let another person promote it",
+        )
     if approval.four_eyes and names & {*facts.asked_by, *(n.partition("@")[0] for n in facts.asked_by)}:
         raise Inconclusive(
             f"{job.actor} asked for this promotion; another person must approve it. Nothing was changed",
@@ -145,6 +163,11 @@ def _require_approver(job: Job, facts: Facts) -> None:
             why=f"version {facts.candidate.version} was built or proposed by {', '.join(sorted(facts.asked_by))}",
             fix="let another person promote it (MMCICD_ACTOR says who acts)",
         )
+
+
+def _same_person(job: Job) -> bool:
+    """Jenkins takes names that differ in case for one."""
+    return job.actor.casefold() in {name.casefold() for name in job.requesters}
 
 
 def _require_no_worse(facts: Facts) -> str:

@@ -318,5 +318,11 @@ def _own_golden(path: Path) -> Mapping[str, object]:
 
 def recorded_golden(evaluation: str, ports: Ports) -> Mapping[str, object]:
     """The golden requests of a stored evaluation; empty when the store no longer has it."""
+    scored = recorded(evaluation, ports)
+    return {} if scored is None else scored.golden
+
+
+def recorded(evaluation: str, ports: Ports) -> Scored | None:
+    """A stored evaluation; None when the store no longer has it."""
     stored = _find(evaluation, ports)
-    return {} if stored is None else _read(stored, ports).golden
+    return None if stored is None else _read(stored, ports)

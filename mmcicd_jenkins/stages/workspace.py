@@ -22,15 +22,19 @@ DIGITS = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
-    """The folder `.mmcicd` of a checkout. A run has a short name, because people look there."""
+    """The folder `.mmcicd` of a checkout. A run has a short name, because people look there.
+
+    `kept` holds checkpoints where a checkout does not outlive a lost agent.
+    """
 
     root: Path
+    kept: Path | None = None
 
     def run(self, run_id: str) -> Path:
         return self.root / "runs" / short(run_id)
 
     def checkpoints(self, run_id: str) -> Path:
-        return self.root / "checkpoints" / _name(run_id)
+        return (self.kept or self.root / "checkpoints") / _name(run_id)
 
     def data(self, key: str) -> Path:
         return self.root / "data" / _name(key)
