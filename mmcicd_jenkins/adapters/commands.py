@@ -6,12 +6,9 @@ ends with us: by its own end, a timeout, our SIGTERM or SIGINT, or our death.
 """
 
 import contextlib
-import errno
 import os
 import select
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -20,9 +17,10 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Self
 
-from mmcicd_jenkins.adapters import file_lock, supervise
+from mmcicd_jenkins.adapters import file_lock
 from mmcicd_jenkins.adapters.credentials import without_ours
 from mmcicd_jenkins.adapters.redaction import Redactor
+from mmcicd_jenkins.adapters.supervised import Supervised
 from mmcicd_jenkins.errors import InputError, Interrupted, OutsideFailed, Terminated
 from mmcicd_jenkins.ports import Finished
 
@@ -32,12 +30,6 @@ LAST_LINES = 30
 SHOWN_CHARACTERS = 500
 # An unfinished line longer than this is handed on in pieces, so that memory stays bounded.
 LONGEST_LINE = 64 * 1024
-# An import takes the compiled file; a script would be compiled each time. Our folder comes last, so that nothing in
-# it can stand in for a module of the standard library.
-_SUPERVISE = (
-    "import sys; sys.path.append(sys.argv[1]); import supervise; "
-    "supervise.main(*map(int, sys.argv[2:5]), float(sys.argv[5]), sys.argv[6])"
-)
 _CONTROL = dict.fromkeys((*range(9), *range(10, 32), 127), " ")
 
 
@@ -75,7 +67,7 @@ class ShellCommands:
         with _open_log(log, self._lock_seconds) as file, _Stops() as stops:
             output = _Output(file, Redactor(environment), on_line)
             started = time.monotonic()
-            process = _Process(
+            process = Supervised(
                 command, directory, without_ours(environment), file.fileno(), self._grace_seconds
             )
             with process:
@@ -126,71 +118,7 @@ def _open_log(log: Path, lock_seconds: float) -> Iterator[IO[bytes]]:
         yield file
 
 
-class _Process:
-    """The supervisor and its three pipes: output, control and report."""
-
-    def __init__(
-        self, command: str, directory: Path, environment: Mapping[str, str], lock: int, grace_seconds: float
-    ) -> None:
-        self.status = 127
-        control, self._control = os.pipe()
-        self.report, report = os.pipe()
-        try:
-            self._popen = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-I",
-                    "-S",
-                    "-c",
-                    _SUPERVISE,
-                    str(Path(supervise.__file__).parent),
-                    *map(str, (control, report, lock, grace_seconds)),
-                    command,
-                ],
-                cwd=directory,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=(control, report, lock),
-                start_new_session=True,
-            )
-        except OSError as e:
-            os.close(self._control)
-            os.close(self.report)
-            why = "command and variables are too long together" if e.errno == errno.E2BIG else _why(e)
-            raise InputError("the command cannot be started", where=str(directory), why=why) from e
-        finally:
-            os.close(control)
-            os.close(report)
-        assert self._popen.stdout is not None  # noqa: S101  PIPE was asked for
-        self.output = self._popen.stdout.fileno()
-        os.set_blocking(self.output, False)
-
-    def order(self, letter: bytes) -> None:
-        """`T`, `I` or `K`, as `supervise.py` explains."""
-        with contextlib.suppress(OSError):
-            os.write(self._control, letter)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Closing the control pipe kills whatever is left: an error here leaves no process behind."""
-        # Taken away before it is closed: a signal that comes now must not write into what reuses the number.
-        control, self._control = self._control, -1
-        os.close(control)
-        self._popen.wait()
-        with os.fdopen(self.report, "rb") as report:
-            told = report.read()
-        self.status = int(told or self._popen.returncode)
-        if not told:
-            supervise.kill_session(self._popen.pid)
-        if self._popen.stdout is not None:
-            self._popen.stdout.close()
-
-
-def _follow(process: _Process, output: "_Output", deadline: float) -> bool:
+def _follow(process: Supervised, output: "_Output", deadline: float) -> bool:
     """Hand on the output until nothing of the command is left; True when it took too long."""
     timed_out = False
     waiting = [process.output, process.report]
@@ -272,7 +200,7 @@ class _Stops:
 
     def __init__(self) -> None:
         self.received: int = 0
-        self._process: _Process | None = None
+        self._process: Supervised | None = None
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Self:
@@ -285,7 +213,7 @@ class _Stops:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
-    def forward_to(self, process: _Process) -> None:
+    def forward_to(self, process: Supervised) -> None:
         self._process = process
         if self.received:
             self._order(self.received)

@@ -1,4 +1,4 @@
-"""The process between us and a team's command: `main` in an interpreter of its own; the standard library alone.
+"""The process between us and a team's command: `main`, in a copy of ours or in an interpreter of its own.
 
 It leads the session, starts `/bin/sh -c COMMAND` in a group of its own, and answers three questions that a
 parent cannot: nothing that the command started outlives it (this process adopts orphans), nothing outlives
@@ -6,17 +6,21 @@ us (the control pipe closes when we die, even by SIGKILL, and everything is kill
 lock is held until the last of them is gone, so the next run cannot meet the remains of this one.
 
 Control pipe: one byte per order, `T` and `I` forward SIGTERM and SIGINT and start the grace, `K` kills.
-Report pipe: the command's status, once, when nothing of it is left.
+Report pipe: the command's status, once, when nothing of it is left; before it the number of the error, when the
+command could not be started.
+
+The standard library alone, and little of it: an interpreter of its own waits for every import.
 """
 
 import contextlib
 import ctypes
+import gc
 import os
 import select
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 # What is left when the command itself has ended gets SIGTERM and this long.
 LEFTOVER_SECONDS = 2.0
@@ -25,6 +29,8 @@ AGAIN_SECONDS = 0.05
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 LETTERS = {b"T": signal.SIGTERM, b"I": signal.SIGINT}
+# Control pipe, report pipe, the log whose lock is held, seconds of grace, command: what `main` wants.
+Work = tuple[int, int, int, float, str]
 
 
 def _prctl(option: int, value: int) -> None:
@@ -33,7 +39,43 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
-def _start(command: str) -> int:
+def copy(work: Work, output: int, directory: str, environment: Mapping[str, str]) -> int:
+    """`main` in a copy of this process, which must have a single thread; gives its pid.
+
+    Signals wait until the copy has its own handlers: ours would act as if it were us.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _be_copy(work, output, directory, environment)
+        return pid
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _be_copy(work: Work, output: int, directory: str, environment: Mapping[str, str]) -> None:
+    """Keep of us what an interpreter of its own would have got, and nothing else."""
+    try:
+        # An object that is thrown away may close its file, whose number is another's by now.
+        gc.disable()
+        os.setsid()
+        for stream, descriptor in enumerate((os.open(os.devnull, os.O_RDONLY), output, output)):
+            os.dup2(descriptor, stream)
+        kept = sorted(work[:3])
+        for low, high in zip([2, *kept], [*kept, os.sysconf("SC_OPEN_MAX")], strict=True):
+            os.closerange(low + 1, high)
+        try:
+            os.chdir(directory)
+        except OSError as e:
+            os.write(work[1], f"{e.errno} 127\n".encode())
+            os._exit(127)
+        main(*work, environment)
+    finally:
+        os._exit(127)
+
+
+def _start(command: str, report: int, environment: Mapping[str, str]) -> int:
     supervisor = os.getpid()
     child = os.fork()
     if child:
@@ -55,7 +97,10 @@ def _start(command: str) -> int:
         ):
             signal.signal(name, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        os.execv("/bin/sh", ["sh", "-c", command])  # noqa: S606  the shell is the contract: a line as the team wrote it
+        # The shell is the contract: a line as the team wrote it.
+        os.execve("/bin/sh", ["sh", "-c", command], environment)  # noqa: S606
+    except OSError as e:
+        os.write(report, f"{e.errno}\n".encode())
     finally:
         os._exit(127)
 
@@ -94,8 +139,9 @@ def kill_session(leader: int) -> None:
 class Supervisor:
     """The command's tree, from start to its last process."""
 
-    def __init__(self, control: int, grace_seconds: float) -> None:
+    def __init__(self, control: int, report: int, grace_seconds: float) -> None:
         self.orders = [control]  # empty once it is closed: select would return at once for ever
+        self.report = report
         self.grace_seconds = grace_seconds
         self.child = 0
         self.status: int | None = None
@@ -109,10 +155,11 @@ class Supervisor:
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
         for name in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(name, lambda *_: None)  # the wake-up pipe carries the number
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         return wake
 
-    def run(self, command: str) -> int:
-        self.child = _start(command)
+    def run(self, command: str, environment: Mapping[str, str]) -> int:
+        self.child = _start(command, self.report, environment)
         for stream in (1, 2):  # only the command may hold the output pipe, else its end is never seen
             os.dup2(0, stream)
         while self._reap():
@@ -178,10 +225,17 @@ class Supervisor:
             os.killpg(self.child, number)
 
 
-def main(control: int, report: int, lock: int, grace_seconds: float, command: str) -> None:
+def main(
+    control: int,
+    report: int,
+    lock: int,
+    grace_seconds: float,
+    command: str,
+    environment: Mapping[str, str] = os.environ,
+) -> None:
     for descriptor in (control, report, lock):
         os.set_inheritable(descriptor, False)
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
-    status = Supervisor(control, grace_seconds).run(command)
+    status = Supervisor(control, report, grace_seconds).run(command, environment)
     with contextlib.suppress(OSError):
         os.write(report, f"{status}\n".encode())

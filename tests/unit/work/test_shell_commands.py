@@ -199,12 +199,17 @@ def test_an_error_in_the_listener_leaves_no_process(tmp_path: Path) -> None:
     assert not is_alive(int((tmp_path / "pid").read_text()))
 
 
+# With a thread beside it the supervisor is an interpreter of its own, else a copy of the runner.
+WAYS = ("copy", "interpreter")
 RUNNER = """
     import sys
+    import threading
     from pathlib import Path
     from mmcicd_jenkins.adapters.commands import ShellCommands
     from mmcicd_jenkins.errors import MmcicdError
     root = Path(sys.argv[1])
+    if "interpreter" in sys.argv:
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
     try:
         ended = ShellCommands(grace_seconds=5, lock_seconds=20).run(
             sys.argv[2], directory=root, variables={}, log=root / "log", timeout_seconds=120)
@@ -215,9 +220,9 @@ RUNNER = """
 """
 
 
-def start_runner(tmp_path: Path, command: str) -> subprocess.Popen[str]:
+def start_runner(tmp_path: Path, command: str, way: str = "copy") -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(RUNNER), str(tmp_path), command],
+        [sys.executable, "-c", textwrap.dedent(RUNNER), str(tmp_path), command, way],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -227,8 +232,9 @@ STUBBORN = "trap 'echo saved > checkpoint; exit 3' TERM INT; echo $$ > pid; whil
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_to_us_reaches_the_command_first(tmp_path: Path, number: int, code: int) -> None:
-    runner = start_runner(tmp_path, STUBBORN)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_signal_to_us_reaches_the_command_first(way: str, tmp_path: Path, number: int, code: int) -> None:
+    runner = start_runner(tmp_path, STUBBORN, way)
     wait_for((tmp_path / "tick").exists, "the command did not start")
     runner.send_signal(number)
     output, _ = runner.communicate(timeout=30)
@@ -238,8 +244,11 @@ def test_a_signal_to_us_reaches_the_command_first(tmp_path: Path, number: int, c
     assert not is_alive(int((tmp_path / "pid").read_text()))
 
 
-def test_ctrl_c_twice_kills_at_once(tmp_path: Path) -> None:
-    runner = start_runner(tmp_path, "trap 'echo > heard' INT; echo $$ > pid; while :; do sleep 0.02; done")
+@pytest.mark.parametrize("way", WAYS)
+def test_ctrl_c_twice_kills_at_once(way: str, tmp_path: Path) -> None:
+    runner = start_runner(
+        tmp_path, "trap 'echo > heard' INT; echo $$ > pid; while :; do sleep 0.02; done", way
+    )
     wait_for((tmp_path / "pid").exists, "the command did not start")
     runner.send_signal(signal.SIGINT)
     wait_for((tmp_path / "heard").exists, "the command was not told")
@@ -249,8 +258,9 @@ def test_ctrl_c_twice_kills_at_once(tmp_path: Path) -> None:
     assert "status -9" in output
 
 
-def test_training_does_not_outlive_our_own_death(tmp_path: Path) -> None:
-    runner = start_runner(tmp_path, "setsid sleep 600 & echo $! > daemon; " + STUBBORN)
+@pytest.mark.parametrize("way", WAYS)
+def test_training_does_not_outlive_our_own_death(way: str, tmp_path: Path) -> None:
+    runner = start_runner(tmp_path, "setsid sleep 600 & echo $! > daemon; " + STUBBORN, way)
     wait_for((tmp_path / "tick").exists, "the command did not start")
     runner.kill()
     runner.wait()
@@ -266,8 +276,9 @@ def test_training_does_not_outlive_our_own_death(tmp_path: Path) -> None:
     runner.stdout.close()
 
 
-def test_a_killed_supervisor_takes_its_command_along(tmp_path: Path) -> None:
-    runner = start_runner(tmp_path, "sleep 600 & echo $! > child; " + STUBBORN)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_killed_supervisor_takes_its_command_along(way: str, tmp_path: Path) -> None:
+    runner = start_runner(tmp_path, "sleep 600 & echo $! > child; " + STUBBORN, way)
     wait_for((tmp_path / "tick").exists, "the command did not start")
     command = int((tmp_path / "pid").read_text())
     supervisor = int(Path(f"/proc/{command}/stat").read_text().rpartition(")")[2].split()[1])
@@ -277,6 +288,60 @@ def test_a_killed_supervisor_takes_its_command_along(tmp_path: Path) -> None:
     wait_for(
         lambda: not is_alive(command) and not is_alive(int((tmp_path / "child").read_text())), "left behind"
     )
+
+
+WORLD = """
+ls -l /proc/self/fd | grep -v ' -> /proc/' | sed 's/.* \\([0-9]* -> \\)/\\1/; s/\\[[0-9]*\\]//'
+grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status
+pwd; umask; ulimit -a; env | grep -v '^_=' | sort; id
+read -r _ _ _ parent group session _ < /proc/$$/stat
+test "$session" -eq "$parent" && echo the supervisor leads the session
+test "$group" -eq "$$" && echo in a group of its own
+"""
+
+
+def test_a_command_finds_the_same_world_whichever_way_it_is_started(tmp_path: Path) -> None:
+    worlds = []
+    for way in WAYS:
+        runner = start_runner(tmp_path, WORLD, way)
+        output, _ = runner.communicate(timeout=30)
+        assert output == "0\n", (tmp_path / "log").read_text()
+        worlds.append((tmp_path / "log").read_text())
+        (tmp_path / "log").unlink()
+    assert worlds[0] == worlds[1]
+    assert worlds[0].endswith("leads the session\nin a group of its own\n")
+
+
+def test_locks_of_ours_are_not_held_by_what_we_start(tmp_path: Path) -> None:
+    """A supervisor that outlives us for a moment must not keep the next run from its work."""
+    code = """
+        import fcntl
+        held = open(sys.argv[1] + "/held", "wb")
+        fcntl.flock(held, fcntl.LOCK_EX)
+    """
+    runner = subprocess.Popen(
+        [
+            sys.executable, "-c", "import sys\n" + textwrap.dedent(code) + textwrap.dedent(RUNNER), str(tmp_path),
+            STUBBORN,
+        ],
+    )  # fmt: skip
+    wait_for((tmp_path / "tick").exists, "the command did not start")
+    command = int((tmp_path / "pid").read_text())
+    supervisor = int(Path(f"/proc/{command}/stat").read_text().rpartition(")")[2].split()[1])
+    holding = [str(file.readlink()) for file in Path(f"/proc/{supervisor}/fd").iterdir()]
+    assert str(tmp_path / "log") in holding
+    assert str(tmp_path / "held") not in holding
+    runner.terminate()
+    runner.wait()
+
+
+def test_a_closed_standard_stream_is_no_obstacle(tmp_path: Path) -> None:
+    runner = ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-c", textwrap.dedent(RUNNER), str(tmp_path)]
+    ended = subprocess.run(
+        [*runner, "cat; echo done"], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert ended.stdout == "0\n"
+    assert (tmp_path / "log").read_text() == "done\n"
 
 
 def test_two_runs_at_once_on_one_log(tmp_path: Path) -> None:
