@@ -6,7 +6,7 @@ is told and passed over.
 
 from collections.abc import Sequence
 
-from mmcicd_jenkins.lint.tokens import DEEPEST
+from mmcicd_jenkins.lint.cursor import DEEPEST
 from mmcicd_jenkins.lint.tree import (
     Argument,
     Call,
@@ -41,14 +41,14 @@ class Expressions(Values):
         """An expression whose operators bind at least as `level`."""
         if self.depth >= DEEPEST:
             return self.too_deep()
-        self.depth += 1
+        self.depth += 2
         try:
             left = self._unary(is_statement=is_statement)
             while (operator := self._operator()) and _PRECEDENCE[operator] >= level:
                 left = self._operation(left, operator)
             return left
         finally:
-            self.depth -= 1
+            self.depth -= 2
 
     def too_deep(self) -> Node:
         """Pass over what is too deep, to the bracket that ends it."""

@@ -6,7 +6,7 @@
 from collections.abc import Sequence
 
 from mmcicd_jenkins.lint.cursor import Cursor
-from mmcicd_jenkins.lint.tokens import DEEPEST, Token
+from mmcicd_jenkins.lint.tokens import Token
 from mmcicd_jenkins.lint.tree import (
     Argument,
     Block,
@@ -102,15 +102,8 @@ class Values(Cursor):
 
     def block(self) -> Block:
         opening = self.advance()
-        if self.depth >= DEEPEST:
-            self.too_deep()
-            statements: list[Node] = []
-            parameters: list[str] = []
-        else:
-            self.depth += 1
-            parameters = self._parameters()
-            statements = self.statements("}")
-            self.depth -= 1
+        parameters = self._parameters()
+        statements = self.statements("}")
         if self.is_operator("}"):
             self.advance()
         else:

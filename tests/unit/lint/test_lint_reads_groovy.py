@@ -178,7 +178,7 @@ def test_a_literal_that_we_render_is_one_constant_of_the_same_text(text):
     block, lexed = parse(source.text)
     assert not lexed.troubles
     first, echo, last = block.statements
-    assert isinstance(first, Call) and isinstance(echo, Call) and isinstance(last, Call)
+    assert [type(one) for one in (first, echo, last)] == [Call, Call, Call]
     units = text.encode("utf-16-be", "surrogatepass")
     assert str(text_of(echo.positional[0])).encode("utf-16-be", "surrogatepass") == units
 

@@ -34,7 +34,7 @@ def test_the_good_example_is_good(name):
 def test_every_rule_explains_itself():
     for rule in RULES.values():
         assert rule.title, rule.id
-        assert rule.why and not rule.why.endswith("."), rule.id
+        assert rule.why.rstrip(".") == rule.why != "", rule.id
         assert rule.fix, rule.id
         assert rule.bad != rule.good, rule.id
 
