@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import cast, get_args
+from typing import TypeVar, cast, get_args
 
 import click
 
@@ -25,6 +25,7 @@ from mmcicd_jenkins.render.scaffold import Answers, model_name, source_name
 
 PROBLEMS: tuple[str, ...] = get_args(Problem)
 Look = Callable[[str, str], SourceFacts]
+T = TypeVar("T")
 
 
 def flag(name: str) -> str:
@@ -62,19 +63,25 @@ class _Talk:
     terminal: bool
     missing: dict[str, str] = field(default_factory=dict)
 
-    def answer(self, name: str, question: str, default: str, note: str = "") -> str:
-        """The flag, the person's word, or the guess. "" is an answer where there is no guess."""
+    def answer(self, name: str, question: str, default: str, read: Callable[[str], T]) -> T:
+        """What `read` makes of the flag, the person's word, or the guess. "" is an answer where there is no guess.
+
+        A person may have mistyped it: asking again beats starting again.
+        """
         value: str | None = getattr(self.given, name)
         if value is not None:
-            return value
+            return read(value)
         if self.terminal and not self.given.yes:
-            asked: str = click.prompt(question, default=default, err=True, show_default=bool(default))
-            if note:
-                report.say(f"  {note}")
-            return asked.strip()
+            while True:
+                asked: str = click.prompt(question, default=default, err=True, show_default=bool(default))
+                try:
+                    return read(asked.strip())
+                except MmcicdError as e:
+                    told = f"{e.what}: {e.why}" if e.why else e.what
+                    report.say(f"  {told}" + (f"; {e.fix}" if e.fix and not e.why else ""))
         if not self.given.yes and default:
             self.missing[name] = default
-        return default
+        return read(default)
 
 
 def ask(root: Path, given: Given, look: Look, *, terminal: bool) -> Answered:
@@ -85,8 +92,8 @@ def ask(root: Path, given: Given, look: Look, *, terminal: bool) -> Answered:
         InputError: the data cannot be read, or an answer does not fit them.
     """
     talk = _Talk(given=given, terminal=terminal)
-    model = check_name(talk.answer("model", "Model", model_name(root.name)), "model")
-    train = talk.answer("train", "Train command", _guess_train(root))
+    model = talk.answer("model", "Model", model_name(root.name), lambda name: check_name(name, "model"))
+    train = talk.answer("train", "Train command", _guess_train(root), str)
     url, facts = _ask_data(talk, root, look)
     label = _ask_label(talk, facts, model)
     facts = look(url, label) if label else facts
@@ -121,21 +128,14 @@ def _guess_train(root: Path) -> str:
 
 
 def _ask_data(talk: _Talk, root: Path, look: Look) -> tuple[str, SourceFacts]:
-    default = _only_table(root)
-    while True:
-        url = talk.answer("data", "Data", default)
+    def read(url: str) -> tuple[str, SourceFacts]:
         if not url:
             raise UsageError("where is the data?", fix="--data PATH or URL")
-        try:
-            facts = look(url, "")
-        except MmcicdError as e:
-            if not talk.terminal or not talk.given.missing("data"):
-                raise
-            # A person may have mistyped it; asking again beats starting again.
-            report.say(f"  {e.what}" + (f": {e.why}" if e.why else ""))
-            continue
-        report.say("  " + _described(facts))
-        return url, facts
+        return url, look(url, "")
+
+    url, facts = talk.answer("data", "Data", _only_table(root), read)
+    report.say("  " + _described(facts))
+    return url, facts
 
 
 def _only_table(root: Path) -> str:
@@ -156,28 +156,34 @@ def _described(facts: SourceFacts) -> str:
 def _ask_label(talk: _Talk, facts: SourceFacts, model: str) -> str:
     if not facts.columns:
         return talk.given.label or ""
-    label = talk.answer("label", "Label", guess.label(facts.columns, model))
-    _require_column(label, facts, "label")
-    return label
+    return talk.answer(
+        "label",
+        "Label",
+        guess.label(facts.columns, model),
+        lambda name: _require_column(name, facts, "label"),
+    )
 
 
 def _ask_group(talk: _Talk, facts: SourceFacts, label: str) -> str:
     if not facts.columns:
         return ""
-    group_by = talk.answer("group_by", "Keep rows together by", guess.group_by(facts.columns, label))
-    if group_by in {"", "-", "none"}:
-        return ""
-    _require_column(group_by, facts, "column to keep rows together by")
-    return group_by
+
+    def read(name: str) -> str:
+        if name in {"", "-", "none"}:
+            return ""
+        return _require_column(name, facts, "column to keep rows together by")
+
+    return talk.answer("group_by", "Keep rows together by", guess.group_by(facts.columns, label), read)
 
 
-def _require_column(name: str, facts: SourceFacts, role: str) -> None:
+def _require_column(name: str, facts: SourceFacts, role: str) -> str:
     names = [column.name for column in facts.columns]
     if name not in names:
         shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
         raise InputError(
             f"the data have no column {name!r} to be the {role}", why=f"the columns are: {shown}"
         )
+    return name
 
 
 def _ask_evaluation(talk: _Talk, facts: SourceFacts, label: str) -> tuple[Problem | None, str]:
@@ -187,14 +193,18 @@ def _ask_evaluation(talk: _Talk, facts: SourceFacts, label: str) -> tuple[Proble
         report.say(f"  {label}: {sentence}")
     if label and guessed and talk.given.missing("evaluate"):
         return cast("Problem", guessed), ""
-    value = talk.answer("evaluate", "Evaluate as (" + ", ".join(PROBLEMS) + ") or by command", guessed or "")
-    if not value:
-        raise UsageError("what kind of problem is it?", fix="--evaluate " + "|".join(PROBLEMS))
-    if value in PROBLEMS and not label:
-        raise InputError(
-            f"{value} is evaluated by a label, and the data are no table", fix="--evaluate COMMAND"
-        )
-    return (cast("Problem", value), "") if value in PROBLEMS else (None, value)
+
+    def read(value: str) -> tuple[Problem | None, str]:
+        if not value:
+            raise UsageError("what kind of problem is it?", fix="--evaluate " + "|".join(PROBLEMS))
+        if value in PROBLEMS and not label:
+            raise InputError(
+                f"{value} is evaluated by a label, and the data are no table", fix="--evaluate COMMAND"
+            )
+        return (cast("Problem", value), "") if value in PROBLEMS else (None, value)
+
+    question = "Evaluate as (" + ", ".join(PROBLEMS) + ") or by command"
+    return talk.answer("evaluate", question, guessed or "", read)
 
 
 def _refuse_missing(talk: _Talk) -> None:

@@ -219,6 +219,28 @@ def test_on_a_terminal_enter_is_mostly_enough(repository: Path) -> None:
     assert model.data[0].group_by == "customer_id"
 
 
+def test_an_answer_that_does_not_fit_is_asked_for_again(repository: Path) -> None:
+    code, seen = talk(
+        repository,
+        [
+            ("Model [churn]:", "Leavers!"),
+            ("Model [churn]:", "leavers"),
+            ("Train command [", ""),
+            ("Data [data/customers.csv]:", ""),
+            ("Label [churned]:", "chrned"),
+            ("Label [churned]:", ""),
+            ("Keep rows together by [customer_id]:", "nobody"),
+            ("Keep rows together by [customer_id]:", "none"),
+        ],
+    )
+
+    assert code == 0, seen
+    assert "cannot be the name of a model; use lower-case letters" in seen
+    assert "the data have no column 'chrned' to be the label: the columns are: customer_id, visits" in seen
+    (model,) = load_config(repository, environ={}).models.values()
+    assert (model.name, model.data[0].label, model.data[0].group_by) == ("leavers", "churned", None)
+
+
 def test_ctrl_c_leaves_nothing_behind(repository: Path) -> None:
     before = {p: p.read_bytes() for p in repository.rglob("*") if p.is_file()}
 
