@@ -6,10 +6,11 @@ those of another use.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.records import dataclass
 
 Use = Literal["ledger", "source", "registry", "data"]
 

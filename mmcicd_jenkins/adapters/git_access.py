@@ -9,12 +9,12 @@ checked; nobody is ever asked.
 import os
 import re
 import shlex
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from mmcicd_jenkins.adapters.credentials import Login
 from mmcicd_jenkins.adapters.git_answers import redact
 from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.records import dataclass
 
 _USER, _PASSWORD = "MMCICD_GIT_USER", "MMCICD_GIT_PASSWORD"
 _HELPER = f'!f() {{ if [ "$1" = get ]; then printf "username=%s\\npassword=%s\\n" "${_USER}" "${_PASSWORD}"; fi; }}; f'

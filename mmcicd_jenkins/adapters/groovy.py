@@ -9,11 +9,11 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mmcicd_jenkins.errors import OutsideFailed
+from mmcicd_jenkins.records import dataclass
 
 # Jenkins has been on this line since 2.0; another one reads other things as valid.
 LINE = "2.4."

@@ -5,9 +5,9 @@ It answers 200 whatever it thinks; what it thinks stands in the body. It never r
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from mmcicd_jenkins.errors import OutsideFailed
+from mmcicd_jenkins.records import dataclass
 
 PATH = "pipeline-model-converter/validate"
 _GOOD = "successfully validated"

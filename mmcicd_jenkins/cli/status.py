@@ -1,6 +1,5 @@
 """`status`: what serves where since when and why; it shouts when the ledger and the environment differ."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ from mmcicd_jenkins.cli.telling import moment, say_next
 from mmcicd_jenkins.config.model import Environment, Model
 from mmcicd_jenkins.errors import InputError, MmcicdError, OutsideFailed
 from mmcicd_jenkins.ports import Observed
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.documents import to_document
 from mmcicd_jenkins.release.ledger import Pointer, Snapshot
 from mmcicd_jenkins.wiring import Bench, ledger_address, open_bench

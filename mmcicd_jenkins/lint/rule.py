@@ -4,12 +4,13 @@
 findings of them.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from mmcicd_jenkins.lint.pipeline import File
 from mmcicd_jenkins.lint.tree import Node, Span
+from mmcicd_jenkins.records import dataclass
 
 Severity = Literal["error", "warning", "note"]
 # In what an example is set to be a whole file.
@@ -38,7 +39,7 @@ class Finding:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Hit:
     """Where and what; `fix` when it is more precise than the rule's own."""
 

@@ -6,7 +6,8 @@ Positions in the decoded text lead back to line and column of the file, so a fin
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from mmcicd_jenkins.records import dataclass
 
 # A backslash and what follows it. In pairs: `\\u0041` is a backslash and five letters, as Groovy's reader has it.
 _ESCAPE = re.compile(r"\\(?:(u+)([0-9A-Fa-f]{4})?|[\s\S])?")

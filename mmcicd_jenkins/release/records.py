@@ -1,8 +1,9 @@
 """The immutable records: a gate's outcome and a release."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.verdicts import Verdict
 
 

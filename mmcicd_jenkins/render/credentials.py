@@ -6,7 +6,7 @@ values. What each variable means to the command is `adapters.credentials`' to re
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from mmcicd_jenkins.config.credential_uses import (
@@ -18,6 +18,7 @@ from mmcicd_jenkins.config.credential_uses import (
     git_kind,
 )
 from mmcicd_jenkins.config.model import Config, JenkinsSettings, Model
+from mmcicd_jenkins.records import dataclass
 
 BindingKind = Literal["usernamePassword", "file", "string", "sshUserPrivateKey"]
 

@@ -10,10 +10,10 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from mmcicd_jenkins.errors import OutsideFailed
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.runs import short
 
 # Of a digest in the name of a folder whose content is trusted; the eight digits that people read could meet.

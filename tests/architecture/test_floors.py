@@ -183,6 +183,28 @@ def test_a_pipeline_with_an_evaluation_of_its_own_loads_only_what_it_uses(reposi
     assert not {name for name in loaded if name.split(".")[0] in UNUSED}
 
 
+def test_frozen_values_are_made_by_records():
+    """Ours compiles nothing at start-up. `errors` imports nothing, and what runs in a model's environment has no other."""
+    apart = {"errors", "training"}
+    wrong = []
+    for path in sources():
+        if room(path) in apart or "scoring" in path.parts or path.stem.startswith("convert"):
+            continue
+        tree = ast.parse(path.read_text())
+        shared = {
+            (n.module, a.name) for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for a in n.names
+        }
+        wrong += [
+            f"{path.relative_to(ROOT)}:{node.lineno} import dataclass from mmcicd_jenkins.records"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ClassDef)
+            and "dataclass(frozen=True, kw_only=True)"
+            in [ast.unparse(d).removeprefix("dataclasses.") for d in node.decorator_list]
+            and ("mmcicd_jenkins.records", "dataclass") not in shared
+        ]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_shape_budget():
     wrong = []
     for path in sources():
