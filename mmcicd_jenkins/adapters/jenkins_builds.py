@@ -37,6 +37,7 @@ class Builds:
 
     def start(self, job: str, parameters: Mapping[str, str]) -> Queued | None:
         try:
+            waiting = self._waiting(job)
             if parameters:
                 answer = self._server.send(f"{job_path(job)}buildWithParameters", parameters)
             else:
@@ -46,7 +47,13 @@ class Builds:
         found = _ITEM.search(answer.headers.get("Location", ""))
         if found is None:
             return Queued(id=0, ours=True)  # a scan: it waits in a queue of its own
-        return Queued(id=int(found[1]), ours=answer.status_code == 201)
+        # With parameters Jenkins says by 303 that it joined ours with one that waits; without it does not say.
+        return Queued(id=int(found[1]), ours=answer.status_code == 201 and int(found[1]) != waiting)
+
+    def _waiting(self, job: str) -> int:
+        """The queue item that the job has already; 0 for none."""
+        found = self._server.ask_json(job_path(job), tree="queueItem[id]")
+        return int((found.get("queueItem") or {}).get("id", 0))
 
     def _start_plain(self, job: str) -> Any:
         try:

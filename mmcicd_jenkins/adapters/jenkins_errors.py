@@ -12,8 +12,10 @@ from mmcicd_jenkins.errors import InputError, MmcicdError, OutsideFailed
 
 # Enough to recognise what was refused; an error page of Jenkins has 10,000 letters.
 LONGEST = 256
-_TAGS = re.compile(r"(?is)<(script|style|head)\b.*?</\1>|<[^>]*>")
-_TELLING = re.compile(r"(?is)<(?:p|h1|pre)[^>]*>(.*?)</(?:p|h1|pre)>")
+_SHORT = 4_000
+_TAGS = re.compile(r"(?is)<!--.*?-->|<(script|style|head)\b.*?</\1>|<[^>]*>")
+_MESSAGE = re.compile(r"(?is)<th>MESSAGE:</th><td>(.*?)</td>")
+_MAIN = re.compile(r"(?s)start of main content[^>]*-->(.*?)<!--[^>]*end of main")
 _TOKEN_FIX = (
     "make an API token on your Jenkins page under Security; set MMCICD_JENKINS_USER and MMCICD_JENKINS_TOKEN"  # noqa: S105  a sentence
 )
@@ -34,7 +36,7 @@ def refused(status: int, address: str, headers: Mapping[str, str], body: str, *,
             f"Jenkins does not know {who}", where=address, why=said or "401 Unauthorized", fix=_TOKEN_FIX
         )
     if status == 403:
-        return _forbidden(address, said, who)
+        return _forbidden(address, said, who, headers.get("X-Required-Permission", ""))
     if status == 404:
         return NotThere(
             "Jenkins has no such thing, or you may not know of it",
@@ -56,7 +58,7 @@ def refused(status: int, address: str, headers: Mapping[str, str], body: str, *,
             f"Jenkins failed over the request ({status})",
             where=address,
             why=said or "it says no more; its system log does",
-            fix="look into Manage Jenkins, System Log, at this time",
+            fix="look into Manage Jenkins, System Log, for that time or id",
         )
     return InputError(
         f"Jenkins refused the request ({status})",
@@ -78,7 +80,7 @@ def _elsewhere(status: int, address: str, location: str) -> MmcicdError:
     )
 
 
-def _forbidden(address: str, said: str, who: str) -> MmcicdError:
+def _forbidden(address: str, said: str, who: str, permission: str) -> MmcicdError:
     if "crumb" in said.lower():
         return OutsideFailed(
             "Jenkins wants a crumb, which only passwords need", where=address, why=said, fix=_TOKEN_FIX
@@ -87,16 +89,19 @@ def _forbidden(address: str, said: str, who: str) -> MmcicdError:
         f"{who} may not do this on Jenkins",
         where=address,
         why=said or "403 Forbidden",
-        fix="ask an administrator for the missing permission",
+        fix=f"ask an administrator for {permission or 'the missing permission'} there",
     )
 
 
 def _said(body: str) -> str:
-    """What an error page says, without its markup."""
-    texts = _TELLING.findall(body[:20_000]) or ([] if "<html" in body[:500].lower() else [body])
-    lines = [" ".join(html.unescape(_TAGS.sub(" ", text)).split()) for text in texts]
-    told = [line for line in lines if line and line != "Oops!" and not line.startswith("A problem occurred")]
-    return "; ".join(told)[:LONGEST]
+    """What an error page says: a cell of the servlet container's table, or what stands between Jenkins' own marks.
+
+    Jenkins' pages carry a whole menu, so a body that fits neither form is only taken when it is short.
+    """
+    found = _MESSAGE.search(body) or _MAIN.search(body)
+    text = found[1] if found else body if len(body) < _SHORT else ""
+    told = " ".join(html.unescape(_TAGS.sub(" ", text)).split())
+    return told.replace("Oops! A problem occurred while processing the request", "").strip()[:LONGEST]
 
 
 def unreachable(kind: str, address: str, why: str) -> MmcicdError:

@@ -58,7 +58,9 @@ class Build:
         step = self.script.steps[self.at]
         self.at += 1
         if isinstance(step, Say):
-            self.log += step.text.replace("[Pipeline]", NOTE + "[Pipeline]").replace(": ml »", f": {NOTE}ml »")
+            self.log += step.text.replace("[Pipeline]", NOTE + "[Pipeline]").replace(
+                ": ml »", f": {NOTE}ml »"
+            )
             if step.starts:
                 start(step.starts)
         else:

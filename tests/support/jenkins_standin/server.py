@@ -11,7 +11,17 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from jenkins_standin.builds import Build, Script
 from jenkins_standin.items import FOLDER, MULTIBRANCH, Refused, Stored, Tree
 
-PAGE = "<html><head><title>Jenkins</title></head><body><h1>Oops!</h1><p>A problem occurred while processing the request</p><p>{}</p></body></html>"
+# An error page: a menu of 20,000 letters, and somewhere in it what happened.
+PAGE = (
+    "<!DOCTYPE html><html><head><title>Jenkins</title></head><body>" + "<svg><path d='M 1 2'/></svg>" * 900
+    + "<!--\nstart of main content ⇒\n--><h1><span> Oops!</span></h1><div id='error-description'>"
+    "<h2>A problem occurred while processing the request</h2><p>Logging ID=c0ffee</p></div>{}<!--\n⇐ end of main content\n--></body></html>"
+)  # fmt: skip
+# What the servlet container answers by itself, for a request that never reached a page of Jenkins.
+TABLE = (
+    "<html><head><title>Error {0} {1}</title></head><body><h2>HTTP ERROR {0} {1}</h2><table>"
+    "<tr><th>STATUS:</th><td>{0}</td></tr><tr><th>MESSAGE:</th><td>{1}</td></tr></table></body></html>"
+)
 
 
 class Standin:
@@ -65,7 +75,7 @@ class Standin:
                 and entry["parameters"] == parameters
                 and not entry["cancelled"]
             ):
-                return 303, number
+                return 303 if item.parameters else 201, number
         number = len(self.queue) + 1
         script = item.script or Script()
         self.queue[number] = {
@@ -131,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.standin.accounts.get(user) == secret:
             return user
         if self.standin.passwords.get(user) != secret:
-            raise Refused(401, "Invalid password/token for user: " + user)
+            raise Refused(401, "Unauthorized")
         if method == "POST" and "Jenkins-Crumb" not in self.headers:
             raise Refused(403, "No valid crumb was included in the request")
         return user
@@ -206,7 +216,12 @@ class _Handler(BaseHTTPRequestHandler):
         }  # fmt: skip
 
     def _item_document(self, item: Stored, tree: str) -> dict:
-        document = {"_class": item.kind, "name": item.name, "description": item.description or None,
+        waiting = [
+            n
+            for n, e in self.standin.queue.items()
+            if e["item"] is item and e["build"] is None and not e["cancelled"]
+        ]
+        document = {"_class": item.kind, "queueItem": {"id": waiting[0]} if waiting else None, "name": item.name, "description": item.description or None,
                     "url": self.standin.url, "color": "notbuilt", "fullName": item.name}  # fmt: skip
         if item.children or item.kind in {FOLDER, MULTIBRANCH, "hudson.model.Hudson"}:
             inner = tree.partition("jobs[")[2]
@@ -253,11 +268,9 @@ class _Handler(BaseHTTPRequestHandler):
         if item.kind == FOLDER:
             raise Refused(404)
         if rest == "build" and item.parameters:
-            raise Refused(400, "Nothing is submitted")
+            raise Refused(400, "This page expects a form submission")
         if rest == "buildWithParameters" and not item.parameters:
             raise Refused(400, f"{item.name} is not parameterized")
-        if rest == "buildWithParameters" and not form:
-            raise Refused(400, "Nothing is submitted")
         known = {name: form.get(name, "") for name in item.parameters or []}
         status, number = self.standin.schedule(item, known)
         self._answer(status, headers={"Location": f"{self.standin.url}queue/item/{number}/"})
