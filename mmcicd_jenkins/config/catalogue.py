@@ -12,7 +12,13 @@ from mmcicd_jenkins.config.section import Field, Kind, Section
 from mmcicd_jenkins.records import dataclass
 
 # What stands for a name that the user chooses, by the key that holds such names.
-NAMES = {"models": "MODEL", "environments": "ENVIRONMENT", "data": "SOURCE", "windows": "N", "agents": "STAGE"}
+NAMES = {
+    "models": "MODEL",
+    "environments": "ENVIRONMENT",
+    "data": "SOURCE",
+    "windows": "N",
+    "agents": "STAGE",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

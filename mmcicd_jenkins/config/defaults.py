@@ -15,7 +15,7 @@ from mmcicd_jenkins.config.places import exists, is_file, is_folder, leaves_root
 # that only touches them trains nothing. A glob matches a file or a folder above it, relative to that path;
 # `*` crosses folders. When in doubt a file stays in: training once too often costs less than once too rarely.
 DEFAULT_LEFT_OUT = (
-    "docs", "doc", "*.md", "*.rst", "tests", "mmcicd.yaml", "mmcicd.lock", "mmcicdw", ".mmcicd", "jenkins", "Jenkinsfile",
+    "docs", "doc", "*.md", "*.rst", "tests", "mmcicd.yaml", "mmcicd.platform.yaml", "mmcicd.lock", "mmcicdw", ".mmcicd", "jenkins", "Jenkinsfile",
     ".github", ".gitlab-ci.yml", ".gitignore", ".gitattributes", ".editorconfig", ".pre-commit-config.yaml", "LICENSE*",
     "NOTICE*", "CODEOWNERS",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Where the value of a key comes from, and what the key means: default < file < environment < flag."""
+"""Where the value of a key comes from, and what the key means: default < platform < file < environment < flag."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ from mmcicd_jenkins.records import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Explained:
-    """One key. `source` is default, file, environment or flag; `where` its place there; `value` as written."""
+    """One key. `source` is default, platform, file, environment or flag; `where` its place there; `value` as written."""
 
     key: str
     value: object
@@ -140,14 +140,17 @@ def _value(loaded: Loaded, path: KeyPath) -> object:
 def _source(loaded: Loaded, path: KeyPath) -> tuple[str, str]:
     for override in loaded.overrides:
         if override.path == path:
-            beneath = loaded.document.values.get(path)
-            over = f" (overrides {loaded.document.file}:{beneath.line})" if beneath else ""
+            owner = loaded.document.owner(path)
+            beneath = owner.values.get(path)
+            over = f" (overrides {owner.file}:{beneath.line})" if beneath else ""
             return ("flag" if override.source.startswith("-") else "environment"), override.source + over
-    if path in loaded.document.values:
-        return "file", loaded.config.marks[dotted(path)]
+    owner = loaded.document.owner(path)
+    source = "file" if owner is loaded.document else "platform"
+    if path in owner.values:
+        return source, loaded.config.marks[dotted(path)]
     section = catalogue.section_at(path[:-1])
-    if path[:-1] in loaded.document.texts and section and section.shorthand == path[-1]:
-        return "file", loaded.config.marks[dotted(path[:-1])]
+    if path[:-1] in owner.texts and section and section.shorthand == path[-1]:
+        return source, loaded.config.marks[dotted(path[:-1])]
     return "default", ""
 
 

@@ -49,18 +49,25 @@ class Findings:
         self.add(path, what, fix, on=on, span=span)
         self.broken.append(path)
 
+    def add_at(self, document: Document, path: KeyPath, what: str, fix: str) -> None:
+        """Note a mistake in another file than the one that is checked."""
+        said = f"{_short(dotted(path))}: {what}" if path else what
+        self.problems.append(document.problem(document.value_mark(path), said, fix))
+
     def warn(self, path: KeyPath, what: str, fix: str) -> None:
         if not self.is_broken(path):
             self.warnings.append(self._problem(path, what, fix, "value", None))
 
     def span_of(self, path: KeyPath, part: str) -> Span | None:
         """Where `part` stands in the text that was written at `path`."""
-        text = self.document.texts.get(self._written(path), "")
+        path = self._written(path)
+        text = self.document.owner(path).texts.get(path, "")
         return (text.find(part), len(part)) if part in text else None
 
     def _written(self, path: KeyPath) -> KeyPath:
         """A text that stands alone for its section, or for a list of one, goes by the key that people see."""
-        stands_alone = path not in self.document.values and path[:-1] in self.document.texts
+        owner = self.document.owner(path)
+        stands_alone = path not in owner.values and path[:-1] in owner.texts
         return path[:-1] if stands_alone else path
 
     def _problem(self, path: KeyPath, what: str, fix: str, on: On, span: Span | None) -> Problem:
@@ -78,8 +85,9 @@ class Findings:
                 fix=redacted(fix),
                 excerpt=redacted(text),
             )
-        mark = self.document.value_mark(path) if on == "value" else self.document.key_mark(path)
-        return self.document.problem(_inside(mark, span) if span else mark, said, fix)
+        owner = self.document.owner(path)
+        mark = owner.value_mark(path) if on == "value" else owner.key_mark(path)
+        return owner.problem(_inside(mark, span) if span else mark, said, fix)
 
 
 def _inside(mark: Mark, span: Span) -> Mark:

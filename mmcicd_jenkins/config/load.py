@@ -1,8 +1,9 @@
-"""From a path to a `Config`, in labelled steps: find, parse, override, validate, resolve.
+"""From a path to a `Config`, in labelled steps: find, parse, extend, override, validate, resolve.
 
 A wrong file is a `ConfigInvalid` with every mistake, in the order of the lines.
 """
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -63,21 +64,28 @@ def load(
     root = file.parent
     # parse
     document = read_document(_read(file, MAX_BYTES + 1), file.name)
+    # extend
+    document, plain = _extended(document, root)
     # override
-    overrides = collect(os.environ if environ is None else environ, flags or {}, document.plain)
-    plain = apply(document.plain, overrides)
+    overrides = collect(os.environ if environ is None else environ, flags or {}, plain)
+    plain = apply(plain, overrides)
     # validate
+    told = [*document.problems, *(document.under.problems if document.under else ())]
     findings = Findings(
         document,
         {o.path: (o.source, o.text) for o in overrides},
-        problems=[problem for _, problem in document.problems],
-        broken=[path for path, _ in document.problems],
+        problems=[problem for _, problem in told],
+        broken=[path for path, _ in told],
     )
+    if document.under:
+        from mmcicd_jenkins.config import platform
+
+        platform.check(document.under, findings)
     checked = check_shape(plain, findings)
     if checked is not None:
         check_sense(checked, findings, root)
     if findings.problems or checked is None:
-        raise ConfigInvalid(_in_order(findings.problems))
+        raise ConfigInvalid(_in_order(findings.problems, file.name))
     # resolve
     complete = merged(derived(plain, root), plain, {"train": "command", "ledger": "url", "strategy": "kind"})
     config = resolve(
@@ -88,7 +96,7 @@ def load(
         document=document,
         complete=complete,
         overrides=overrides,
-        warnings=_in_order(findings.warnings),
+        warnings=_in_order(findings.warnings, file.name),
     )
 
 
@@ -122,15 +130,30 @@ def _read(file: Path, limit: int) -> bytes:
         raise InputError(f"{file.name} cannot be read", where=str(file), why=e.strerror or str(e)) from e
 
 
-def _in_order(problems: list[Problem]) -> tuple[Problem, ...]:
-    return tuple(sorted(problems, key=lambda p: (p.line, p.column, p.what)))
+def _extended(document: Document, root: Path) -> tuple[Document, Any]:
+    """The file with the platform file under it, and the values of both."""
+    if not isinstance(document.plain, dict) or not document.plain.get("extends"):
+        return document, document.plain
+    from mmcicd_jenkins.config import platform
+    from mmcicd_jenkins.config.yaml_reader import read_document
+
+    if not platform.address(document.plain):
+        return document, document.plain
+    under = read_document(platform.pinned_copy(root), platform.COPY)
+    plain = platform.layered(platform.shared(under), document.plain)
+    return dataclasses.replace(document, under=under), plain
+
+
+def _in_order(problems: list[Problem], first: str) -> tuple[Problem, ...]:
+    return tuple(sorted(problems, key=lambda p: (p.file != first, p.file, p.line, p.column, p.what)))
 
 
 def _marks(document: Document, overrides: tuple[Override, ...]) -> dict[str, str]:
     """A collection is where its key is; anything else is where its value is."""
+    below = _marks(document.under, ()) if document.under else {}
     places = {
         path: document.key_mark(path) if path not in document.texts else m
         for path, m in document.values.items()
     }
     marks = {dotted(path): f"{document.file}:{m.line}:{m.column}" for path, m in places.items() if path}
-    return marks | {dotted(o.path): o.source for o in overrides}
+    return below | marks | {dotted(o.path): o.source for o in overrides}

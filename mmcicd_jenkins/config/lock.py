@@ -34,11 +34,21 @@ class LockedSource:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlatformPin:
+    """The platform file that was copied: from where, at which commit, and the digest of its bytes."""
+
+    url: str
+    commit: str
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lock:
     """`data` is keyed `MODEL/SOURCE`; `images` maps a reference as written to its manifest digest."""
 
     data: Mapping[str, LockedSource] = field(default_factory=dict)
     images: Mapping[str, str] = field(default_factory=dict)
+    platform: PlatformPin | None = None
 
     def source(self, model: str, source: str) -> LockedSource | None:
         return self.data.get(f"{model}/{source}")
@@ -76,16 +86,21 @@ def read_lock(content: bytes) -> Lock:
     document = _json(content)
     if document.get("lock") != FORMAT:
         raise _wrong("lock", f"expected {FORMAT}, got {str(document.get('lock'))[:20]!r}")
-    unknown = sorted(set(document) - {"lock", "data", "images"})
+    unknown = sorted(set(document) - {"lock", "data", "images", "platform"})
     if unknown:
         raise _wrong(unknown[0], "unknown field")
-    return Lock(data=_sources(document.get("data", {})), images=_images(document.get("images", {})))
+    return Lock(
+        data=_sources(document.get("data", {})),
+        images=_images(document.get("images", {})),
+        platform=_platform(document["platform"]) if "platform" in document else None,
+    )
 
 
 def lock_bytes(lock: Lock) -> bytes:
     """The file: sorted and indented, so that git shows and merges it line by line."""
     data = {key: to_document(source) for key, source in lock.data.items()}
-    return readable({"lock": FORMAT, "data": data, "images": dict(lock.images)})
+    platform = {"platform": to_document(lock.platform)} if lock.platform else {}
+    return readable({"lock": FORMAT, "data": data, "images": dict(lock.images), **platform})
 
 
 def _wrong(where: str, why: str) -> InputError:
@@ -165,6 +180,16 @@ def _images(document: object) -> dict[str, str]:
         if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
             raise _wrong(f"images.{reference}", "expected sha256: and 64 hex digits")
     return document
+
+
+def _platform(document: object) -> PlatformPin:
+    try:
+        pin = from_document(PlatformPin, document, "platform")
+    except IntegrityFailed as e:
+        raise _wrong(e.where, e.why) from e
+    if not _DIGEST.fullmatch(pin.digest):
+        raise _wrong("platform.digest", "expected sha256: and 64 hex digits")
+    return pin
 
 
 def changes(old: Lock, new: Lock) -> list[str]:

@@ -39,6 +39,18 @@ class Document:
     values: Mapping[KeyPath, Mark]
     texts: Mapping[KeyPath, str]
     problems: tuple[tuple[KeyPath, Problem], ...] = ()
+    # The file whose values hold where this one says nothing.
+    under: "Document | None" = None
+
+    def owner(self, path: KeyPath) -> "Document":
+        """The file in which `path`, or its nearest parent, stands: this one before the one under it."""
+        if self.under is None:
+            return self
+        for length in range(len(path), 0, -1):
+            for document in (self, self.under):
+                if path[:length] in document.values or path[:length] in document.keys:
+                    return document
+        return self
 
     def value_mark(self, path: KeyPath) -> Mark:
         """Of the value at `path`, or of its nearest parent that stands in the file."""

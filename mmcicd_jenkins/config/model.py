@@ -5,10 +5,11 @@ Durations are seconds, sizes are bytes, shares are fractions between 0 and 1. Pa
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.rules import Rule
 
 Problem = Literal["binary", "multiclass", "multilabel", "regression"]
@@ -211,6 +212,15 @@ class JenkinsSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Extends:
+    """Where the platform file comes from: a git repository, what is followed in it ("" = its HEAD), and the path."""
+
+    url: str
+    ref: str = ""
+    file: str = "platform.yaml"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """All of it. `environments` keep the order of the file: all but the last are deployed to without a
     person, the last is promoted to.
@@ -225,6 +235,7 @@ class Config:
     image: ImageSettings
     jenkins: JenkinsSettings | None
     hooks: Mapping[str, str] = field(default_factory=dict)
+    extends: Extends | None = None
     marks: Mapping[str, str] = field(default_factory=dict)  # dotted key -> file:line:column
 
     @property

@@ -22,8 +22,13 @@ def resolve(file: schema.FileSection, *, root: Path, name: str, marks: Mapping[s
         image=made.ImageSettings(base=file.image.base or ""),
         jenkins=_jenkins(file.jenkins) if file.jenkins else None,
         hooks=file.hooks,
+        extends=_extends(file.extends) if file.extends else None,
         marks=marks,
     )
+
+
+def _extends(written: schema.ExtendsSection) -> made.Extends:
+    return made.Extends(url=written.url, ref=written.ref or "", file=written.file)
 
 
 def _model(name: str, written: schema.ModelSection) -> made.Model:

@@ -254,9 +254,25 @@ class JenkinsSection(Section):
     )
 
 
+class ExtendsSection(Section):
+    """A platform file: what many repositories share. The URL may stand alone."""
+
+    shorthand: ClassVar[str] = "url"
+
+    url: Text = required("A git repository that holds it.", "ssh://git@git.acme.example/ml/platform.git")
+    ref: Text | None = key(None, "The branch or tag that is followed. Default: the repository's own.", "v3")
+    file: Text = key("platform.yaml", "The path of the file in it.", "ml/platform.yaml")
+
+
 class FileSection(Section):
     """A whole `mmcicd.yaml`."""
 
+    extends: ExtendsSection | None = key(
+        None,
+        "A platform file, whose keys hold where this file says nothing. Copied to mmcicd.platform.yaml and pinned in "
+        "mmcicd.lock by `generate --extends URL`.",
+        "ssh://git@git.acme.example/ml/platform.git",
+    )
     models: Annotated[dict[str, ModelSection], Kind("mapping")] = required(
         "The models of this repository by name: lower-case letters, digits and inner dashes, at most 40.",
         {"churn": {"train": "python train.py", "evaluate": "binary"}},

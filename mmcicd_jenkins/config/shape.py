@@ -76,11 +76,6 @@ def _say(mistake: Any, unknown: Iterable[KeyPath], findings: Findings) -> None:
 
 def _unknown(path: KeyPath) -> tuple[str, str]:
     name = str(path[-1])
-    if path == ("extends",):
-        return (
-            "platform files are not read by this version",
-            "delete `extends` and write the shared keys here",
-        )
     section = catalogue.section_at(path[:-1])
     known = list(section.fields) if section else []
     elsewhere = [k.dotted for k in catalogue.all_keys() if k.name == name]
@@ -117,7 +112,7 @@ def _wrong(mistake: Any, path: KeyPath, document: Document) -> tuple[str, str]:
     entry = catalogue.find(path)
     words = _expected(mistake["type"], entry)
     value = mistake["input"]
-    text = document.texts.get(path, "")
+    text = document.owner(path).texts.get(path, "")
     limit = _LIMITS[mistake["type"]](mistake["ctx"]) if mistake["type"] in _LIMITS else ""
     got = f"`{text[:40]}`" if text and not isinstance(value, str) else shown(value)
     what = f"expected {words}{limit}, got {got}"

@@ -44,7 +44,8 @@ def check_sense(file: FileSection, findings: Findings, root: Path) -> None:
 def _check_passwords(findings: Findings) -> None:
     """In any address, wherever it stands: the file is committed and its values are shown."""
     outside = {path: text for path, (_, text) in findings.overrides.items()}
-    for path, text in {**findings.document.texts, **outside}.items():
+    under = findings.document.under.texts if findings.document.under else {}
+    for path, text in {**under, **findings.document.texts, **outside}.items():
         place = password_in(text)
         if place:
             fix = "take it out and change it; credentials come from the environment or from Jenkins"

@@ -8,9 +8,10 @@ import pytest
 import yaml
 from pydantic_core import CoreConfig, SchemaValidator, core_schema
 
-from mmcicd_jenkins.config import model
+from mmcicd_jenkins.config import model, platform
 from mmcicd_jenkins.config.catalogue import Key, all_keys, find
 from mmcicd_jenkins.config.load import load_config
+from mmcicd_jenkins.config.lock import Lock, lock_bytes
 
 BASE = {
     "models": {
@@ -66,6 +67,7 @@ OTHER = {
     "jenkins.url": "https://other",
     "jenkins.agents.STAGE.label": None,
     "jenkins.agents.STAGE.pod": None,
+    "extends.file": "other.yaml",
 }  # fmt: skip
 # A key that needs its whole section written.
 SECTIONS: dict[str, Any] = {
@@ -73,11 +75,16 @@ SECTIONS: dict[str, Any] = {
     "canary": {"steps": ["50% for 1h"]},
     "N": {"rate": 3, "long": "1h", "short": "1m"},
     "pod": {"image": "acme/base:1"},
+    "extends": {"url": "ssh://git@h/p.git"},
 }
 NAMES = {"MODEL": "m", "SOURCE": "d", "ENVIRONMENT": "e", "N": 0, "STAGE": "train"}
 
 
 def loaded(tree: dict, root: Path) -> dict:
+    if tree.get("extends"):
+        (root / platform.COPY).write_text("{}")
+        pin = platform.pin_of("ssh://git@h/p.git", "a" * 40, b"{}")
+        (root / "mmcicd.lock").write_bytes(lock_bytes(Lock(platform=pin)))
     text = yaml.safe_dump(tree, sort_keys=False)
     (root / "mmcicd.yaml").write_text(text)
     document = dataclasses.asdict(load_config(root, environ={}))

@@ -22,7 +22,6 @@ KUBERNETES = "environments:\n  p:\n    kind: kubernetes\n    cluster: https://k:
 AFTER_A_MODEL = {
     "unknown key": ("stoer: {}\n", "7:1", "stoer: unknown key", "did you mean `store`?"),
     "key of elsewhere": ("replicas: 3\n", "7:1", "does not belong here", "environments.ENVIRONMENT.replicas"),
-    "platform file": ("extends: https://x/y\n", "7:1", "platform files are not read", "delete `extends`"),
     "wrong kind": (KUBERNETES + "    replicas: three\n", "12:15", "a whole number, got 'three'", "`replicas: 3`"),
     "too small": (KUBERNETES + "    replicas: 0\n", "12:15", "a whole number ≥ 1, got `0`", "`replicas: 3`"),
     "not whole": (KUBERNETES + "    replicas: 2.5\n", "12:15", "a whole number, got `2.5`", "`replicas: 3`"),
