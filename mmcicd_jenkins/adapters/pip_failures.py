@@ -87,7 +87,7 @@ def _told_by_package(
             f"no package satisfies {package}",
             where=f"{line.where}, {where}" if line else where,
             why=seen[_NOT_FOUND],
-            fix="correct name and version; is it built for this Python, and in your package index?",
+            fix="correct name and version; is the package index reachable, and has it this package for this Python?",
         )
     if _CONFLICT in seen or _INVALID in seen:
         what = "cannot be met together" if _CONFLICT in seen else "cannot be read"

@@ -238,7 +238,7 @@ def test_an_answer_that_does_not_fit_is_asked_for_again(repository: Path) -> Non
     assert "cannot be the name of a model; use lower-case letters" in seen
     assert "the data have no column 'chrned' to be the label: the columns are: customer_id, visits" in seen
     (model,) = load_config(repository, environ={}).models.values()
-    assert (model.name, model.data[0].label, model.data[0].group_by) == ("leavers", "churned", None)
+    assert (model.name, model.data[0].label, model.data[0].group_by) == ("leavers", "churned", "")
 
 
 def test_ctrl_c_leaves_nothing_behind(repository: Path) -> None:
