@@ -16,7 +16,7 @@ import click
 from mmcicd_jenkins.adapters import file_lock
 from mmcicd_jenkins.adapters import generated_files as disk
 from mmcicd_jenkins.cli import generate_telling as telling
-from mmcicd_jenkins.cli import report
+from mmcicd_jenkins.cli import report, wrapper_lock
 from mmcicd_jenkins.cli.options import json_option
 from mmcicd_jenkins.config.load import load_config
 from mmcicd_jenkins.config.lock import FILE as LOCK_FILE
@@ -27,6 +27,7 @@ from mmcicd_jenkins.ports import SourceFacts
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.render import scaffold
 from mmcicd_jenkins.render.update import Decision, Generated, Record, UpdatePlan, plan_update
+from mmcicd_jenkins.render.wrapper import PROGRAM
 from mmcicd_jenkins.wiring import open_sources
 
 SCHEMA = ".mmcicd/schema.json"
@@ -66,6 +67,11 @@ class Begun:
 @click.option("--yes", is_flag=True, help="Take what is guessed from the data for every other answer.")
 @click.option("--check", is_flag=True, help="Change nothing; exit 3 when a generated file is not up to date.")
 @click.option("--diff", is_flag=True, help="Change nothing; print what would change.")
+@click.option(
+    "--lock-cli",
+    is_flag=True,
+    help="Also lock what agents install, file by file with sha256, in mmcicdw.lock; asks the package index.",
+)
 @json_option
 def command(
     directory: Path,
@@ -79,8 +85,13 @@ def command(
     yes: bool,
     check: bool,
     diff: bool,
+    lock_cli: bool,
     as_json: bool,
 ) -> int:
+    if lock_cli and (check or diff):
+        raise UsageError(
+            "--lock-cli writes a file, --check and --diff write none", fix="leave one of them out"
+        )
     root = directory.absolute()
     answers = {"train": train, "data": data, "label": label, "group_by": group_by, "evaluate": evaluate}
     if example:
@@ -91,7 +102,7 @@ def command(
     if check or diff:
         return telling.show(root, _plan(root, begun), check=check, diff=diff, as_json=as_json)
     with file_lock.hold(root / LOCKED, WAIT_SECONDS, lambda: report.say("waiting for another generate here")):
-        plan, written = _write(root, begun)
+        plan, written = _write(root, begun, lock_cli=lock_cli)
     return telling.tell(
         root, plan, written, begun=bool(begun.files), is_example=bool(begun.example), as_json=as_json
     )
@@ -160,12 +171,14 @@ def _address(root: Path, url: str) -> str:
     return url if "://" in url else str(root / url)
 
 
-def _write(root: Path, begun: Begun) -> tuple[UpdatePlan, tuple[Decision, ...]]:
+def _write(root: Path, begun: Begun, *, lock_cli: bool) -> tuple[UpdatePlan, tuple[Decision, ...]]:
     """Everything, in the order that makes it safe to kill; what is there already is found."""
     own = _write_once(root, begun.files)
     # Without a record nothing was finished here; afterwards the lock is moved by `data update` alone.
     first = disk.read_record(root) == Record() and not (root / LOCK_FILE).exists()
     lock = _write_once(root, _lock(root, begun)) if first else ()
+    if lock_cli:
+        wrapper_lock.make(root, _config(root))
     plan = _plan(root, begun)
     if plan.announced.joining:
         disk.write_record(root, plan.announced)
@@ -190,7 +203,10 @@ def _config(root: Path) -> Config:
 def _plan(root: Path, begun: Begun) -> UpdatePlan:
     """Everything that this repository has of us, decided file by file."""
     record = disk.read_record(root)
-    files = [*begun.files, *scaffold.managed_files(_config(root), version(scaffold.PROGRAM))]
+    config = _config(root)
+    pins = wrapper_lock.pins(root, config)
+    managed = scaffold.managed_files(config, version(PROGRAM), lock=pins.lock, wheel=pins.wheel)
+    files = [*begun.files, *managed]
     paths = {*(file.path for file in files), *record.managed}
     return plan_update(files, disk.read_present(root, paths), record, disk.merge)
 

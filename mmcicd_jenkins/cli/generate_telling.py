@@ -11,6 +11,7 @@ from mmcicd_jenkins.config.lock import FILE as LOCK_FILE
 from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.render import scaffold
 from mmcicd_jenkins.render.update import Decision, UpdatePlan
+from mmcicd_jenkins.render.wrapper import WRAPPER
 
 
 def show(root: Path, plan: UpdatePlan, *, check: bool, diff: bool, as_json: bool) -> int:
@@ -79,11 +80,7 @@ def tell(
 
 
 def _tell_beginning(root: Path, written: list[str], *, is_example: bool) -> None:
-    first = [
-        p
-        for p in written
-        if p in {scaffold.CONFIG, LOCK_FILE, scaffold.WRAPPER} or p.endswith(".Jenkinsfile")
-    ]
+    first = [p for p in written if p in {scaffold.CONFIG, LOCK_FILE, WRAPPER} or p.endswith(".Jenkinsfile")]
     first.sort(key=lambda p: (p.endswith(".Jenkinsfile"), p != scaffold.CONFIG, p))
     more = len(written) - len(first)
     what = ", ".join(first) + (f" and {more} more" if more > 0 else "")

@@ -13,10 +13,9 @@ from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.render.engine import render, template_bytes
 from mmcicd_jenkins.render.jenkinsfile import render_jenkinsfiles
 from mmcicd_jenkins.render.update import Generated
+from mmcicd_jenkins.render.wrapper import WRAPPER, requirement_of, wrapper_text
 
 CONFIG = "mmcicd.yaml"
-WRAPPER = "mmcicdw"
-PROGRAM = "mmcicd-jenkins"
 
 ExampleName = Literal["image", "tabular"]
 
@@ -107,11 +106,17 @@ def first_config(answers: Answers) -> Generated:
     )
 
 
-def managed_files(config: Config, version: str) -> tuple[Generated, ...]:
-    """What follows from the configuration: the wrapper, the README, `.gitignore`, the Jenkinsfiles."""
+def managed_files(
+    config: Config, version: str, *, lock: bytes | None = None, wheel: bytes | None = None
+) -> tuple[Generated, ...]:
+    """What follows from the configuration: the wrapper, the README, `.gitignore`, the Jenkinsfiles.
+
+    `lock` and `wheel` pin what the wrapper installs; see `render.wrapper`.
+    """
     jenkinsfiles = render_jenkinsfiles(config)
+    script = wrapper_text(requirement_of(config, version), lock=lock, wheel=wheel)
     return (
-        _wrapper(config, version),
+        Generated(path=WRAPPER, content=script.encode(), executable=True),
         Generated(
             path=".gitignore",
             content=render("scaffold/common/gitignore.j2", "plain", {}).encode(),
@@ -137,21 +142,6 @@ def _readme(config: Config) -> str:
         "way": way,
     }
     return render("scaffold/common/README.md.j2", "plain", values)
-
-
-def _wrapper(config: Config, version: str) -> Generated:
-    requirement = (config.jenkins.cli if config.jenkins else "") or f"{PROGRAM}=={version}"
-    values = {"requirement": requirement, "version": pinned_version(requirement)}
-    text = render("scaffold/common/mmcicdw.j2", "shell", values)
-    return Generated(path=WRAPPER, content=text.encode(), executable=True)
-
-
-def pinned_version(requirement: str) -> str:
-    """The exact version that a requirement or a wheel asks for; "" when it leaves it open."""
-    match = re.search(r"mmcicd[-_]jenkins(?:\[[^]]*\])?\s*==\s*([\w.!+]+)\s*$", requirement) or re.search(
-        r"mmcicd_jenkins-([\w.!+]+)-[^/]*\.whl$", requirement
-    )
-    return match.group(1) if match else ""
 
 
 def model_name(folder: str) -> str:

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mmcicd_jenkins.render.engine import render
-from mmcicd_jenkins.render.scaffold import pinned_version
+from mmcicd_jenkins.render.wrapper import pinned_version, wrapper_text
 
 MAIN = """
 import os, sys
@@ -53,8 +52,9 @@ class Repository:
             (self.path / tool).symlink_to(shutil.which(tool) or "")
         (self.path / "python3").symlink_to(sys.executable)
         self.wrapper = folder / "mmcicdw"
-        values = {"requirement": requirement, "version": pinned_version(requirement)}
-        self.wrapper.write_text(render("scaffold/common/mmcicdw.j2", "shell", values), encoding="utf-8")
+        carried = folder / requirement if requirement.endswith(".whl") else None
+        wheel = carried.read_bytes() if carried and carried.exists() else None
+        self.wrapper.write_text(wrapper_text(requirement, wheel=wheel), encoding="utf-8")
         self.wrapper.chmod(0o755)
 
     def start(self, *arguments: str, cwd: Path | None = None, **variables: str) -> subprocess.Popen[str]:
@@ -181,13 +181,13 @@ def test_no_python_or_an_old_one_is_said(tmp_path: Path) -> None:
     python = repository.path / "python3"
     python.unlink()
 
-    assert "needs Python 3.11 or newer" in repository.run("x")[2]
+    assert "needs Python 3.11, 3.12 or 3.13" in repository.run("x")[2]
 
     python.write_text("#!/bin/sh\nexit 1\n")
     python.chmod(0o755)
     code, _, err = repository.run("x")
     assert code == 5
-    assert "needs Python 3.11 or newer" in err
+    assert "needs Python 3.11, 3.12 or 3.13" in err
 
 
 def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
@@ -197,7 +197,8 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     code, _, err = repository.run("x")
 
     assert code == 5
-    assert "cannot be made" in err
+    assert "why    File exists: " in err
+    assert "fix    MMCICD_CLI_HOME=" in err
 
 
 @pytest.mark.skipif(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mmcicd_jenkins.render.engine import render
+from mmcicd_jenkins.render.wrapper import wrapper_text
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,9 +39,8 @@ def build_wheel(folder: Path) -> Path:
 
 def test_it_runs_our_program_and_then_works_without_an_index(tmp_path: Path) -> None:
     wheel = build_wheel(tmp_path)
-    values = {"requirement": wheel.name, "version": ""}
     wrapper = tmp_path / "mmcicdw"
-    wrapper.write_text(render("scaffold/common/mmcicdw.j2", "shell", values), encoding="utf-8")
+    wrapper.write_text(wrapper_text(wheel.name, wheel=wheel.read_bytes()), encoding="utf-8")
     wrapper.chmod(0o755)
     variables = {**os.environ, "MMCICD_CLI_HOME": str(tmp_path / "cli")}
 
