@@ -259,6 +259,8 @@ def _mark(builder: _Builder, event: Any) -> Mark:
 _NO_ANCHORS = "anchors and aliases are not read"
 
 _SENTENCES = (
+    # Some builds of libyaml stop at their own depth, before they hand over the first level.
+    ("increasing flow level", f"nested deeper than {MAX_DEPTH} levels", "flatten it"),
     ("cannot start any token", "this character cannot start a value", "indent with spaces, not tabs; quote texts that start with %, @ or `"),
     ("mapping values are not allowed", "a colon is not expected here", "put a text that contains `: ` in quotes, or check the indentation"),
     ("could not find expected ':'", "a colon is missing after this key", "write KEY: VALUE"),
