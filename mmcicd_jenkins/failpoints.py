@@ -33,6 +33,7 @@ FAILPOINTS = (
     "deploy.before-switch",
     "deploy.after-switch",
     "deploy.before-done",
+    "retrain.before-push",
     "serve.before-desired",
     "serve.after-desired",
     "generate.file-written",

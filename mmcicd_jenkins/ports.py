@@ -305,6 +305,7 @@ class Switch:
     op_id: str
     layers: tuple[Descriptor, ...]
     reference: Mapping[str, object] = field(default_factory=dict)
+    takes_back: bool = False  # what served before is bad and must not be kept for a way back
 
 
 class Target(Protocol):

@@ -7,7 +7,6 @@ libraries only when they are used.
 import getpass
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -32,6 +31,8 @@ from mmcicd_jenkins.ports import (
     Store,
     Target,
 )
+from mmcicd_jenkins.ports_offline import OfflineTarget
+from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.context import Job, Ports
 from mmcicd_jenkins.stages.workspace import Workspace
 
@@ -57,7 +58,8 @@ class Bench:
 
     @cached_property
     def workspace(self) -> Workspace:
-        return Workspace(root=self.config.root / ".mmcicd")
+        kept = self.variables.get("MMCICD_CHECKPOINTS", "")
+        return Workspace(root=self.config.root / ".mmcicd", kept=Path(kept) if kept else None)
 
     @cached_property
     def actor(self) -> str:
@@ -112,6 +114,11 @@ class Bench:
         """Where the server of a local environment has its state: beside the checkout, for it must outlive a clean one."""
         from mmcicd_jenkins.adapters.own_places import settled_server
 
+        folder = (
+            self.config.environments[environment].folder if environment in self.config.environments else ""
+        )
+        if folder:
+            return self.config.root / folder
         place = beside_path(self.config.root, SERVE) / environment
         return settled_server(place, self.workspace.root / "serve" / environment, self.progress.line)
 
@@ -130,6 +137,18 @@ class Bench:
         from mmcicd_jenkins.adapters.local_target import LocalTarget
 
         return LocalTarget(environment, self.serving(environment.name), self.store)
+
+    def offline(self, environment: Environment) -> OfflineTarget:
+        """What stands behind an environment, by what it knows itself."""
+        if environment.kind != "local":
+            raise InputError(
+                f"environments of kind {environment.kind} are not built yet",
+                where=self.config.mark(f"environments.{environment.name}.kind"),
+                fix="kind: local",
+            )
+        from mmcicd_jenkins.adapters.local_offline import OfflineLocalTarget
+
+        return OfflineLocalTarget(environment, self.serving(environment.name))
 
     def throwaway(self, folder: Path) -> Target:
         """A server of its own on free ports, for `verify`."""
@@ -185,6 +204,7 @@ class Bench:
             workspace=self.workspace,
             actor=self.actor,
             builder=self.builder,
+            requesters=tuple(filter(None, self.variables.get("MMCICD_REQUESTERS", "").split(","))),
             environment=self.place(environment).name if environment else "",
             version=version,
             reason=reason,
@@ -201,6 +221,7 @@ class _Adapters:
         self.clock = SystemClock()
         self.progress = bench.progress
         self.target = bench.target
+        self.offline = bench.offline
         self.throwaway = bench.throwaway
 
     @cached_property

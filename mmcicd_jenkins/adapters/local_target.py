@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from mmcicd_jenkins.adapters.local_arrival import Arrival, Wanted, is_quiet
 from mmcicd_jenkins.adapters.local_server import POLL_SECONDS, LocalServer
 from mmcicd_jenkins.adapters.standing_orders import StandingOrders
 from mmcicd_jenkins.adapters.unpacked_models import UnpackedModels
@@ -18,12 +19,10 @@ from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import MmcicdError, OutsideFailed, Superseded
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.ports import Endpoint, Observed, Store, Switch
-from mmcicd_jenkins.release.desired import Actual, Desired, Listening, ModelState, ServedModel, ServedVersion
+from mmcicd_jenkins.release.desired import Actual, Desired, ModelState, ServedModel, ServedVersion
 
 # Loading is bounded by the model, not by us; this only ends a wait that nothing will end.
 DEADLINE_SECONDS = 600.0
-# A server that dies again and again is not started for ever.
-STARTS = 3
 
 
 class LocalTarget:
@@ -43,6 +42,7 @@ class LocalTarget:
         self._deadline = deadline_seconds
         self._server = LocalServer(self._root)
         self._orders = StandingOrders(self._server, environment)
+        self._arrival = Arrival(self._server, self._orders, deadline_seconds)
 
     def observe(self, model: str) -> Observed:
         desired = self._server.desired()
@@ -70,8 +70,10 @@ class LocalTarget:
             wanted = ServedVersion(directory=directory, reference=order.reference)
             desired = self._want(order, wanted)
         try:
-            self._listen(desired)
-            self._await(order)
+            self._arrival.listen(desired)
+            self._arrival.wait(
+                Wanted(model=order.model, version=order.version, epoch=order.epoch, op_id=order.op_id)
+            )
         except Superseded:
             raise
         except MmcicdError:
@@ -85,7 +87,7 @@ class LocalTarget:
         while time.monotonic() < deadline:
             actual = self._server.actual()
             state = actual.models.get(model) if actual is not None else None
-            if state is None or (state.epoch >= epoch and not state.serving and _is_quiet(state)):
+            if state is None or (state.epoch >= epoch and not state.serving and is_quiet(state)):
                 return
             time.sleep(POLL_SECONDS)
         raise self._server.failed(f"{model} is still served", why="the server does not take the order up")
@@ -111,7 +113,7 @@ class LocalTarget:
         desired = self._server.desired()
         if desired is None or not any(model.versions for model in desired.models.values()):
             return self._server.lives()
-        self._listen(desired)
+        self._arrival.listen(desired)
         return True
 
     def _want(self, order: Switch, wanted: ServedVersion) -> Desired:
@@ -124,7 +126,9 @@ class LocalTarget:
             }
             # The same order again keeps what the first try kept; what serves alone is its own fallback.
             fallback = before.fallback if same and before.fallback else before.versions
-            return ServedModel(epoch=order.epoch, op_id=order.op_id, versions=versions, fallback=fallback)
+            return dataclasses.replace(
+                before, epoch=order.epoch, op_id=order.op_id, versions=versions, fallback=fallback
+            )
 
         failpoint("serve.before-desired")
         desired = self._orders.change(order.model, order.epoch, change)
@@ -137,7 +141,8 @@ class LocalTarget:
         def change(before: ServedModel) -> ServedModel:
             if before.op_id != order.op_id:
                 return before
-            return ServedModel(epoch=before.epoch, op_id=f"{order.op_id} undone", versions=before.fallback)
+            undone = f"{order.op_id} undone"
+            return dataclasses.replace(before, op_id=undone, versions=before.fallback, fallback={})
 
         desired = self._orders.change(order.model, order.epoch, change)
         if desired.models[order.model].versions:
@@ -146,10 +151,12 @@ class LocalTarget:
                 self._server.ensure()
 
     def _settle(self, order: Switch) -> None:
-        """The version answers: what served before is no fallback any more, and files that nothing names go."""
+        """The version answers: what served before is the way back, and files that nothing names go."""
 
         def change(before: ServedModel) -> ServedModel:
-            return dataclasses.replace(before, fallback={}) if before.op_id == order.op_id else before
+            if before.op_id != order.op_id:
+                return before
+            return dataclasses.replace(before, fallback={}, previous=_previous(order, before))
 
         try:
             desired = self._orders.change(order.model, order.epoch, change)
@@ -158,72 +165,22 @@ class LocalTarget:
         self._models.remove_all_but(
             Path(version.directory).name
             for part in desired.models.values()
-            for version in (*part.versions.values(), *part.fallback.values())
+            for version in (*part.versions.values(), *part.fallback.values(), *part.previous.values())
         )
 
-    def _listen(self, desired: Desired) -> None:
-        """A server that runs, on the ports that are wanted."""
-        found = self._server.listening()
-        if found is not None and _moved(found, desired):
-            self._server.stop()
-        self._server.ensure()
 
-    def _await(self, order: Switch) -> None:
-        deadline = time.monotonic() + self._deadline
-        starts = 0
-        while time.monotonic() < deadline:
-            self._orders.check_fence(order.model, order.epoch)
-            actual = self._server.actual()
-            if actual is None:
-                starts += 1
-                if starts > STARTS:
-                    raise OutsideFailed(
-                        f"the server dies whenever it loads version {order.version} of {order.model}",
-                        where=str(self._root),
-                        why=self._server.tail()
-                        or "it left no word; the machine may lack memory for both versions",
-                        fix="give the machine more memory, or make the model smaller",
-                    )
-                self._server.ensure()
-            elif self._arrived(order, actual):
-                return
-            time.sleep(POLL_SECONDS)
-        raise self._server.failed(
-            f"version {order.version} of {order.model} was not available within {self._deadline:.0f} s"
-        )
-
-    def _arrived(self, order: Switch, actual: Actual) -> bool:
-        """Whether the version serves alone.
-
-        Raises:
-            OutsideFailed: it does not load.
-        """
-        state = actual.models.get(order.model)
-        if state is None or (state.epoch, state.op_id) != (order.epoch, order.op_id):
-            return False
-        own = state.versions.get(str(order.version))
-        if own is not None and own.state == "END" and own.error:
-            raise self._server.failed(
-                f"version {order.version} of {order.model} does not load", why=own.error
-            )
-        return state.serving == (order.version,) and _is_quiet(state)
-
-
-def _moved(found: Listening, desired: Desired) -> bool:
-    """Whether the server listens elsewhere than wanted; port 0 is content with any."""
-    wanted = (desired.host, desired.rest_port or found.rest_port, desired.grpc_port or found.grpc_port)
-    return (found.host, found.rest_port, found.grpc_port) != wanted
+def _previous(order: Switch, before: ServedModel) -> Mapping[str, ServedVersion]:
+    """The healthy version before. What was taken back is none, and where one goes back to it there is none left."""
+    if order.takes_back or str(order.version) in before.previous:
+        return {}
+    left = {number: version for number, version in before.fallback.items() if number != str(order.version)}
+    return left or before.previous
 
 
 def _reachable(host: str) -> str:
     """An address to connect to: a server on all addresses is asked on the loopback."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"[{host}]" if ":" in host else host
-
-
-def _is_quiet(state: ModelState) -> bool:
-    """Whether no version is on its way in or out."""
-    return not any(version.state in ("LOADING", "UNLOADING") for version in state.versions.values())
 
 
 def _worst(state: ModelState) -> str:

@@ -1,15 +1,19 @@
 """`data check|update`: do the sources still hold what the lock says, and move the lock to what they hold."""
 
+import os
 from pathlib import Path
 
 import click
 
+from mmcicd_jenkins.adapters.credentials import login
+from mmcicd_jenkins.adapters.lock_push import LockPush
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.options import dry_run_option, json_option, model_option
+from mmcicd_jenkins.cli.summary import Summary
 from mmcicd_jenkins.config.data_schema import check_source, load_schema
 from mmcicd_jenkins.config.lock import Lock, LockedSource, changes, lock_bytes
 from mmcicd_jenkins.config.model import DataSource, Model
-from mmcicd_jenkins.errors import InputError, IntegrityFailed
+from mmcicd_jenkins.errors import InputError, IntegrityFailed, MmcicdError
 from mmcicd_jenkins.ports import SourceFacts
 from mmcicd_jenkins.stages.workspace import write_atomically
 from mmcicd_jenkins.wiring import Bench, open_bench
@@ -63,9 +67,27 @@ def check(model: str | None, as_json: bool) -> int:
     "commit the lock and the next run uses the new data.",
 )
 @model_option()
+@click.option(
+    "--push", "branch", default="", metavar="BRANCH", help="Commit the moved lock and push it to this branch."
+)
+@click.option(
+    "--summary", "folder", default="", metavar="FOLDER", help="Write what Jenkins shows into this folder."
+)
 @dry_run_option
 @json_option
-def update(model: str | None, dry_run: bool, as_json: bool) -> int:
+def update(model: str | None, branch: str, folder: str, dry_run: bool, as_json: bool) -> int:
+    summary = Summary(folder)
+    try:
+        return _update(model, branch, summary, dry_run=dry_run, as_json=as_json)
+    except MmcicdError as e:
+        summary.failed(e, model or "data")
+        raise
+
+
+def _update(model: str | None, branch: str, summary: Summary, *, dry_run: bool, as_json: bool) -> int:
+    push = _push_to(branch) if branch and not dry_run else None
+    if push is not None:
+        push.start()
     bench = open_bench(Path.cwd(), report.Lines())
     lock = bench.lock
     for one, source in _sources(bench, model):
@@ -75,14 +97,23 @@ def update(model: str | None, dry_run: bool, as_json: bool) -> int:
     told = changes(bench.lock, lock)
     if not dry_run and lock != bench.lock:
         write_atomically(bench.config.root / LOCK_FILE, lock_bytes(lock))
+    about = f"Newer data of {model}" if model else "Newer data"
+    commit = push.carry(LOCK_FILE, f"{about}\n\n" + "\n".join(told)) if push is not None else ""
+    summary.say(f"{about}: {commit[:12]} on {branch}" if commit else f"{model or 'data'}: nothing new")
     if as_json:
-        report.emit({"changes": list(told), "written": not dry_run and lock != bench.lock})
+        report.emit({"changes": list(told), "written": not dry_run and lock != bench.lock, "commit": commit})
         return 0
     for line in told or ("nothing changed",):
         report.out(line)
-    if told and not dry_run:
+    if commit:
+        report.say(f"{commit[:12]} is on {branch}; its build trains what changed")
+    elif told and not dry_run:
         report.say(f"Next: git commit -m 'Newer data' {LOCK_FILE} && mmcicd-jenkins run")
     return 0
+
+
+def _push_to(branch: str) -> LockPush:
+    return LockPush(Path.cwd(), branch, login("source", os.environ))
 
 
 def _sources(bench: Bench, model: str | None) -> list[tuple[Model, DataSource]]:

@@ -30,11 +30,24 @@ class ServedVersion:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TakenBack:
+    """A rollback that was done while no ledger answered: `left` was taken back, `to` serves under `epoch`."""
+
+    left: int
+    to: int
+    epoch: int
+    at: str
+    actor: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ServedModel:
     """One model. `versions` is keyed by the version number as text; none of them means: serve nothing.
 
     `fallback` is what serves while `versions` cannot: a server that starts anew in the middle of a switch
-    keeps the last healthy copy by it.
+    keeps the last healthy copy by it. `previous` is the healthy version before, for a way back that needs neither
+    ledger nor store; `offline` are such ways back that no ledger knows yet.
     """
 
     epoch: int = 0
@@ -42,6 +55,8 @@ class ServedModel:
     versions: Mapping[str, ServedVersion] = field(default_factory=dict)
     fallback: Mapping[str, ServedVersion] = field(default_factory=dict)
     labels: Mapping[str, int] = field(default_factory=dict)
+    previous: Mapping[str, ServedVersion] = field(default_factory=dict)
+    offline: tuple[TakenBack, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from mmcicd_jenkins import ports as p
 from mmcicd_jenkins.config.lock import Lock
 from mmcicd_jenkins.config.model import Config, Environment, Model
 from mmcicd_jenkins.errors import GateRefused, Inconclusive
+from mmcicd_jenkins.ports_offline import OfflineTarget
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.history import Who
 from mmcicd_jenkins.release.runs import short
@@ -61,7 +62,7 @@ class Ports(Protocol):
 
     def target(self, environment: Environment) -> p.Target: ...
 
-    def offline(self, environment: Environment) -> p.OfflineTarget: ...
+    def offline(self, environment: Environment) -> OfflineTarget: ...
 
     def throwaway(self, folder: Path) -> p.Target: ...
 

@@ -1,5 +1,6 @@
 """Stage `prepare`: is anything to be done, and is the Python environment of the model there?"""
 
+from mmcicd_jenkins.errors import OutsideFailed
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.identity import Identity, environment_of, identify, refuse_uncommitted
@@ -25,7 +26,15 @@ class Plan:
 def look(job: Job, ports: Ports) -> Facts:
     refuse_uncommitted(job, ports)
     identity = identify(job, ports)
-    return Facts(identity=identity, version=ports.ledger.version_of_run(job.model.name, identity.run_id))
+    return Facts(identity=identity, version=_version(job, ports, identity))
+
+
+def _version(job: Job, ports: Ports, identity: Identity) -> int | None:
+    """A fork's build has no right to read the ledger; what it knows is no condition for making an environment."""
+    try:
+        return ports.ledger.version_of_run(job.model.name, identity.run_id)
+    except OutsideFailed:
+        return None
 
 
 def plan(job: Job, facts: Facts) -> Plan:

@@ -1,5 +1,8 @@
 """Stage `rollback`: put the last healthy release back, at once: no gate, no approval, safe to press twice."""
 
+import re
+from dataclasses import replace
+
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.rollback import RollbackChoice, choose_rollback
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
@@ -66,10 +69,16 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
         # It was healthy when it served; the way back must not depend on anything but the server.
         check_answers=False,
     )
-    move(order, job.at(plan.environment), ports, {})
+    move(order, _by_build(job).at(plan.environment), ports, {})
     seconds = (ports.clock.now() - started).total_seconds()
     return Outcome(
         stage="rollback",
         sentence=f"{plan.environment} {plan.leaves} -> {plan.target} in {seconds:.1f} s; {plan.leaves} is revoked",
         detail={"environment": plan.environment, "from": plan.leaves, "to": plan.target, "seconds": seconds},
     )
+
+
+def _by_build(job: Job) -> Job:
+    """With the number of the build behind the name: whoever presses a second time looks for the first one."""
+    number = re.search(r"/([0-9]+)/?$", job.builder)
+    return job if number is None else replace(job, actor=f"{job.actor} (#{number[1]})")

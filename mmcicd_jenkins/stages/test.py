@@ -3,14 +3,16 @@
 import contextlib
 import os
 import re
+import shlex
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 from mmcicd_jenkins.errors import CommandFailed, OutsideFailed
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports, how_it_ended
 from mmcicd_jenkins.stages.identity import environment_of
-from mmcicd_jenkins.stages.workspace import make_directory
+from mmcicd_jenkins.stages.workspace import fresh_directory, make_directory
 
 TIMEOUT_SECONDS = 3600.0
 PYTEST_PLACE = "PYTEST_DEBUG_TEMPROOT"
@@ -40,11 +42,12 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
         return Outcome(stage="test", sentence="no unit tests", found=True)
     environment = environment_of(job, ports)
     log = make_directory(job.workspace.root / "logs") / f"{job.model.name}-test.log"
+    results = _results(fresh_directory(job.workspace.root / "tests"))
     with _own_place_for_pytest() as place:
         finished = ports.commands.run(
             plan.command,
             directory=job.root / job.model.path,
-            variables={**environment.variables, **place},
+            variables={**environment.variables, **place, **results},
             log=log,
             timeout_seconds=plan.timeout_seconds,
             on_line=ports.progress.update,
@@ -79,6 +82,12 @@ def _own_place_for_pytest() -> Iterator[dict[str, str]]:
         ) from e
     with place as folder:
         yield {PYTEST_PLACE: folder}
+
+
+def _results(folder: Path) -> dict[str, str]:
+    """Where the tests may write JUnit XML for a build to show; pytest is told by its own variable, others may read ours."""
+    options = f"{os.environ.get('PYTEST_ADDOPTS', '')} {shlex.quote(f'--junitxml={folder}/pytest.xml')}"
+    return {"MMCICD_TEST_RESULTS": str(folder), "PYTEST_ADDOPTS": options.strip()}
 
 
 def _summary(lines: tuple[str, ...]) -> str:

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "mmcicd_jenkins"
 FLOORS = [
     {"errors", "failpoints", "records"},
     {"release", "image"},
-    {"ports", "ports_jenkins"},
+    {"ports", "ports_jenkins", "ports_offline"},
     {"config"},
     {"render", "lint"},
     {"stages", "adapters", "serving", "reports"},

@@ -1,0 +1,32 @@
+"""An environment by what it knows itself: the way back on a day when neither ledger nor store answers."""
+
+from typing import Protocol
+
+from mmcicd_jenkins.records import dataclass
+from mmcicd_jenkins.release.desired import TakenBack
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remembered:
+    """What an environment knows by itself: what it is told to serve, the healthy version before, and rollbacks
+    that were done without a ledger, oldest first.
+    """
+
+    serving: int | None
+    previous: int | None
+    epoch: int
+    offline: tuple[TakenBack, ...] = ()
+
+
+class OfflineTarget(Protocol):
+    """An environment that is taken back by what it knows itself, with neither ledger nor store."""
+
+    def remember(self, model: str) -> Remembered: ...
+
+    def take_back(self, model: str, order: TakenBack) -> None:
+        """Serve the version before alone again, and keep a note for the ledger. The same order again finishes it.
+
+        Raises:
+            Superseded: a newer decision stands.
+            OutsideFailed: the version did not become available; what served before serves on.
+        """
