@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 from mmcicd_jenkins.adapters.jenkins_account import Account, account_of
 from mmcicd_jenkins.config.load import load_config
@@ -82,6 +83,13 @@ def load_jenkins_config(start: Path, variables: Mapping[str, str], repository: s
     """
     import dataclasses
 
+    parts = urlsplit(repository)
+    if parts.password:
+        raise InputError(
+            "a password stands in the address of the repository",
+            why="Jenkins would keep it in every job",
+            fix="leave it out; git asks a credential helper, and jenkins.credentials names what Jenkins uses",
+        )
     config = load_config(start, environ=variables)
     settings = settings_of(config)
     named = {k: v for k, v in settings.source.items() if k != "server"}

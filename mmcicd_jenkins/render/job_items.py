@@ -12,7 +12,7 @@ from mmcicd_jenkins.config.model import Config, Model
 from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.render.jenkinsfile import FOLDER
-from mmcicd_jenkins.render.job_sources import Source, branch_source, checkout, shown, source_of
+from mmcicd_jenkins.render.job_sources import Source, branch_source, checkout, source_of
 from mmcicd_jenkins.render.job_xml import leaf, marked, node, written
 from mmcicd_jenkins.render.jobs import OpsJob, folder_of, ops_jobs, retrain_all, settings_of
 
@@ -122,9 +122,7 @@ def _refuse_shared_paths(items: list[Item], config: Config) -> None:
 def _item(
     path: str, kind: ItemKind, tree: ET.Element, about: str, source: Source, *, shared: bool = False
 ) -> Item:
-    mark = marked(
-        tree, f"{about} Made from mmcicd.yaml of {shown(source)}; change it there.", source.identity
-    )
+    mark = marked(tree, f"{about} Made from mmcicd.yaml of {source.name}; change it there.", source.identity)
     return Item(path=path, kind=kind, tree=tree, digest=mark.digest, shared=shared)
 
 

@@ -7,7 +7,6 @@ trusted with our pipeline unless its author may push here anyway.
 import uuid
 import xml.etree.ElementTree as ET
 from typing import Literal
-from urllib.parse import urlsplit
 
 from mmcicd_jenkins.config.model import JenkinsSettings
 from mmcicd_jenkins.errors import InputError
@@ -198,14 +197,3 @@ def checkout(source: Source, branch: str) -> ET.Element:
         node("branches", node("hudson.plugins.git.BranchSpec", leaf("name", f"refs/heads/{branch}"))),
         of="hudson.plugins.git.GitSCM",
     )
-
-
-def shown(source: Source) -> str:
-    """The repository as people read it, without what may be secret in an address."""
-    if source.host != "git":
-        return source.name
-    parts = urlsplit(source.name)
-    if not parts.netloc or "@" not in parts.netloc:
-        return source.name
-    user, _, host = parts.netloc.rpartition("@")
-    return parts._replace(netloc=f"{user.partition(':')[0]}@{host}").geturl()

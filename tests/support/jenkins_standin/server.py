@@ -319,7 +319,8 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"X-Text-Size": str(len(text))}
         if not build.result:
             headers["X-More-Data"] = "true"
-        self._answer(200, text[start:] if start <= len(text) else text, "text/plain;charset=utf-8", headers)
+        sent = (text[start:] if start <= len(text) else text).replace(b"\n", b"\r\n")
+        self._answer(200, sent, "text/plain;charset=utf-8", headers)
 
     def _json(self, document: object) -> None:
         self._answer(200, json.dumps(document).encode(), "application/json;charset=utf-8")
