@@ -20,7 +20,7 @@ from mmcicd_jenkins.cli import report, wrapper_lock
 from mmcicd_jenkins.cli.options import json_option
 from mmcicd_jenkins.config.load import load_config
 from mmcicd_jenkins.config.lock import FILE as LOCK_FILE
-from mmcicd_jenkins.config.lock import Lock, LockedSource, lock_bytes
+from mmcicd_jenkins.config.lock import LockedSource, load_lock, lock_bytes
 from mmcicd_jenkins.config.model import Config
 from mmcicd_jenkins.errors import InputError, MmcicdError, UsageError
 from mmcicd_jenkins.ports import SourceFacts
@@ -64,6 +64,11 @@ class Begun:
 @click.option(
     "--evaluate", metavar="HOW", help="binary, multiclass, multilabel, regression, or your own command."
 )
+@click.option(
+    "--extends",
+    metavar="URL",
+    help="A git repository with the platform file that many share: copy it here and pin it, or take its newer state.",
+)
 @click.option("--yes", is_flag=True, help="Take what is guessed from the data for every other answer.")
 @click.option("--check", is_flag=True, help="Change nothing; exit 3 when a generated file is not up to date.")
 @click.option("--diff", is_flag=True, help="Change nothing; print what would change.")
@@ -82,6 +87,7 @@ def command(
     label: str | None,
     group_by: str | None,
     evaluate: str | None,
+    extends: str | None,
     yes: bool,
     check: bool,
     diff: bool,
@@ -91,6 +97,10 @@ def command(
     if lock_cli and (check or diff):
         raise UsageError(
             "--lock-cli writes a file, --check and --diff write none", fix="leave one of them out"
+        )
+    if extends is not None and (check or diff):
+        raise UsageError(
+            "--extends fetches and writes, so it cannot only look", fix="leave out --check and --diff"
         )
     root = directory.absolute()
     answers = {"train": train, "data": data, "label": label, "group_by": group_by, "evaluate": evaluate}
@@ -102,7 +112,7 @@ def command(
     if check or diff:
         return telling.show(root, _plan(root, begun), check=check, diff=diff, as_json=as_json)
     with file_lock.hold(root / LOCKED, WAIT_SECONDS, lambda: report.say("waiting for another generate here")):
-        plan, written = _write(root, begun, lock_cli=lock_cli)
+        plan, written = _write(root, begun, extends, lock_cli=lock_cli)
     return telling.tell(
         root, plan, written, begun=bool(begun.files), is_example=bool(begun.example), as_json=as_json
     )
@@ -171,12 +181,17 @@ def _address(root: Path, url: str) -> str:
     return url if "://" in url else str(root / url)
 
 
-def _write(root: Path, begun: Begun, *, lock_cli: bool) -> tuple[UpdatePlan, tuple[Decision, ...]]:
+def _write(
+    root: Path, begun: Begun, extends: str | None, *, lock_cli: bool
+) -> tuple[UpdatePlan, tuple[Decision, ...]]:
     """Everything, in the order that makes it safe to kill; what is there already is found."""
     own = _write_once(root, begun.files)
-    # Without a record nothing was finished here; afterwards the lock is moved by `data update` alone.
-    first = disk.read_record(root) == Record() and not (root / LOCK_FILE).exists()
-    lock = _write_once(root, _lock(root, begun)) if first else ()
+    if extends is not None:
+        from mmcicd_jenkins.cli.generate_extends import extend
+
+        extend(root, extends)
+    lock = _lock(root, begun) if _is_first(root) else ()
+    disk.carry_out(root, lock)
     if lock_cli:
         wrapper_lock.make(root, _config(root))
     plan = _plan(root, begun)
@@ -186,6 +201,17 @@ def _write(root: Path, begun: Begun, *, lock_cli: bool) -> tuple[UpdatePlan, tup
     _write_schema(root)
     disk.write_record(root, plan.record)
     return plan, (*own, *lock, *plan.changing)
+
+
+def _is_first(root: Path) -> bool:
+    """Without a record nothing was finished here; afterwards the data's lock is moved by `data update` alone.
+
+    A lock with nothing but a platform is what `--extends` just wrote.
+    """
+    if disk.read_record(root) != Record():
+        return False
+    lock = load_lock(root)
+    return not (root / LOCK_FILE).exists() or (lock.platform is not None and not lock.data)
 
 
 def _write_once(root: Path, files: Sequence[Generated]) -> tuple[Decision, ...]:
@@ -211,10 +237,10 @@ def _plan(root: Path, begun: Begun) -> UpdatePlan:
     return plan_update(files, disk.read_present(root, paths), record, disk.merge)
 
 
-def _lock(root: Path, begun: Begun) -> tuple[Generated, ...]:
+def _lock(root: Path, begun: Begun) -> tuple[Decision, ...]:
     """The first lock. Later ones are written by `data update`, which shows what changed."""
     sources = open_sources(os.environ)
-    lock = Lock()
+    lock = load_lock(root)
     for model in _config(root).models.values():
         for source in model.data:
             try:
@@ -224,7 +250,7 @@ def _lock(root: Path, begun: Begun) -> tuple[Generated, ...]:
                 report.say("  fix    mmcicd-jenkins data update, when the data can be reached")
                 return ()
             lock = lock.with_source(model.name, source.name, LockedSource(url=source.url, facts=facts))
-    return (Generated(path=LOCK_FILE, content=lock_bytes(lock), mode="once"),)
+    return (Decision(path=LOCK_FILE, step="write", reason="pins the data", content=lock_bytes(lock)),)
 
 
 def _write_schema(root: Path) -> None:

@@ -49,9 +49,17 @@ def load_config(
 
 
 def load(
-    path_or_root: Path, *, environ: Mapping[str, str] | None = None, flags: Mapping[str, str] | None = None
+    path_or_root: Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    flags: Mapping[str, str] | None = None,
+    platform_file: bytes | None = None,
 ) -> Loaded:
-    """As `load_config`, with the sources of the values and the warnings."""
+    """As `load_config`, with the sources of the values and the warnings.
+
+    Args:
+        platform_file: what to lay under the file instead of the copy that is pinned.
+    """
     # These bring YAML and pydantic-core; whoever only asks where the file is shall not wait for them.
     from mmcicd_jenkins.config.findings import Findings
     from mmcicd_jenkins.config.resolve import resolve
@@ -65,7 +73,7 @@ def load(
     # parse
     document = read_document(_read(file, MAX_BYTES + 1), file.name)
     # extend
-    document, plain = _extended(document, root)
+    document, plain = _extended(document, root, platform_file)
     # override
     overrides = collect(os.environ if environ is None else environ, flags or {}, plain)
     plain = apply(plain, overrides)
@@ -130,16 +138,16 @@ def _read(file: Path, limit: int) -> bytes:
         raise InputError(f"{file.name} cannot be read", where=str(file), why=e.strerror or str(e)) from e
 
 
-def _extended(document: Document, root: Path) -> tuple[Document, Any]:
+def _extended(document: Document, root: Path, given: bytes | None) -> tuple[Document, Any]:
     """The file with the platform file under it, and the values of both."""
-    if not isinstance(document.plain, dict) or not document.plain.get("extends"):
+    if not isinstance(document.plain, dict) or (given is None and not document.plain.get("extends")):
         return document, document.plain
     from mmcicd_jenkins.config import platform
     from mmcicd_jenkins.config.yaml_reader import read_document
 
-    if not platform.address(document.plain):
+    if given is None and not platform.address(document.plain):
         return document, document.plain
-    under = read_document(platform.pinned_copy(root), platform.COPY)
+    under = read_document(platform.pinned_copy(root) if given is None else given, platform.COPY)
     plain = platform.layered(platform.shared(under), document.plain)
     return dataclasses.replace(document, under=under), plain
 
