@@ -33,9 +33,6 @@ class JenkinsItems(Protocol):
 
     def update(self, path: str, xml: str) -> None: ...
 
-    def describe(self, path: str, text: str) -> None:
-        """Write the description alone; nothing is scanned or built."""
-
     def delete(self, path: str) -> None: ...
 
 

@@ -55,9 +55,6 @@ class Items:
     def update(self, path: str, xml: str) -> None:
         self._server.send_xml(f"{job_path(path)}config.xml", xml)
 
-    def describe(self, path: str, text: str) -> None:
-        self._server.send(f"{job_path(path)}submitDescription", {"description": text})
-
     def delete(self, path: str) -> None:
         try:
             self._server.send(f"{job_path(path)}doDelete")

@@ -16,6 +16,7 @@ import requests
 import requests.auth
 from requests import exceptions as failures
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ReadTimeoutError
 from urllib3.util import Retry
 
 from jenkins import Jenkins
@@ -43,6 +44,8 @@ class Server(Jenkins):  # type: ignore[misc]  # the library has no types
         basic = requests.auth.HTTPBasicAuth(account.user.encode(), account.token.encode())
         self._auths: list[tuple[str, Any]] = [("account", basic if account.user else _nobody)]
         session: requests.Session = self._session
+        # At once: some of the library's calls send no login until another call has made one.
+        session.auth = self._auths[0][1]
         session.verify = account.certificates or True
         # Every answer brings a session cookie; a token needs none, and Jenkins would keep one session per request.
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -79,10 +82,12 @@ class Server(Jenkins):  # type: ignore[misc]  # the library has no types
         except failures.ProxyError as e:
             raise unreachable("proxy", address, _cause(e)) from e
         except failures.Timeout as e:
-            raise unreachable("timeout", address, f"nothing came for {self.timeout[1]:.0f} s") from e
+            raise unreachable("timeout", address, self._waited()) from e
         except (failures.ChunkedEncodingError, failures.ContentDecodingError) as e:
             raise unreachable("broken", address, _cause(e)) from e
         except failures.ConnectionError as e:
+            if _is_late(e):  # after the last of several tries it has another name
+                raise unreachable("timeout", address, self._waited()) from e
             kind = "broken" if "aborted" in str(e) else "refused"
             raise unreachable(kind, address, _cause(e)) from e
         except (failures.RequestException, UnicodeError) as e:
@@ -91,6 +96,9 @@ class Server(Jenkins):  # type: ignore[misc]  # the library has no types
             raise InputError(
                 "the certificates to trust cannot be read", where=self._account.certificates, why=str(e)
             ) from e
+
+    def _waited(self) -> str:
+        return f"nothing came for {self.timeout[1]:g} s"
 
     def _response_handler(self, response: requests.Response) -> requests.Response:
         # 302 answers a form, 303 names the queue item that waits already; neither is followed.
@@ -156,6 +164,11 @@ def _silent() -> Iterator[None]:
 
 def _address(url: object) -> str:
     return str(url or "").partition("?")[0][:LONGEST]
+
+
+def _is_late(error: BaseException) -> bool:
+    inner = error.args[0] if error.args else None
+    return isinstance(getattr(inner, "reason", None), ReadTimeoutError)
 
 
 def _cause(error: BaseException) -> str:

@@ -233,7 +233,7 @@ def _summary(found: "Look", results: "Sequence[Done]") -> str:
     good = [done.action.do for done in results if done.error is None]
     told = [
         f"{good.count(do)} {word}"
-        for do, word in (("create", "created"), ("update", "changed"), ("describe", "described anew"))
+        for do, word in (("create", "created"), ("update", "changed"))
         if do in good
     ]
     failed = len(results) - len(good)

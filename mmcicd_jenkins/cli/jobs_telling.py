@@ -8,8 +8,8 @@ from mmcicd_jenkins.render.job_plan import Action
 from mmcicd_jenkins.stages.jobs_sync import Done
 
 # What an action is called before it is done, and after.
-_WILL = {"create": "create", "update": "change", "describe": "rename", "keep": "keep", "refuse": "refuse"}
-_DID = {"create": "created", "update": "changed", "describe": "described"}
+_WILL = {"create": "create", "update": "change", "keep": "keep", "refuse": "refuse"}
+_DID = {"create": "created", "update": "changed"}
 # Beyond this a value is told by its beginning: an inline pipeline has hundreds of lines.
 _LONGEST = 60
 
@@ -19,7 +19,6 @@ def counts(actions: Iterable[Action]) -> str:
     names = {
         "create": "to create",
         "update": "to change",
-        "describe": "to describe anew",
         "refuse": "refused",
         "keep": "left as they are",
         "unchanged": "unchanged",

@@ -12,10 +12,9 @@ from mmcicd_jenkins.render.job_compare import Difference, differences
 from mmcicd_jenkins.render.job_items import CLASSES, Item
 from mmcicd_jenkins.render.job_xml import XmlUnreadable, parse, read_mark
 
-# create: not there. update: post it. describe: only our words and the mark changed, so only they are written and
-# nothing is scanned. keep: somebody else's, and we can live with it. refuse: a person must decide.
-Do = Literal["create", "update", "describe", "unchanged", "keep", "refuse"]
-WRITES = ("create", "update", "describe")
+# create: not there. update: post it. keep: somebody else's, and we can live with it. refuse: a person must decide.
+Do = Literal["create", "update", "unchanged", "keep", "refuse"]
+WRITES = ("create", "update")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +72,8 @@ def _decide(item: Item, live: Live | None, repository: str, *, adopt: bool) -> A
     if mark is None or mark.repository != repository:
         return Action(do="update", path=item.path, item=item, reason="adopted", differences=found)
     if mark.digest != item.digest:
-        do: Do = "update" if found or live.xml is None else "describe"
-        return Action(do=do, path=item.path, item=item, reason="mmcicd.yaml changed", differences=found)
+        # Even when all that we want is there: something that we no longer want may be there too.
+        return Action(do="update", path=item.path, item=item, reason="mmcicd.yaml changed", differences=found)
     if found:
         return Action(do="update", path=item.path, item=item, reason="changed on Jenkins", differences=found)
     return Action(do="unchanged", path=item.path, item=item)

@@ -121,18 +121,16 @@ def _write(element: ET.Element, parts: list[str]) -> None:
 
 
 def digest(tree: ET.Element) -> str:
-    return hashlib.sha256(canonical(tree).encode()).hexdigest()
+    """What the mark holds: everything but the description, so that other words are no reason to post a job."""
+    bare = ET.Element(tree.tag, tree.attrib)
+    bare.extend(child for child in tree if child.tag != "description")
+    return hashlib.sha256(canonical(bare).encode()).hexdigest()
 
 
 def marked(tree: ET.Element, about: str, repository: str) -> Mark:
-    """Write `about` and the mark of everything else into the description of `tree`."""
-    description = tree.find("description")
-    if description is None:
-        description = ET.Element("description")
-        tree.insert(0, description)
-    description.text = legal(about, "description")
+    """Give `tree` a description: `about` and the mark of everything else."""
     mark = Mark(digest=digest(tree), repository=repository)
-    description.text += f"\n\n{mark}"
+    tree.insert(0, leaf("description", f"{about}\n\n{mark}"))
     return mark
 
 

@@ -133,9 +133,6 @@ def _write(items: JenkinsItems, action: Action, live: Live | None) -> Done:
     assert item is not None, "only wanted items are written"  # noqa: S101  a law of `plan`, not an input
     try:
         failpoint("jobs.before-write")
-        if action.do == "describe":
-            items.describe(item.path, item.tree.findtext("description", ""))
-            return Done(action=action)
         if action.do == "create":
             if not items.create(item.path, item.xml):
                 return _made_by_another(items, action, item)

@@ -98,21 +98,10 @@ def test_an_item_is_replaced_whole_and_keeps_its_type(house) -> None:
     assert parse(house.items.config(path)).findtext("displayName") == "A"
 
 
-def test_a_description_is_written_alone(house) -> None:
-    path = f"{house.folder}/a"
-    house.items.create(path, written(node(FOLDER, leaf("displayName", "A"))))
-    house.items.describe(path, HOSTILE)
-    (listed,) = house.items.children(house.folder)
-    # A form's line ends are those of the web.
-    assert listed.description.replace("\r\n", "\n") == HOSTILE
-    assert parse(house.items.config(path)).findtext("displayName") == "A"
-
-
 def test_elements_of_a_plugin_that_is_missing_are_dropped_without_a_word(house) -> None:
     path = f"{house.folder}/a"
     tree = node(FOLDER, node("properties", node("org.example.Unknown", leaf("x", "1"))))
     assert house.items.create(path, written(tree))
-    house.items.describe(path, "saved again")
 
     class Posted:
         def __init__(self) -> None:

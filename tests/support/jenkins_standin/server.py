@@ -174,7 +174,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _top(self, method: str, rest: str, form: dict, user: str) -> bool:
         queued = re.fullmatch(r"queue/item/(\d+)/api/json", rest)
-        if rest == "me/api/json":
+        if rest == "" and method == "GET":
+            self._answer(200)
+        elif rest == "me/api/json":
             self._json({"_class": "hudson.model.User", "id": user, "fullName": user})
         elif rest == "pluginManager/api/json":
             plugins = sorted(self.standin.items.plugins)
@@ -242,9 +244,6 @@ class _Handler(BaseHTTPRequestHandler):
         elif rest == "config.xml":
             standin.items.update(item, self._body)
             self._answer(200)
-        elif rest == "submitDescription":
-            self._describe(item, form.get("description", ""))
-            self._answer(302, headers={"Location": self.standin.url})
         elif rest == "doDelete":
             standin.items.find(names[:-1]).children.pop(names[-1])
             self._answer(302, headers={"Location": self.standin.url})
@@ -256,13 +255,6 @@ class _Handler(BaseHTTPRequestHandler):
             self._schedule(item, rest, {**query, **form})
         else:
             raise Refused(404)
-
-    def _describe(self, item: Stored, text: str) -> None:
-        found = item.tree.find("description")
-        if found is None:
-            found = type(item.tree)("description")
-            item.tree.insert(0, found)
-        found.text = text
 
     def _schedule(self, item: Stored, rest: str, form: dict) -> None:
         if item.kind == FOLDER:

@@ -225,6 +225,8 @@ def test_the_mark_is_the_digest_of_everything_but_itself(make_config) -> None:
     item = items_of(make_config())["ml/ops/churn-promote"]
     mark = read_mark(item.tree.findtext("description"))
     assert mark.digest == item.digest
+    assert item.digest == digest(item.tree)
+    item.tree.find("definition/scriptPath").text = "other"
     assert item.digest != digest(item.tree)
     assert read_mark("somebody's words") is None
     assert read_mark(None) is None

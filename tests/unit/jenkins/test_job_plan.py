@@ -52,10 +52,16 @@ def test_what_is_unchanged_may_still_have_been_edited(wanted) -> None:
     assert [(d.wanted, d.found) for d in action.differences] == [("refs/heads/main", "refs/heads/evil")]
 
 
-def test_only_other_words_are_written_without_posting_the_job(wanted) -> None:
+def test_other_words_in_the_description_are_no_reason_to_post(wanted) -> None:
+    job, _, identity = wanted
+    words = "Somebody's words. " + job.tree.findtext("description").partition("\n\n")[2]
+    assert one(job, live(job, job.xml, words), identity).do == "unchanged"
+
+
+def test_something_that_we_no_longer_want_is_posted_away(wanted) -> None:
     job, _, identity = wanted
     old = live(job, job.xml, job.tree.findtext("description").replace(job.digest, "0" * 64))
-    assert one(job, old, identity).do == "describe"
+    assert one(job, old, identity).do == "update"
 
 
 def test_a_change_in_the_file_is_posted(wanted) -> None:
