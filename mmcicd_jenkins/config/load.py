@@ -7,7 +7,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmcicd_jenkins.config.defaults import derived, merged
 from mmcicd_jenkins.config.marks import Document, dotted
@@ -16,6 +16,9 @@ from mmcicd_jenkins.config.overrides import Override, apply, collect
 from mmcicd_jenkins.config.places import is_file, is_folder
 from mmcicd_jenkins.errors import ConfigInvalid, InputError, Problem
 from mmcicd_jenkins.records import dataclass
+
+if TYPE_CHECKING:
+    from mmcicd_jenkins.config.findings import Findings
 
 FILE = "mmcicd.yaml"
 
@@ -61,7 +64,6 @@ def load(
         platform_file: what to lay under the file instead of the copy that is pinned.
     """
     # These bring YAML and pydantic-core; whoever only asks where the file is shall not wait for them.
-    from mmcicd_jenkins.config.findings import Findings
     from mmcicd_jenkins.config.resolve import resolve
     from mmcicd_jenkins.config.schema import FileSection
     from mmcicd_jenkins.config.shape import check_shape
@@ -78,17 +80,7 @@ def load(
     overrides = collect(os.environ if environ is None else environ, flags or {}, plain)
     plain = apply(plain, overrides)
     # validate
-    told = [*document.problems, *(document.under.problems if document.under else ())]
-    findings = Findings(
-        document,
-        {o.path: (o.source, o.text) for o in overrides},
-        problems=[problem for _, problem in told],
-        broken=[path for path, _ in told],
-    )
-    if document.under:
-        from mmcicd_jenkins.config import platform
-
-        platform.check(document.under, findings)
+    findings = _read_findings(document, overrides)
     checked = check_shape(plain, findings)
     if checked is not None:
         check_sense(checked, findings, root)
@@ -150,6 +142,24 @@ def _extended(document: Document, root: Path, given: bytes | None) -> tuple[Docu
     under = read_document(platform.pinned_copy(root) if given is None else given, platform.COPY)
     plain = platform.layered(platform.shared(under), document.plain)
     return dataclasses.replace(document, under=under), plain
+
+
+def _read_findings(document: Document, overrides: tuple[Override, ...]) -> "Findings":
+    """What reading the two files found, and what the platform file forbids."""
+    from mmcicd_jenkins.config.findings import Findings
+
+    told = [*document.problems, *(document.under.problems if document.under else ())]
+    findings = Findings(
+        document,
+        {o.path: (o.source, o.text) for o in overrides},
+        problems=[problem for _, problem in told],
+        broken=[path for path, _ in told],
+    )
+    if document.under:
+        from mmcicd_jenkins.config import platform
+
+        platform.check(document.under, findings)
+    return findings
 
 
 def _in_order(problems: list[Problem], first: str) -> tuple[Problem, ...]:
