@@ -99,6 +99,9 @@ class Standin:
 class _Handler(BaseHTTPRequestHandler):
     standin: Standin
     protocol_version = "HTTP/1.1"
+    # An answer leaves in one packet; in two, each would wait for the other side's acknowledgement.
+    wbufsize = 65536
+    disable_nagle_algorithm = True
 
     def log_message(self, *_: object) -> None:
         pass
