@@ -19,6 +19,7 @@ from mmcicd_jenkins.config.schema import (
     TrainSection,
 )
 from mmcicd_jenkins.config.suggest import nearest
+from mmcicd_jenkins.config.validate_credentials import check_credentials
 from mmcicd_jenkins.config.validate_environments import check_environments
 from mmcicd_jenkins.release.names import is_name
 from mmcicd_jenkins.release.rules import SERVING_METRICS, Rule
@@ -38,6 +39,7 @@ def check_sense(file: FileSection, findings: Findings, root: Path) -> None:
         _check_named(("environments", name), "environment", findings)
     check_environments(file, findings)
     _check_shared(file, findings)
+    check_credentials(file, findings, root)
     _check_passwords(findings)
 
 
@@ -251,8 +253,3 @@ def _check_jenkins(jenkins: JenkinsSection, findings: Findings) -> None:
         if name not in (*STAGES, *WITHOUT_STAGE):
             fix = f"write a stage: {', '.join((*STAGES, *WITHOUT_STAGE))}"
             findings.add((*at, "timeouts", name), "there is no such stage", fix, on="key")
-    for name in jenkins.credentials:
-        if name not in ("ci", "ops"):
-            findings.add(
-                (*at, "credentials", name), "the folders are ci and ops", "write ci or ops", on="key"
-            )
