@@ -9,7 +9,7 @@ import dataclasses
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from mmcicd_jenkins.adapters.credentials import Login
 from mmcicd_jenkins.adapters.git_answers import Answer, Kind
 from mmcicd_jenkins.adapters.git_cli import TIMEOUT_SECONDS
+from mmcicd_jenkins.adapters.git_objects import Entry
 from mmcicd_jenkins.adapters.git_places import Place
 from mmcicd_jenkins.adapters.git_remote import place_of
 from mmcicd_jenkins.errors import IntegrityFailed, MmcicdError, OutsideFailed
@@ -108,12 +109,15 @@ class GitLedger:
         """Newest first; reads as it goes."""
         snapshot = self.snapshot(model)
         last = max(0, snapshot.head.seq - limit) if limit is not None else 0
-        at = snapshot.head.seq
+        at, later = snapshot.head.seq, None
         while at > last:
             numbers = range(at, max(last, at - _EVENT_BATCH), -1)
             files = self._place.objects.files(snapshot.commit, [event_path(n) for n in numbers])
             for number, data in zip(numbers, files, strict=True):
-                yield _event(data, f"{model} {event_path(number)}")
+                where = f"{model} {event_path(number)}"
+                event = _event(data, where)
+                later = event if later is None else chain.check_follows(later, event, where)
+                yield event
             at = numbers[-1] - 1
 
     def steps(self, model: str) -> "Iterator[Step]":
@@ -145,8 +149,7 @@ class GitLedger:
 
     def _attempt(self, write: "_Write", snapshot: Snapshot, change: Change) -> Snapshot | None:
         """One commit and one swap; None when it is to be decided again."""
-        made = chain.draft(snapshot, change, write.event_id)
-        commit = self._make_commit(snapshot, made)
+        made, commit = self._make_commit(snapshot, chain.draft(snapshot, change, write.event_id))
         failpoint("ledger.before-push")
         answer = self._place.swap(
             write.branch, snapshot.commit, commit, write.patience.call(self._call_seconds)
@@ -161,18 +164,20 @@ class GitLedger:
         write.patience.after_push(answer)
         return None
 
-    def _make_commit(self, snapshot: Snapshot, made: chain.Draft) -> str:
+    def _make_commit(self, snapshot: Snapshot, made: chain.Draft) -> tuple[chain.Draft, str]:
         self._refuse_rewrites(snapshot, made)
+        objects = self._place.objects
+        tree = objects.write_tree(snapshot.commit, made.files)
+        made = chain.sealed(made, _state(objects.entries(tree, [""])[""]))
         signature = self._signer.sign(chain.PAYLOAD_TYPE, chain.event_payload(made.event))
         files = {
-            **made.files,
             event_path(made.event.seq): chain.event_file(made.event, [signature] if signature else []),
             chain.HEAD_PATH: chain.head_file(made.head),
         }
         kind = "".join(filter(str.isprintable, made.event.kind))
         message = f"{kind} {made.event.seq}\n\n{made.event.id}\n"
         seconds = int(self._clock.now().timestamp())
-        return self._place.objects.write_commit(snapshot.commit, files, message, seconds)
+        return made, objects.write_commit(snapshot.commit, objects.write_tree(tree, files), message, seconds)
 
     def _refuse_rewrites(self, snapshot: Snapshot, made: chain.Draft) -> None:
         paths = [path for path in made.files if path.startswith(("releases/", "runs/"))]
@@ -227,15 +232,34 @@ class GitLedger:
                 fix="mmcicd-jenkins ledger verify; then restore the branch from a copy",
             )
         head = chain.read_record(Head, data, f"{model} {chain.HEAD_PATH}")
-        names = sorted(objects.entries(commit, ["environments"])["environments"])
+        listed = objects.entries(commit, ["", "environments"])
+        names = sorted(listed["environments"])
         paths = [f"environments/{name}" for name in names]
         newest, *files = objects.files(commit, [event_path(head.seq), *paths])
-        chain.check_linked(head, newest, model, branch_of(model))
+        event = chain.check_linked(head, newest, model, branch_of(model))
+        if event.state and event.state != _state(listed[""]):
+            raise self._altered(model)
         pointers = [
             chain.read_record(Pointer, data or b"", f"{model} {path}")
             for path, data in zip(paths, files, strict=True)
         ]
         return Snapshot(head=head, pointers={p.environment: p for p in pointers}, commit=commit)
+
+    def _altered(self, model: str) -> IntegrityFailed:
+        """Something was written beside the newest event: prove the history to say what."""
+        from mmcicd_jenkins.release.proof import Trust, prove
+
+        anyone = Trust(check=lambda *_: "laptop", zone="laptop", required=False)
+        found = prove(model, self.steps(model), anyone).breaks
+        place, what = (
+            (found[0].place, found[0].what) if found else ("", "its folders are not what event wrote")
+        )
+        return IntegrityFailed(
+            "the ledger was changed by something else than mmcicd-jenkins",
+            where=f"{model} {place}".strip(),
+            why=what + (f" (commit {found[0].commit[:8]})" if found else ""),
+            fix="mmcicd-jenkins ledger verify shows every break; restore the branch from a copy",
+        )
 
     def _immutable(self, model: str, path: str) -> bytes | None:
         """A file that never changes once it is there: what was seen of the branch will do."""
@@ -247,6 +271,13 @@ class GitLedger:
             commit = self.snapshot(model).commit
             data = self._place.objects.files(commit, [path])[0] if commit else None
         return data
+
+
+def _state(root: Mapping[str, Entry]) -> dict[str, str]:
+    """What `Event.state` says: everything at the root but what names the event itself."""
+    return {
+        name: entry.oid for name, entry in sorted(root.items()) if name not in {"events", chain.HEAD_PATH}
+    }
 
 
 def _event(data: bytes | None, where: str) -> Event:

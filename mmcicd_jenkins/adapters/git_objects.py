@@ -99,15 +99,20 @@ class Objects:
         )
         return _split_changes(answer, [commit for commit, _ in commits])
 
-    def write_commit(self, parent: str, files: Mapping[str, bytes], message: str, seconds: int) -> str:
-        """A commit on `parent` ("" for none) in which `files` have these bytes; gives its id."""
+    def write_tree(self, base: str, files: Mapping[str, bytes]) -> str:
+        """The id of a tree like that of `base` (a commit or a tree, "" for none) in which `files` have these bytes."""
+        if not files:
+            return base
         blobs = self._write_blobs(files)
         folders = sorted({str(p) for path in files for p in PurePosixPath(path).parents})
-        trees = self.entries(parent, ["" if f == "." else f for f in folders])
+        trees = self.entries(base, ["" if f == "." else f for f in folders])
         for path, oid in blobs.items():
             folder, _, name = path.rpartition("/")
             trees[folder][name] = Entry(mode=_BLOB, oid=oid)
-        root = self._write_trees(trees)
+        return self._write_trees(trees)
+
+    def write_commit(self, parent: str, root: str, message: str, seconds: int) -> str:
+        """A commit of the tree `root` on `parent` ("" for none); gives its id."""
         dates = {"GIT_AUTHOR_DATE": f"{seconds} +0000", "GIT_COMMITTER_DATE": f"{seconds} +0000"}
         answer = self._git.try_run(
             "commit-tree", *(["-p", parent] if parent else []), root, stdin=message.encode(), variables=dates

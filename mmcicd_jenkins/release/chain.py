@@ -41,16 +41,22 @@ class Draft:
 
 
 def event_digest(event: Event) -> str:
-    return digest_of(to_document(event))
+    return digest_of(_event_document(event))
 
 
 def event_payload(event: Event) -> bytes:
     """The bytes that are signed."""
-    return canonical(to_document(event))
+    return canonical(_event_document(event))
 
 
 def event_file(event: Event, signatures: Signatures) -> bytes:
-    return readable({"event": to_document(event), "signatures": [dict(s) for s in signatures]})
+    return readable({"event": _event_document(event), "signatures": [dict(s) for s in signatures]})
+
+
+def _event_document(event: Event) -> dict[str, object]:
+    """Without the field that older events do not have: their digests stay what they are."""
+    document = to_document(event)
+    return document if event.state else {k: v for k, v in document.items() if k != "state"}
 
 
 def head_file(head: Head) -> bytes:
@@ -77,6 +83,14 @@ def draft(snapshot: Snapshot, change: Change, event_id: str) -> Draft:
     )
     head = dataclasses.replace(change.head, seq=event.seq, last=event_digest(event))
     return Draft(event=event, head=head, files=files)
+
+
+def sealed(made: Draft, state: Mapping[str, str]) -> Draft:
+    """`made`, its event saying what the whole ledger looks like after it."""
+    event = dataclasses.replace(made.event, state=state)
+    return dataclasses.replace(
+        made, event=event, head=dataclasses.replace(made.head, last=event_digest(event))
+    )
 
 
 def head_digest(head: Head) -> str:
@@ -150,8 +164,8 @@ def _altered(where: str, why: str) -> IntegrityFailed:
     )
 
 
-def check_linked(head: Head, newest: bytes | None, model: str, where: str) -> None:
-    """Whether the head belongs to the newest event and to this model. Cheap enough for every read.
+def check_linked(head: Head, newest: bytes | None, model: str, where: str) -> Event:
+    """The newest event, when the head belongs to it and to this model. Cheap enough for every read.
 
     Raises:
         IntegrityFailed: it does not.
@@ -165,6 +179,18 @@ def check_linked(head: Head, newest: bytes | None, model: str, where: str) -> No
         raise _altered(where, f"the head names another event {head.seq}")
     if event.writes.get(HEAD_PATH) != head_digest(head):
         raise _altered(where, "the head is not the one that its event wrote")
+    return event
+
+
+def check_follows(later: Event, event: Event, where: str) -> Event:
+    """`event`, when it is the one that `later` names as the event before it.
+
+    Raises:
+        IntegrityFailed: it is not.
+    """
+    if event_digest(event) != later.prev:
+        raise _altered(where, f"event {later.seq} names another event before it")
+    return event
 
 
 def check_path(path: str) -> str:

@@ -88,7 +88,8 @@ class Snapshot:
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """One line of history. `prev` is the digest of the event before; `writes` maps each file of the same
-    commit to the sha256 of its bytes; `id` is random so that two writers never make the same commit.
+    commit to the sha256 of its bytes; `id` is random so that two writers never make the same commit. `state` is
+    what the whole ledger looks like after it: the storage's own digest of each folder but `events`, {} in old ones.
     """
 
     seq: int
@@ -99,6 +100,7 @@ class Event:
     actor: str
     detail: Mapping[str, object]
     writes: Mapping[str, str]
+    state: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

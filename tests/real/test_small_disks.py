@@ -75,8 +75,9 @@ def run(base, code, until="package", **more):
     return done.stderr
 
 
-def test_a_workspace_that_fills_up_at_any_point(base):
-    with small(base / "repo" / ".mmcicd") as workspace:
+@pytest.mark.parametrize("name", ["repo/.mmcicd", "repo.store"])
+def test_a_folder_that_fills_up_at_any_point(base, name):
+    with small(base / name) as workspace:
         for kilobytes in range(0, 200, 8):
             ballast = fill(workspace, leave=1024 * kilobytes)
             # 8: the full disk met the team's own command first, and its words are shown.
@@ -95,7 +96,7 @@ def test_a_cache_that_is_full(base):
         assert "version 1" in run(base, (0,))
 
 
-@pytest.mark.parametrize("name", ["repo/.mmcicd", "repo.ledger.git", "repo"])
+@pytest.mark.parametrize("name", ["repo/.mmcicd", "repo.ledger.git", "repo.store", "repo"])
 def test_a_read_only_folder_is_named_and_the_same_command_finishes(base, name):
     run(base, (0,))
     commit(base / "repo", "better", **{"factor.txt": "0.90"})

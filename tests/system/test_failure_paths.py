@@ -202,14 +202,14 @@ def test_told_to_end_while_the_training_runs(base, number):
 
 def test_a_lost_store_is_filled_again_when_training_gives_the_same_bytes(base):
     assert "version 1" in run(base)
-    shutil.rmtree(base / "repo" / ".mmcicd")
+    shutil.rmtree(base / "repo.store")
     assert "version 1" in run(base)
 
 
 def test_other_bytes_never_take_the_number_of_a_release(base):
     train_with(base, 'date +%N > "$MMCICD_MODEL_DIR/assets_noise"')
     assert drive(base, "road").returncode == 0
-    shutil.rmtree(base / "repo" / ".mmcicd")
+    shutil.rmtree(base / "repo.store")
     said = run(base, code=7)
     assert "version 1 of double was released with other bytes" in said
     assert "--again" in said
@@ -222,7 +222,7 @@ def test_lost_bytes_of_a_version_end_the_move_and_are_told(base):
     commit(base / "repo", "better", **{"factor.txt": "0.90"})
     assert drive(base, "road").returncode == 0
     assert drive(base, "promote").returncode == 0
-    shutil.rmtree(base / "repo" / ".mmcicd" / "store")
+    shutil.rmtree(base / "repo.store")
     back = drive(base, "rollback")
     assert back.returncode == 7
     assert "the store does not hold" in json.loads(back.stderr)["error"]
@@ -237,6 +237,7 @@ def test_a_champion_whose_bytes_are_lost_blocks_with_a_way_out(base):
     assert drive(base, "road").returncode == 0
     assert drive(base, "promote").returncode == 0
     commit(base / "repo", "better", **{"factor.txt": "0.90"})
+    shutil.rmtree(base / "repo.store")
     shutil.rmtree(base / "repo" / ".mmcicd")
     said = run(base, code=7)
     assert "champion 1 cannot be scored: the store does not hold" in said
@@ -250,28 +251,70 @@ def test_a_champion_whose_bytes_are_lost_blocks_with_a_way_out(base):
     assert "version 2" in run(base)
 
 
-def change_ledger(base, path, text):
+def change_ledger(base, path, text, *, amend=False):
     clone = base / "clone"
     git(base, "clone", "-q", "-b", "mmcicd/double", str(base / "repo.ledger.git"), "clone")
     (clone / path).write_text(text(json.loads((clone / path).read_text())))
+    if amend:
+        # Whoever owns the folder may turn the refusal of such pushes off.
+        git(base / "repo.ledger.git", "config", "receive.denyNonFastForwards", "false")
+        git(clone, "commit", "-qa", "--amend", "--no-edit")
+        git(clone, "push", "-qf")
+        return
     git(clone, "commit", "-qam", "by hand")
     git(clone, "push", "-q")
 
 
-def test_a_pointer_to_a_release_that_never_was(base):
+EDITS = {
+    "environments/production.json": lambda d: json.dumps(d | {"serving": 99}),
+    "releases/000/1.json": lambda d: json.dumps(d | {"metrics": {"accuracy": 0.5}}, indent=2, sort_keys=True),
+    "releases/000/2.json": lambda _: "{bad",
+}
+
+
+@pytest.fixture(scope="module")
+def two_versions(template, tmp_path_factory):
+    """Two releases, the first of them in production."""
+    base = tmp_path_factory.mktemp("two") / "base"
+    shutil.copytree(template, base, symlinks=True)
     assert drive(base, "road").returncode == 0
     assert drive(base, "promote").returncode == 0
-    change_ledger(base, "environments/production.json", lambda d: json.dumps(d | {"serving": 99}))
     commit(base / "repo", "better", **{"factor.txt": "0.90"})
-    said = run(base, code=7)
-    assert "production serves 99 of double, says the ledger, and has no such release" in said
+    assert drive(base, "road").returncode == 0
+    return base
+
+
+@pytest.mark.parametrize("path", EDITS)
+def test_whatever_reads_a_ledger_that_was_edited_by_hand_stops_and_names_the_file(
+    two_versions, path, tmp_path
+):
+    """Not only `ledger verify`: nothing is decided on a record that nobody recorded."""
+    base = tmp_path / "base"
+    shutil.copytree(two_versions, base, symlinks=True)
+    change_ledger(base, path, EDITS[path])
+    for words in (
+        ("status",),
+        ("history",),
+        ("show", "double@1"),
+        ("diff", "double@1", "double@2"),
+        ("run",),
+        ("promote", "--version", "2", "--yes", "--reason", "because"),
+        ("rollback", "--reason", "because"),
+        ("serve",),
+    ):
+        said = cli(base, *words, code=7)
+        assert "the ledger was changed by something else than mmcicd-jenkins" in said, words
+        assert path in said, words
     assert "a commit with 0 events" in cli(base, "ledger", "verify", code=7)
 
 
-def test_a_release_that_is_not_json(base):
-    assert drive(base, "road").returncode == 0
-    change_ledger(base, "releases/000/1.json", lambda _: "{bad")
-    assert "releases/000/1.json" in run(base, code=7)
+def test_a_commit_that_was_written_anew_is_no_better(two_versions, tmp_path):
+    """The number of commits and the event are right; only the file is another one."""
+    base = tmp_path / "base"
+    shutil.copytree(two_versions, base, symlinks=True)
+    change_ledger(base, "releases/000/2.json", EDITS["releases/000/1.json"], amend=True)
+    said = cli(base, "status", code=7)
+    assert "releases/000/2.json" in said
 
 
 def test_a_lost_ledger_begins_anew_and_a_file_in_its_place_is_told(base):

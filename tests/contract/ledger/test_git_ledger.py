@@ -75,7 +75,7 @@ def test_decide_is_asked_again_when_the_head_moved(url):
 
     def write_beside(other, snapshot):
         # The writer in the middle does not queue: its turn is over before ours begins.
-        commit = other._make_commit(
+        _, commit = other._make_commit(
             snapshot, chain.draft(snapshot, begin(snapshot, "staging", "deploy", 1, WHO), "x")
         )
         assert other._place.swap("refs/heads/mmcicd/m", snapshot.commit, commit, 60).status == 0
