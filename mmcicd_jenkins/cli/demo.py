@@ -15,7 +15,7 @@ import click
 from mmcicd_jenkins.cli import demo_edits as edits
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.demo_tour import Tour
-from mmcicd_jenkins.errors import OutsideFailed, Terminated
+from mmcicd_jenkins.errors import OutsideFailed, Terminated, UsageError
 
 MODEL = "digits"
 
@@ -31,7 +31,13 @@ MODEL = "digits"
 def command(directory: Path | None, keep: bool) -> int:
     if shutil.which("git") is None:
         raise OutsideFailed("the tour needs git", fix="install git (Debian: apt-get install git)")
-    folder = directory or Path(tempfile.mkdtemp(prefix="mmcicd-demo-"))
+    if directory is not None and directory.exists() and not _is_empty(directory):
+        raise UsageError(
+            "the tour needs an empty folder of its own",
+            where=str(directory),
+            fix="name a new one, or leave --dir out",
+        )
+    folder = directory.absolute() if directory else Path(tempfile.mkdtemp(prefix="mmcicd-demo-"))
     tour = Tour(folder / MODEL, MODEL)
     try:
         for chapter in (_first_model, _worse_model, _better_model, _roll_back, _bad_in_the_wild):
@@ -45,6 +51,10 @@ def command(directory: Path | None, keep: bool) -> int:
         tour.stop_client()
         if not keep:
             tour.cli("stop", quiet=True, codes=None)
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
 
 
 def _first_model(tour: Tour) -> None:

@@ -40,6 +40,17 @@ def _ended(process: subprocess.Popen[bytes]) -> int:
         raise
 
 
+def _cut_short(command: str, code: int, repository: Path) -> MmcicdError:
+    """The tour cannot go on; what the command says of its failure is what the tour says."""
+    error = MmcicdError(
+        f"the tour ends here: {command} ended with exit code {code}",
+        where=str(repository),
+        fix="the lines above say why; the folder is kept for a look",
+    )
+    error.exit_code = max(code, 1)  # a success that should have been a refusal is a failure of ours
+    return error
+
+
 @dataclass(frozen=True, kw_only=True)
 class Switch:
     """A change of what production serves, between two moments in seconds since 1970."""
@@ -123,11 +134,7 @@ class Tour:
         )
         code = _ended(process)
         if codes is not None and code not in codes:
-            raise MmcicdError(
-                f"the tour expected exit code {' or '.join(map(str, codes))} of {arguments[0]}, got {code}",
-                where=str(self.repository),
-                fix="the lines above say why; the folder is kept for a look",
-            )
+            raise _cut_short(arguments[0], code, self.repository)
 
     def switch(self, what: str, *arguments: str, codes: tuple[int, ...] = (0,)) -> None:
         """A command that changes what production serves, timed so that the client's count can be asked."""

@@ -1,10 +1,14 @@
 """`ports.Progress` for people: a live line on a terminal, plain lines with a heart-beat in a log."""
 
 import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from mmcicd_jenkins.cli import report
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 # A build log wants to see that something lives, not every line of a training; the whole output is in its log file.
 LOG_SECONDS = 10.0
@@ -58,6 +62,29 @@ class LogProgress:
             self.line(text.strip() + (f" {done:.0%}" if done is not None else ""))
 
 
+class Live:
+    """What the live line holds. It is drawn many times a second, so the seconds go on where nothing else does."""
+
+    def __init__(self, width: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._room = max(20, width - 32)
+        self._clock = clock
+        self.begin("")
+
+    def begin(self, stage: str) -> None:
+        self._stage, self._started, self._shown = stage, self._clock(), ""
+
+    def show(self, text: str, done: float | None) -> None:
+        share = f" {done:.0%}" if done is not None else ""
+        self._shown = "".join(c for c in text.strip() if c.isprintable())[-self._room :] + share
+
+    def __rich__(self) -> "Text":
+        from rich.text import Text
+
+        seconds = self._clock() - self._started
+        line = Text(f"{self._stage:<9}" + (f" {self._shown}" if self._shown else ""), no_wrap=True)
+        return line.append(f" {seconds:.0f} s", style="dim") if seconds >= 1 else line
+
+
 class TerminalProgress:
     """One live line below what is already said."""
 
@@ -66,9 +93,9 @@ class TerminalProgress:
         from rich.status import Status
 
         self._console = Console(stderr=True, highlight=False)
-        self._status: Status = Status("", console=self._console, spinner="dots")
+        self._live = Live(self._console.width)
+        self._status: Status = Status(self._live, console=self._console, spinner="dots")
         self._stage = ""
-        self._started = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -77,8 +104,8 @@ class TerminalProgress:
         self.end()
 
     def begin(self, stage: str) -> None:
-        self._stage, self._started = stage, time.monotonic()
-        self._status.update(f"{stage:<9}")
+        self._stage = stage
+        self._live.begin(stage)
         self._status.start()
 
     def end(self) -> None:
@@ -88,13 +115,7 @@ class TerminalProgress:
         self._console.print(f"  {self._stage:<9} {text}" if self._stage else text, markup=False)
 
     def update(self, text: str, done: float | None = None) -> None:
-        from rich.markup import escape
-
-        seconds = time.monotonic() - self._started
-        share = f" {done:.0%}" if done is not None else ""
-        room = max(20, self._console.width - 32)
-        shown = "".join(c for c in text.strip() if c.isprintable())[-room:]
-        self._status.update(f"{self._stage:<9} {escape(shown)}{share} [dim]{seconds:.0f} s[/dim]")
+        self._live.show(text, done)
 
 
 def make_progress() -> StageProgress:

@@ -83,6 +83,7 @@ def _ask(plan: stage.Plan, job: Job, bench: Bench) -> Job | None:
     except click.Abort:
         if sys.stdin.isatty():
             raise
+        report.say()  # the question stands on a line that nobody ended
         raise UsageError("nobody answers here", fix="--yes --reason 'why this version'") from None
     if agreed:
         return job

@@ -51,7 +51,7 @@ def command(shared: bool, as_json: bool) -> int:
         return code
     report.out(f"Ledger: {_shown(ledger_address(bench.config))}")
     rows = [
-        (line.model, line.environment, _version(line), line.state, moment(line.since), line.why)
+        (line.model, line.environment, _version(line), _state(line), moment(line.since), line.why)
         for line in lines
     ]
     report.out(report.table(rows, head=("MODEL", "ENVIRONMENT", "VERSION", "STATE", "SINCE", "WHY")))
@@ -81,6 +81,11 @@ def _shown(address: str) -> str:
 
 def _version(line: Line) -> str:
     return "-" if line.recorded is None else str(line.recorded)
+
+
+def _state(line: Line) -> str:
+    """A place that nothing was promoted to is not broken, whatever its server says of what it does not have."""
+    return "" if line.recorded is None and line.state in {"END", "STOPPED"} else line.state
 
 
 def _line(model: Model, place: Environment, snapshot: Snapshot, bench: Bench) -> Line:
