@@ -54,7 +54,8 @@ class Summary:
             self.say(f"{model}: stopped; nothing is lost")
             return
         why = f": {error.why}" if error.why else ""
-        self.say(f"{model}: {error.what}{why}")
+        about = "" if model in error.what.split() else f"{model}: "
+        self.say(f"{about}{error.what}{why}")
 
     def told(self, outcome: Outcome, job: Job, ports: Ports) -> None:
         """A command that ended well, or whose gate said no."""
@@ -82,8 +83,8 @@ class Summary:
         stands = standing(job, ports)
         if stands.trained:
             self.write("trained.txt", "trained\n")
-            since = f"since {stands.version}" if stands.version is not None else f"run {stands.run} is there"
-            self.say(f"{job.model.name}: nothing to train {since}")
+            since = f" since {stands.version}" if stands.version is not None else f", run {stands.run} is stored"
+            self.say(f"{job.model.name}: nothing to train{since}")
 
     def _told_evaluate(self, outcome: Outcome, job: Job, ports: Ports) -> None:
         name = job.model.name

@@ -71,7 +71,8 @@ class Ports(Protocol):
 class Job:
     """One stage for one model. `actor` is who acts, `builder` the build URL or the laptop.
 
-    `requesters` are those who started what `actor` now approves.
+    `requesters` are those who started what `actor` now approves. `answered`: Jenkins asked, and took the answer from
+    those alone whom it knows as approvers; groups are known to nobody but Jenkins.
     """
 
     config: Config
@@ -81,6 +82,7 @@ class Job:
     actor: str
     builder: str
     requesters: tuple[str, ...] = ()
+    answered: bool = False
     environment: str = ""
     version: int | None = None
     reason: str = ""

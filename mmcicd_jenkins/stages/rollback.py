@@ -69,7 +69,7 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
         # It was healthy when it served; the way back must not depend on anything but the server.
         check_answers=False,
     )
-    move(order, _by_build(job).at(plan.environment), ports, {})
+    move(order, by_build(job).at(plan.environment), ports, {})
     seconds = (ports.clock.now() - started).total_seconds()
     return Outcome(
         stage="rollback",
@@ -78,7 +78,7 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
     )
 
 
-def _by_build(job: Job) -> Job:
+def by_build(job: Job) -> Job:
     """With the number of the build behind the name: whoever presses a second time looks for the first one."""
     number = re.search(r"/([0-9]+)/?$", job.builder)
     return job if number is None else replace(job, actor=f"{job.actor} (#{number[1]})")

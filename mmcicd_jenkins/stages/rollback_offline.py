@@ -14,6 +14,7 @@ from mmcicd_jenkins.release.desired import DESIRED, TakenBack
 from mmcicd_jenkins.release.ledger import read_time
 from mmcicd_jenkins.release.rollback import SECOND_PRESS
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports, timestamp
+from mmcicd_jenkins.stages.rollback import by_build
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +107,7 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
         to=plan.target,
         epoch=plan.epoch + 1,
         at=timestamp(ports.clock),
-        actor=job.actor,
+        actor=by_build(job).actor,
         reason=job.reason,
     )
     target.take_back(job.model.name, order)
