@@ -84,6 +84,8 @@ else:
 
 def _make(kind: Any) -> Any:
     own = set(vars(kind))
+    # Without one the standard decorator writes down the signature, and imports half a compiler for it.
+    kind.__doc__ = kind.__doc__ or kind.__name__
     kind = standard(init=False, repr=False, eq=False, kw_only=True)(kind)
     kind.__record_names__ = {field.name: None for field in fields(kind)}.keys()
     for name, method in _SHARED.items():

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
+# Texts: they are compiled when git failed, not whenever we start.
 _SENTENCES: tuple[tuple[Kind, str], ...] = (
     (Kind.FULL, r"No space left on device|Disk quota exceeded|File too large"),
     (Kind.AUTH, r"Permission denied \(|Authentication failed|could not read (Username|Password)"),
@@ -64,7 +65,6 @@ _SENTENCES: tuple[tuple[Kind, str], ...] = (
     (Kind.MISSING, r"returned error: 404|does not exist"),
     (Kind.NO_REPOSITORY, r"not a git repository"),
 )
-_TABLE = tuple((kind, re.compile(pattern)) for kind, pattern in _SENTENCES)
 
 # kind -> (class, what, fix, whether the same command may succeed later)
 _ERRORS: dict[Kind, tuple[type[MmcicdError], str, str, bool]] = {
@@ -171,7 +171,7 @@ class Answer:
             return Kind.NETWORK
         if self.status == 0:
             return Kind.DONE
-        return next((kind for kind, pattern in _TABLE if pattern.search(self.said)), Kind.OTHER)
+        return next((kind for kind, pattern in _SENTENCES if re.search(pattern, self.said)), Kind.OTHER)
 
     def error(self, fix: str = "") -> MmcicdError:
         """This failure, told to a person."""

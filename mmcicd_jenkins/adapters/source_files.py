@@ -11,7 +11,6 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
@@ -20,6 +19,7 @@ from mmcicd_jenkins.adapters.credentials import Login
 from mmcicd_jenkins.errors import InputError, MmcicdError, OutsideFailed
 from mmcicd_jenkins.records import dataclass
 
+_UNAUTHORIZED, _NOT_FOUND = 401, 404
 # Where each storage's credentials are looked for.
 _NAMES = {
     **dict.fromkeys(("s3", "s3a"), "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or an AWS profile"),
@@ -138,7 +138,7 @@ class Source:
             return self._remote_files()
         except Exception as e:
             login = self._login
-            if login is None or not login.password or _status(e) != HTTPStatus.UNAUTHORIZED:
+            if login is None or not login.password or _status(e) != _UNAUTHORIZED:
                 raise
             # A header, not the session's own login: only this one stays behind on a redirect to another server.
             pair = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
@@ -262,7 +262,7 @@ def told(error: Exception, url: str) -> MmcicdError:
     if (
         isinstance(error, FileNotFoundError)
         and isinstance(cause, Exception)
-        and _status(cause) != HTTPStatus.NOT_FOUND
+        and _status(cause) != _NOT_FOUND
     ):
         return told(cause, url)  # fsspec says "not found" for every answer of a web server, and for none
     where, why = redacted(url), _first_line(error)

@@ -9,7 +9,7 @@ from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.options import json_option, model_option
 from mmcicd_jenkins.config.load import load_config
 from mmcicd_jenkins.errors import UsageError
-from mmcicd_jenkins.render.engine import template_bytes
+from mmcicd_jenkins.render.files import template_bytes
 from mmcicd_jenkins.render.jenkinsfile import OWN_TEMPLATES, TEMPLATES, render_jenkinsfiles
 
 

@@ -8,7 +8,7 @@ copy of a template replaces ours one file at a time and runs in the same sandbox
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from traceback import extract_tb
 from typing import Literal as Choice
 
@@ -24,6 +24,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mmcicd_jenkins.errors import InputError, MmcicdError
 from mmcicd_jenkins.render import literals
+from mmcicd_jenkins.render.files import template_file
 
 Language = Choice["groovy", "yaml", "shell", "plain"]
 
@@ -73,21 +74,11 @@ def render(name: str, language: Language, values: Mapping[str, object], own: Pat
         ) from e
 
 
-def template_bytes(name: str) -> bytes:
-    """A file of the templates as it is."""
-    return _inside(name).read_bytes()
-
-
-def _inside(name: str) -> resources.abc.Traversable:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name:
-        raise TemplateNotFound(name)
-    root: resources.abc.Traversable = resources.files("mmcicd_jenkins.templates")
-    for part in path.parts:
-        root = root / part
-    if not root.is_file():
-        raise TemplateNotFound(name)
-    return root
+def _ours_at(name: str) -> resources.abc.Traversable:
+    try:
+        return template_file(name)
+    except LookupError as e:
+        raise TemplateNotFound(name) from e
 
 
 class _Confined(BaseLoader):
@@ -97,7 +88,7 @@ class _Confined(BaseLoader):
         self.own = own
 
     def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:  # noqa: ARG002  jinja's signature
-        inside = _inside(template)
+        inside = _ours_at(template)
         copy = self.own / template if self.own else None
         if copy is not None and copy.is_file() and self.own is not None:
             if not copy.resolve().is_relative_to(self.own.resolve()):

@@ -10,7 +10,8 @@ from typing import Literal
 
 from mmcicd_jenkins.config.model import Config, DataSource, Model, Problem
 from mmcicd_jenkins.records import dataclass
-from mmcicd_jenkins.render.engine import render, template_bytes
+from mmcicd_jenkins.render.engine import render
+from mmcicd_jenkins.render.files import template_bytes
 from mmcicd_jenkins.render.jenkinsfile import render_jenkinsfiles
 from mmcicd_jenkins.render.update import Generated
 from mmcicd_jenkins.render.wrapper import WRAPPER, requirement_of, wrapper_text

@@ -10,11 +10,12 @@ from pathlib import Path
 from mmcicd_jenkins.errors import OutsideFailed
 from mmcicd_jenkins.ports import EvaluationRecord
 from mmcicd_jenkins.release.measures import Measures
-from mmcicd_jenkins.render.engine import template_bytes
+from mmcicd_jenkins.render.files import template_bytes
+from mmcicd_jenkins.reports.hypertext import to_html
 from mmcicd_jenkins.reports.junit import gates_xml
 from mmcicd_jenkins.reports.markdown import to_markdown
 from mmcicd_jenkins.reports.metrics_file import read_metrics_file
-from mmcicd_jenkins.reports.page import Page, make_page
+from mmcicd_jenkins.reports.page import make_page
 
 IMAGES = "report"
 
@@ -55,20 +56,6 @@ def write_report(directory: Path, record: EvaluationRecord) -> tuple[Path, ...]:
             "the report cannot be written", where=str(e.filename or directory), why=why
         ) from e
     return written
-
-
-def to_html(page: Page) -> str:
-    """The page as HTML, every value escaped."""
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FunctionLoader(lambda name: template_bytes(name).decode()),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report/report.html.j2").render(page=page) + "\n"
 
 
 def _sweep(folder: Path) -> None:

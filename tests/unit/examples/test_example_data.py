@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_digits
 
-from mmcicd_jenkins.render.engine import template_bytes
+from mmcicd_jenkins.render.files import template_bytes
 
 
 def table(name: str) -> tuple[list[str], np.ndarray, list[str]]:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from mmcicd_jenkins.errors import InputError
-from mmcicd_jenkins.render.engine import Language, render, template_bytes
+from mmcicd_jenkins.render.engine import Language, render
+from mmcicd_jenkins.render.files import template_bytes
 
 NAME = "jenkinsfile/ci.j2"
 
