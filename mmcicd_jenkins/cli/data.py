@@ -47,7 +47,7 @@ def check(model: str | None, as_json: bool) -> int:
         report.emit({"changed": changed, "schema": broken})
     if changed:
         raise IntegrityFailed(
-            "the data changed without the lock",
+            "the data changed without the lock" if bench.lock.data else "the data are not locked yet",
             why="\n".join(changed),
             fix="mmcicd-jenkins data update, then commit mmcicd.lock",
         )

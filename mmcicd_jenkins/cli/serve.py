@@ -75,11 +75,21 @@ def _in_the_foreground(what: str, host: str, rest_port: int, grpc_port: int) -> 
             unpacked = Path(folder) / "model"
             bench.store.extract([descriptor(layer) for layer in release.layers], unpacked)
             name, versions = release.model, {release.version: unpacked}
-        report.say(f"Try:  curl http://{host}:{rest_port}/v1/models/{name}")
-        report.say("Stop: Ctrl-C")
+
+        def say_how_to_try(port: int) -> None:
+            report.say(f"Try:  curl http://{host}:{port}/v1/models/{name}")
+            report.say("Stop: Ctrl-C")
+
         state = Path(folder) / "state"
         state.mkdir()
-        serve(state, {name: versions}, host=host, rest_port=rest_port, grpc_port=grpc_port)
+        serve(
+            state,
+            {name: versions},
+            host=host,
+            rest_port=rest_port,
+            grpc_port=grpc_port,
+            listening=say_how_to_try,
+        )
     return 0
 
 

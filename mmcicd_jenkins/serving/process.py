@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from mmcicd_jenkins.errors import InputError, MmcicdError
@@ -27,10 +28,11 @@ GRACE_SECONDS = 30.0
 
 
 class Server:
-    """One state directory served on one REST and one gRPC port."""
+    """One state directory served on one REST and one gRPC port; `listening` is told the REST port it got."""
 
-    def __init__(self, state: StateDirectory) -> None:
+    def __init__(self, state: StateDirectory, listening: Callable[[int], None] | None = None) -> None:
         self._state = state
+        self._listening = listening
         self._log = open_log(state.root)
         self._problem = ""
         self._unpublished = False
@@ -105,6 +107,8 @@ class Server:
         self._state.write_listening(
             Listening(pid=os.getpid(), host=desired.host, rest_port=rest_port, grpc_port=grpc_port)
         )
+        if self._listening is not None:
+            self._listening(rest_port)
         await ended.wait()
         watching.set()
         await runner.cleanup()

@@ -1,6 +1,6 @@
 """Serve model directories that no environment owns, in the foreground: what `serve` does."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mmcicd_jenkins.errors import InputError
@@ -40,8 +40,9 @@ def serve(
     host: str = "127.0.0.1",
     rest_port: int = 8501,
     grpc_port: int = 8500,
+    listening: Callable[[int], None] | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT; `listening` is called once, with the REST port, which 0 leaves to the system.
 
     Raises:
         Superseded: a server runs on this state directory already.
@@ -58,4 +59,4 @@ def serve(
     }
     desired = Desired(host=host, rest_port=rest_port, grpc_port=grpc_port, models=wanted)
     replace_document(directory.root / DESIRED, to_document(desired))
-    Server(directory).run()
+    Server(directory, listening).run()

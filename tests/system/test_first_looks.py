@@ -44,3 +44,10 @@ def test_a_tour_that_cannot_go_on_ends_with_the_code_of_what_failed(tmp_path):
     done = cli(tmp_path, "demo", "--dir", "tour", PATH=f"{bin_folder}:{os.environ['PATH']}")
     assert done.returncode == 5, done.stderr
     assert "git is out of order" in done.stderr
+
+
+def test_data_without_a_lock_did_not_change(tmp_path):
+    done = cli(make_repository(tmp_path / "repo"), "data", "check")
+    assert done.returncode == 7
+    assert "the data are not locked yet" in done.stderr
+    assert "data update" in done.stderr

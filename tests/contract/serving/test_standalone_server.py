@@ -20,7 +20,8 @@ from mmcicd_jenkins.errors import MmcicdError
 from mmcicd_jenkins.serving.standalone import serve, versions_in
 state, model, rest = sys.argv[1:]
 try:
-    serve(Path(state), {"m": versions_in(Path(model))}, rest_port=int(rest), grpc_port=0)
+    serve(Path(state), {"m": versions_in(Path(model))}, rest_port=int(rest), grpc_port=0,
+          listening=lambda port: print(port, flush=True))
 except MmcicdError as e:
     sys.exit(f"{e.exit_code} {e.what} {e.fix}")
 """
@@ -28,7 +29,9 @@ except MmcicdError as e:
 
 def start(state, model, rest=0):
     command = [sys.executable, "-c", CHILD, str(state), str(model), str(rest)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
 
 
 @pytest.mark.tensorflow
@@ -37,6 +40,7 @@ def test_a_directory_of_versions_is_served_until_it_is_told_to_end(models, tmp_p
     eventually(lambda: read(tmp_path / "state" / "server.json"), 120)
     eventually(lambda: read(tmp_path / "state" / "actual.json")["models"]["m"]["serving"] == [1, 2, 3])
     rest = read(tmp_path / "state" / "server.json")["rest_port"]
+    assert process.stdout.readline() == f"{rest}\n"
     curl = ["curl", "-sS", "-d", '{"instances": [[1, 1]]}', f"http://127.0.0.1:{rest}/v1/models/m:predict"]
     assert json.loads(subprocess.check_output(curl)) == {"predictions": [[3.0, 3.0]]}
     second = start(tmp_path / "state", models / "scaled")
