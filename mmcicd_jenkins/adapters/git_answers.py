@@ -5,6 +5,7 @@ another try. Whoever meets a new sentence of git adds a line here and a case to 
 """
 
 import re
+import shlex
 from enum import StrEnum
 
 from mmcicd_jenkins.errors import InputError, IntegrityFailed, MmcicdError, OutsideFailed
@@ -98,7 +99,7 @@ _ERRORS: dict[Kind, tuple[type[MmcicdError], str, str, bool]] = {
     Kind.OWNERSHIP: (
         OutsideFailed,
         "git does not trust this repository, because another user owns it",
-        "git config --global --add safe.directory FOLDER, or run as its owner",
+        "run as its owner",
         False,
     ),
     Kind.FULL: (
@@ -134,6 +135,7 @@ _ERRORS: dict[Kind, tuple[type[MmcicdError], str, str, bool]] = {
     Kind.OTHER: (OutsideFailed, "git failed", "the sentence above is git's own", False),
 }
 
+_DISTRUSTED = re.compile(r"dubious ownership in repository at '(.*)'$", re.MULTILINE)
 _USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,20}://)(?P<user>[^\s/]{1,2000})@")
 _QUERY = re.compile(r"((?:token|password|passwd|secret|key|sig|signature)=)[^&\s]+", re.IGNORECASE)
 
@@ -179,7 +181,15 @@ class Answer:
         if self.kind is Kind.AUTH and self.use:
             what, usual_fix = f"{what} for the {self.use}", self.refused
         why = "no answer in time" if self.timed_out else _last_sentence(self.said) or f"status {self.status}"
+        if self.kind is Kind.OWNERSHIP:
+            usual_fix = f"{_trusting(self.said, self.where)}; or run as its owner"
         return kind(what, where=self.where, why=why, fix=fix or usual_fix, retryable=retryable)
+
+
+def _trusting(said: str, where: str) -> str:
+    """The line that makes git trust the repository. Git says which folder it means: not always the one it was asked for."""
+    named = _DISTRUSTED.search(said)
+    return f"git config --global --add safe.directory {shlex.quote(named.group(1) if named else where)}"
 
 
 def _last_sentence(said: str) -> str:

@@ -5,12 +5,20 @@ import re
 from pathlib import Path, PurePosixPath
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+# Of the storages that data lie in; `c:/data` is a path of another system.
+_SLASHES = re.compile(r"(https?|s3a?|gs|gcs|abfss?|az|file|ftp|sftp|hdfs):/?(?!/)(.+)")
 # `user:secret@` of an address. `$` is left out: a command may name variables there, which is how it should be.
 _PASSWORD = re.compile(r"(?<=://)([^/\s:@]*:)([^/\s@$]+)(?=@)")
 
 
 def is_url(text: str) -> bool:
     return _SCHEME.match(text) is not None
+
+
+def meant_address(text: str) -> str:
+    """`s3://x` for `s3:/x` or `s3:x`; "" for what is an address, or no misspelt one."""
+    match = _SLASHES.match(text)
+    return f"{match.group(1)}://{match.group(2)}" if match else ""
 
 
 def password_in(text: str) -> tuple[int, int] | None:

@@ -9,7 +9,15 @@ from pathlib import Path
 from mmcicd_jenkins.config.findings import Findings
 from mmcicd_jenkins.config.marks import KeyPath
 from mmcicd_jenkins.config.metrics import LIVE_METRICS, METRICS, nearest_metric
-from mmcicd_jenkins.config.places import is_file, is_folder, is_url, leaves_root, password_in, script_of
+from mmcicd_jenkins.config.places import (
+    is_file,
+    is_folder,
+    is_url,
+    leaves_root,
+    meant_address,
+    password_in,
+    script_of,
+)
 from mmcicd_jenkins.config.schema import (
     STAGES,
     DataSection,
@@ -121,7 +129,12 @@ def _check_script(
 
 def _check_source(path: KeyPath, source: DataSection, findings: Findings, root: Path) -> None:
     _check_address((*path, "url"), source.url, findings)
-    if not is_url(source.url) and not (is_file(root / source.url) or is_folder(root / source.url)):
+    meant = meant_address(source.url)
+    if meant and not (is_file(root / source.url) or is_folder(root / source.url)):
+        findings.add(
+            (*path, "url"), f"{source.url} would be a path on this machine", f"did you mean {meant}?"
+        )
+    elif not is_url(source.url) and not (is_file(root / source.url) or is_folder(root / source.url)):
         findings.warn((*path, "url"), f"{source.url} is not there", "create it, or correct the path")
     if source.schema_file:
         _check_file((*path, "schema"), source.schema_file, findings, root)

@@ -100,9 +100,9 @@ def begin(
         GateRefused: the version was revoked, and is not what serves.
     """
     pointer = snapshot.pointer(environment)
-    _refuse_revoked(snapshot, pointer, target)
     if is_begun(snapshot, environment, action, target):
         return None
+    _refuse_revoked(snapshot, pointer, target)
     _refuse_outdated(pointer, decided_on)
     operation = Operation(
         op_id=operation_id(snapshot.head.model, environment, action, target, pointer.epoch),
@@ -157,6 +157,23 @@ def _refuse_revoked(snapshot: Snapshot, pointer: Pointer, target: int) -> None:
         )
 
 
+def refuse_taken_back(snapshot: Snapshot, environment: str) -> None:
+    """Before an operation under way goes on, and before it is called done: its version may be revoked since it began.
+
+    Raises:
+        Superseded: it is; what serves may stay.
+    """
+    pointer = snapshot.pointer(environment)
+    target = pointer.operation.target if pointer.operation else None
+    if target is not None and target != pointer.serving and snapshot.is_revoked(target):
+        raise Superseded(
+            f"version {target} was taken back while it was on its way to {environment}; what served before serves on",
+            where=f"epoch {pointer.epoch}",
+            why=snapshot.head.revoked[str(target)],
+            fix="commit what makes it better, or mmcicd-jenkins run --again: a new attempt is a new version",
+        )
+
+
 def _decided(pointer: Pointer, operation: Operation, *, automatic: bool) -> Pointer:
     after = dataclasses.replace(pointer, epoch=operation.epoch, operation=operation)
     if automatic:
@@ -198,11 +215,12 @@ def finish(snapshot: Snapshot, environment: str, epoch: int, who: Who) -> Change
     """The environment serves the operation's target. None: that is written already.
 
     Raises:
-        Superseded: another epoch stands.
+        Superseded: another epoch stands, or the version was revoked meanwhile.
     """
     pointer, operation = _own(snapshot, environment, epoch)
     if operation.phase == "done":
         return None
+    refuse_taken_back(snapshot, environment)
     done = dataclasses.replace(operation, phase="done", ended=who.at)
     after = dataclasses.replace(
         pointer, serving=done.target, operation=done, served=_served(pointer, done.target, who.at)

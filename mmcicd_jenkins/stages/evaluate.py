@@ -145,24 +145,38 @@ def judge_run(job: Job, ports: Ports, run: Artifact) -> Judged:
     baseline: Measures | None = None
     unscored = ""
     rules = [rule for rule in job.model.gates if not rule.needs_server]
-    if champion is not None and champion.run_id == run.document["run_id"]:
-        # It is the champion itself; comparing it with itself says nothing.
+    itself = champion if champion is not None and champion.run_id == run.document["run_id"] else None
+    if itself is not None:
+        # Comparing it with itself says nothing.
         rules, champion = [rule for rule in rules if rule.is_absolute], None
     elif champion is not None and not all(rule.is_absolute for rule in rules):
         ports.progress.update(f"scoring champion {champion.version} on the same data")
         baseline, unscored = _score_champion(champion, job, ports)
-    report = judge(
-        rules,
-        scored.measures,
-        baseline,
-        champion=champion.version if champion else None,
-        min_samples=job.model.min_samples,
-    )
+    if itself is not None and not rules:
+        report = _serves_already(itself)
+    else:
+        report = judge(
+            rules,
+            scored.measures,
+            baseline,
+            champion=champion.version if champion else None,
+            min_samples=job.model.min_samples,
+        )
     return Judged(
         gates=replace(report, reason=f"{unscored}; {report.reason}") if unscored else report,
         scored=scored,
         baseline=baseline,
         evaluation=evaluation_id(job, ports, subject.digest),
+    )
+
+
+def _serves_already(champion: Release) -> GateReport:
+    """Every rule compares with the champion, which this is: it was judged when it was released."""
+    return GateReport(
+        verdict=Verdict.PASSED,
+        outcomes=(),
+        champion=None,
+        reason=f"it is {champion.version}, which serves: nothing to compare it with",
     )
 
 

@@ -6,7 +6,7 @@ before is put back and the ledger says why.
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from mmcicd_jenkins.errors import (
     GateRefused,
@@ -46,15 +46,19 @@ def move(order: Move, job: Job, ports: Ports, golden: Mapping[str, object]) -> i
     """Perform it; returns the epoch under which the version serves.
 
     Raises:
-        Superseded: a newer decision stands; nothing was changed, or the newer one undid it.
+        Superseded: a newer decision stands; nothing was changed, or the newer one undid it. Or the version was
+            revoked meanwhile; what served before serves on.
         GateRefused: the version answers otherwise than recorded; what served before serves on.
         OutsideFailed, InputError: it did not come up; what served before serves on, or it says that it does not.
         IntegrityFailed: its bytes are not what was recorded, or gone; what served before serves on.
     """
     place = job.config.environments[order.environment]
-    pointer = _begin(order, job, ports)
+    begun = _begin(order, job, ports)
+    pointer = begun.pointer(order.environment)
     failpoint("deploy.after-intent")
     target = ports.target(place)
+    with _taken_back_when_revoked(order, pointer, target, job, ports):
+        history.refuse_taken_back(begun, place.name)
     try:
         failpoint("deploy.before-switch")
         target.switch(switch_to(order.release, pointer))
@@ -66,14 +70,30 @@ def move(order: Move, job: Job, ports: Ports, golden: Mapping[str, object]) -> i
         raise
     failpoint("deploy.before-done")
     who = job.who(ports.clock)
-    ports.ledger.commit(
-        job.model.name, lambda snapshot: history.finish(snapshot, place.name, pointer.epoch, who)
-    )
+    with _taken_back_when_revoked(order, pointer, target, job, ports):
+        ports.ledger.commit(
+            job.model.name, lambda snapshot: history.finish(snapshot, place.name, pointer.epoch, who)
+        )
     return pointer.epoch
 
 
-def _begin(order: Move, job: Job, ports: Ports) -> Pointer:
-    """The pointer with our operation; what serves before it and the fence are read from this one state."""
+@contextlib.contextmanager
+def _taken_back_when_revoked(
+    order: Move, pointer: Pointer, target: Target, job: Job, ports: Ports
+) -> Iterator[None]:
+    """A newer decision about the environment has an operation of its own there; a version that was revoked elsewhere
+    on its way leaves ours, to be undone.
+    """
+    try:
+        yield
+    except Superseded as e:
+        if ports.ledger.snapshot(job.model.name).pointer(order.environment).epoch == pointer.epoch:
+            _take_back(order, pointer, e, target, job, ports)
+        raise
+
+
+def _begin(order: Move, job: Job, ports: Ports) -> Snapshot:
+    """The ledger with our operation; what serves before it and the fence are read from this one state."""
 
     def decide(snapshot: Snapshot) -> Change | None:
         # Asked on every head: another process may have written the same release meanwhile.
@@ -90,7 +110,7 @@ def _begin(order: Move, job: Job, ports: Ports) -> Pointer:
             automatic=order.automatic,
         )
 
-    return ports.ledger.commit(job.model.name, decide).pointer(order.environment)
+    return ports.ledger.commit(job.model.name, decide)
 
 
 def switch_to(release: Release, pointer: Pointer) -> Switch:

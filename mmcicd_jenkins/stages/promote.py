@@ -6,6 +6,7 @@ plan, so a decision that was made meanwhile is never written over.
 
 from mmcicd_jenkins.errors import GateRefused, Inconclusive, InputError, Superseded, UsageError
 from mmcicd_jenkins.records import dataclass
+from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.ledger import Pointer, Snapshot
 from mmcicd_jenkins.release.promotion import compare_again
 from mmcicd_jenkins.release.records import Release
@@ -107,7 +108,11 @@ def assess(job: Job, facts: Facts) -> Plan:
     version = facts.candidate.version
     pointer = facts.snapshot.pointer(facts.environment)
     change = not (pointer.serving == version == facts.observed)
-    if change and facts.snapshot.is_revoked(version):
+    # One that was begun before it was revoked is let through to be undone.
+    begun = pointer.serving != version and history.is_begun(
+        facts.snapshot, facts.environment, "promote", version
+    )
+    if change and facts.snapshot.is_revoked(version) and not begun:
         raise GateRefused(
             f"version {version} was taken back and cannot be promoted again",
             why=facts.snapshot.head.revoked[str(version)],

@@ -50,7 +50,7 @@ class Desk:
     def __init__(self, base, bad=()):
         self.bench = open_bench(base / "repo")
         self.client = Client()
-        self.target = FileTarget(self.bench.workspace.serving("production") / "target.json", self.bench.store)
+        self.target = FileTarget(self.bench.serving("production") / "target.json", self.bench.store)
         self.ports = on_paper(self.bench, client=self.client)
         if bad:
             self.ports.target = lambda _place: Stubborn(self.target, bad)
@@ -208,6 +208,44 @@ def test_promoting_what_a_half_done_rollback_leaves_ends_the_rollback(desk):
     desk.move(2, "restore")
     assert not desk.bench.ledger.snapshot("double").is_revoked(2)
     assert desk.agree() == (2, 2)
+
+
+def revoke(desk, version):
+    """Staging takes the version back; production is not asked."""
+    staging = desk.job.at("staging")
+    desk.bench.ledger.commit(
+        "double", lambda s: history.begin(s, "staging", "deploy", version, desk.job.who(desk.ports.clock))
+    )
+    half = desk.bench.ledger.snapshot("double").pointer("staging")
+    desk.bench.ledger.commit(
+        "double", lambda s: history.finish(s, "staging", half.epoch, desk.job.who(desk.ports.clock))
+    )
+    run_stage("rollback", staging, desk.ports)
+    assert desk.bench.ledger.snapshot("double").is_revoked(version)
+
+
+def test_a_version_that_staging_takes_back_in_the_middle_of_its_promotion_does_not_arrive(desk):
+    desk.client.meanwhile = lambda: revoke(desk, 2)
+    with pytest.raises(Superseded, match="2 was taken back while it was on its way to production"):
+        desk.move(2)
+    assert desk.agree() == (1, 1)
+    assert desk.pointer().operation.phase == "failed"
+
+
+@pytest.mark.parametrize("switched", [False, True])
+def test_a_killed_promotion_of_a_version_that_was_taken_back_since_is_undone_by_the_same_command(
+    desk, switched
+):
+    half = desk.begin(2)
+    if switched:
+        desk.switch(half)
+    revoke(desk, 2)
+    asked = dataclasses.replace(desk.job, version=2)
+    with pytest.raises(Superseded, match="2 was taken back"):
+        run_stage("promote", asked, desk.ports)
+    assert desk.agree() == (1, 1)
+    with pytest.raises(GateRefused):
+        run_stage("promote", asked, desk.ports)
 
 
 class Throwaway(FileTarget):

@@ -182,3 +182,13 @@ def test_production_that_serves_what_was_taken_back_is_compared_with_what_was_he
     snapshot = bench.ledger.snapshot("double")
     assert (snapshot.pointer("production").serving, snapshot.is_revoked(2)) == (2, True)
     assert find_champion(bench.job("double"), bench.ports).version == 1
+
+
+def test_the_champion_on_its_own_commit_is_found_where_every_gate_compares_with_it(base):
+    road(base)
+    command(base, "promote")
+    edit(base, "mmcicd.yaml", "      - accuracy >= 0.5\n", "")
+    outcomes = road(base)
+    assert "it is 1, which serves" in outcomes["evaluate"]["sentence"]
+    assert all(outcome["exit_code"] == 0 for outcome in outcomes.values())
+    assert end_state(base)["versions"] == 1

@@ -134,7 +134,7 @@ def test_again_belongs_to_training(base):
 
 def test_what_serves_is_restored_without_a_new_decision(base):
     bench = open_bench(base / "repo")
-    target = FileTarget(bench.workspace.serving("production") / "target.json", bench.store)
+    target = FileTarget(bench.serving("production") / "target.json", bench.store)
     epoch = bench.ledger.snapshot("double").pointer("production").epoch
     target.withdraw("double", epoch)
     job = bench.job("double", environment="production", version=1)

@@ -195,6 +195,8 @@ IN_A_MODEL = {
     "group by label": ("test_size: 0.2", "test_size: 0.2, group_by: y", "3:64", "cannot keep rows together", "id"),
     "schema file": ("label: y", "label: y, schema: s.yaml", "3:46", "there is no file s.yaml", "relative to the root"),
     "outside": ("label: y", "label: y, schema: ../s.yaml", "3:46", "is outside the repository", "without .."),
+    "one slash": ("t.csv", "s3:/bucket/t.csv", "3:21", "would be a path", "did you mean s3://bucket/t.csv?"),
+    "no slash": ("t.csv", "gs:bucket/t.csv", "3:21", "would be a path", "did you mean gs://bucket/t.csv?"),
     "secret in a url": ("t.csv", "https://u:p@h/t.csv", "3:31", "a password stands in this address", "Jenkins"),
     "requirements": (
         "./train.sh", "{command: ./t, requirements: r.txt}", "4:41", "there is no file r.txt", "relative to the root",

@@ -81,3 +81,16 @@ def test_paths_are_local(url):
 @pytest.mark.parametrize("url", ["h:b.git", "git@h:b.git", "ssh://h/b", "https://h/b", "ext::sh"])
 def test_addresses_are_remote(url):
     assert not is_local(url)
+
+
+@pytest.mark.parametrize(
+    ("folder", "typed"),
+    [("/srv/x", "/srv/x"), ("/srv/my ledger", "'/srv/my ledger'"), ("/a'b;$(id)", "'/a'\"'\"'b;$(id)'")],
+)
+def test_the_line_that_makes_git_trust_a_folder_can_be_typed(folder, typed):
+    """Git names the folder that it means, which may be another than the one that it was asked for."""
+    said = f"fatal: detected dubious ownership in repository at '{folder}'\nTo add an exception, call:"
+    fix = Answer(status=128, out=b"", said=said, where="asked/for").error().fix
+    assert fix == f"git config --global --add safe.directory {typed}; or run as its owner"
+    older = Answer(status=128, out=b"", said="fatal: unsafe repository", where="/srv/our ledger").error().fix
+    assert "safe.directory '/srv/our ledger'" in older

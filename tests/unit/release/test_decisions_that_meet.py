@@ -83,8 +83,11 @@ def test_a_promotion_that_was_cut_short_is_not_resumed_when_its_version_was_revo
     snapshot = move(snapshot, "deploy", 1, 61, "staging")
     snapshot = move(snapshot, "deploy", 2, 62, "staging")
     snapshot = move(snapshot, "rollback", 1, 63, "staging", leaves=2)
-    with pytest.raises(GateRefused, match="taken back"):
-        history.begin(snapshot, "production", "promote", 2, who(64))
+    assert history.begin(snapshot, "production", "promote", 2, who(64)) is None
+    with pytest.raises(Superseded, match="taken back"):
+        history.refuse_taken_back(snapshot, "production")
+    with pytest.raises(Superseded, match="taken back"):
+        history.finish(snapshot, "production", snapshot.pointer("production").epoch, who(65))
 
 
 def test_what_failed_cannot_be_finished_by_a_process_that_slept():
