@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NOT_BENCHMARKS = {"__init__", "__main__", "harness", "peers", "long_history"}
+NOT_BENCHMARKS = {"__init__", "__main__", "harness", "peers", "long_history", "many_models", "standin"}
 
 
 def main() -> int:

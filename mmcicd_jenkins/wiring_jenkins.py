@@ -61,8 +61,14 @@ def checkout_of(repository: str) -> Iterator[Path]:
     """
     from mmcicd_jenkins.adapters.git_cli import Git
 
+    if urlsplit(repository).password:
+        raise InputError(
+            "a password stands in the address of the repository",
+            why="Jenkins would keep it in every job",
+            fix="leave it out; git asks a credential helper, and jenkins.credentials names what Jenkins uses",
+        )
     with TemporaryDirectory(prefix="mmcicd-jobs-") as folder:
-        Git(Path(folder)).run(
+        Git(Path(folder), where=repository).run(
             "clone",
             "--quiet",
             "--depth=1",
@@ -83,13 +89,6 @@ def load_jenkins_config(start: Path, variables: Mapping[str, str], repository: s
     """
     import dataclasses
 
-    parts = urlsplit(repository)
-    if parts.password:
-        raise InputError(
-            "a password stands in the address of the repository",
-            why="Jenkins would keep it in every job",
-            fix="leave it out; git asks a credential helper, and jenkins.credentials names what Jenkins uses",
-        )
     config = load_config(start, environ=variables)
     settings = settings_of(config)
     named = {k: v for k, v in settings.source.items() if k != "server"}

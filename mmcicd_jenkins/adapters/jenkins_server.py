@@ -52,6 +52,7 @@ class Server(Jenkins):  # type: ignore[misc]  # the library has no types
         session.headers["User-Agent"] = "mmcicd-jenkins"
         retry = Retry(
             total=tries,
+            connect=min(tries, 2),
             redirect=0,
             backoff_factor=0.5,
             backoff_jitter=0.5,
@@ -120,9 +121,25 @@ class Server(Jenkins):  # type: ignore[misc]  # the library has no types
         answer: requests.Response = self.jenkins_request(request)
         return answer
 
+    def knock(self, path: str, *, anonymous: bool = False, **query: str | int) -> requests.Response:
+        """GET whose status is itself the answer: nothing is raised for it, but for a login that is refused."""
+        request = requests.Request("GET", self._build_url(path), params=query)
+        request.auth = _nobody if anonymous else self._auths[0][1]
+        answer = self._request(request)
+        if answer.status_code == 401 and not anonymous:
+            self._response_handler(answer)
+        return answer
+
     def ask_json(self, path: str, **query: str | int) -> Any:
         """The document at `path`/api/json."""
-        answer = self.ask(f"{path}api/json", **query)
+        return self.json_of(self.ask(f"{path}api/json", **query))
+
+    def json_of(self, answer: requests.Response) -> Any:
+        """The document in an answer.
+
+        Raises:
+            OutsideFailed: it holds none.
+        """
         try:
             return answer.json()
         except ValueError as e:

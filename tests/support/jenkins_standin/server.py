@@ -121,6 +121,9 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         query = {k: v[0] for k, v in parse_qs(parts.query, keep_blank_values=True).items()}
         with self.standin.lock:
+            if parts.path.startswith("/standin/"):
+                self._of_our_own(parts.path)
+                return
             self.standin.requests.append((method, self.path, form))
             try:
                 faults = self.standin.faults.get(parts.path)
@@ -135,6 +138,13 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(
                     e.status, PAGE.format(e.error or e.message).encode(), "text/html;charset=utf-8", headers
                 )
+
+    def _of_our_own(self, path: str) -> None:
+        """What no controller has: benchmarks count requests and begin anew."""
+        if path == "/standin/forget":
+            self.standin.items.children.clear()
+            self.standin.requests.clear()
+        self._json({"requests": len(self.standin.requests)})
 
     def _user(self, method: str) -> str:
         header = self.headers.get("Authorization", "")
