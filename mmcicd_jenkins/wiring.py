@@ -228,7 +228,7 @@ class _Adapters:
     def checkout(self) -> Checkout:
         from mmcicd_jenkins.adapters.checkout import GitCheckout
 
-        return GitCheckout(self._bench.config.root)
+        return GitCheckout(self._bench.config.root, self._bench.variables.get("BRANCH_NAME", ""))
 
     @cached_property
     def ledger(self) -> Ledger:

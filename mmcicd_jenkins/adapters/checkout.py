@@ -23,8 +23,10 @@ class GitCheckout:
     `commit` told last, though a person may commit meanwhile.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, branch: str = "") -> None:
+        """`branch` is what a detached HEAD stands on, as a build knows it."""
         self._root = root
+        self._branch = branch
         self._git = Git(root)
         self._head: Commit | None = None
         self._files: dict[str, Mapping[str, str]] = {}
@@ -47,7 +49,7 @@ class GitCheckout:
         shown = self._ask("log", "-1", "--no-show-signature", "--format=%H%x00%ct%x00%an <%ae>", "HEAD", "--")
         sha, seconds, author = shown.decode("utf-8", "replace").rstrip("\n").split("\0")
         branch = self._git.try_run("symbolic-ref", "--quiet", "--short", "HEAD")
-        name = branch.out.decode("utf-8", "replace").strip() if branch.status == 0 else ""
+        name = branch.out.decode("utf-8", "replace").strip() if branch.status == 0 else self._branch
         return Commit(sha=sha, branch=name, time=int(seconds), author=author)
 
     def files(self, path: str) -> Mapping[str, str]:
