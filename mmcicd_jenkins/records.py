@@ -43,7 +43,8 @@ def _values(self: Any) -> tuple[Any, ...]:
 
 
 def _repr(self: Any) -> str:
-    shown = [f"{name}={getattr(self, name)!r}" for name in self.__record_names__]
+    # A field with `repr=False` is a secret: tracebacks and test reports print these.
+    shown = [f"{field.name}={getattr(self, field.name)!r}" for field in fields(self) if field.repr]
     return f"{type(self).__qualname__}({', '.join(shown)})"
 
 

@@ -22,7 +22,16 @@ _PARTS = ("USER", "PASSWORD", "KEY_FILE")
 OURS = frozenset(
     {
         SIGNING,
-        *(f"MMCICD_{use}_{part}" for use in ("LEDGER", "SOURCE", "REGISTRY", "DATA") for part in _PARTS),
+        "MMCICD_DATA_PASSWORD",
+        "MMCICD_DATA_USER",
+        "MMCICD_LEDGER_KEY_FILE",
+        "MMCICD_LEDGER_PASSWORD",
+        "MMCICD_LEDGER_USER",
+        "MMCICD_REGISTRY_PASSWORD",
+        "MMCICD_REGISTRY_USER",
+        "MMCICD_SOURCE_KEY_FILE",
+        "MMCICD_SOURCE_PASSWORD",
+        "MMCICD_SOURCE_USER",
     }
 )
 

@@ -239,7 +239,9 @@ class JenkinsSection(Section):
     pull_requests: PullRequests = key({}, "What pull requests may do.", {"train": "same-repository"})
     credentials: Annotated[dict[str, dict[str, Text]], Kind("mapping")] = key(
         {},
-        "Ids of Jenkins credentials by folder (`ci`, `ops`) and use. Never the values.",
+        "Ids of Jenkins credentials by folder and use, never the values. In `ci`: source, data, registry, ledger. In "
+        "`ops` also: signing, and the name of each environment of kind kubernetes. Data of several kinds: data-s3, "
+        "data-gs, data-https.",
         {"ci": {"data": "aws-ml-read"}, "ops": {"signing": "mmcicd-signing"}},
     )
     permissions: JenkinsPermissions = key(
