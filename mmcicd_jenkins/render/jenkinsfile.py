@@ -68,8 +68,7 @@ def render_jenkinsfiles(config: Config, model: str | None = None) -> Mapping[str
     Raises:
         InputError: two models would share a file, nobody may approve, or a team's own template is wrong.
     """
-    own = config.root / OWN_TEMPLATES
-    pages = _Pages(config, own if own.is_dir() else None)
+    pages = _Pages(config)
     texts: dict[str, str] = {}
     for entry in config.models.values():
         if model not in {None, entry.name}:
@@ -82,6 +81,15 @@ def render_jenkinsfiles(config: Config, model: str | None = None) -> Mapping[str
         _refuse_shared(path, texts, config, config.models.get(RETRAIN_ALL))
         texts[path] = pages.retrain_all()
     return texts
+
+
+def render_rollback(config: Config, model: Model) -> str:
+    """The rollback pipeline alone, which its job carries in itself.
+
+    Raises:
+        InputError: a hook stands before it, or a team's own template is wrong.
+    """
+    return _Pages(config).rollback(model)
 
 
 def _refuse_shared(path: str, texts: Mapping[str, str], config: Config, model: Model | None) -> None:
@@ -98,9 +106,10 @@ def _refuse_shared(path: str, texts: Mapping[str, str], config: Config, model: M
 class _Pages:
     """The files of one configuration. `about` of each stands at its top; it holds no word of a user."""
 
-    def __init__(self, config: Config, own: Path | None) -> None:
+    def __init__(self, config: Config) -> None:
+        own = config.root / OWN_TEMPLATES
         self._config = config
-        self._own = own
+        self._own = own if own.is_dir() else None
 
     def of(self, model: Model) -> dict[str, str]:
         path = f"{FOLDER}/{model.name}"
@@ -110,7 +119,7 @@ class _Pages:
             f"{path}.Jenkinsfile": self._ci(model, self._config.jenkins),
             f"{path}-release.Jenkinsfile": self._release(model, self._config.jenkins),
             f"{path}-promote.Jenkinsfile": self._promote(model),
-            f"{path}-rollback.Jenkinsfile": self._rollback(model),
+            f"{path}-rollback.Jenkinsfile": self.rollback(model),
             f"{path}-monitor.Jenkinsfile": self._monitor(model),
         }
 
@@ -154,7 +163,7 @@ class _Pages:
             waits=f"{place.name} waits for {', '.join(place.approval.by)}",
         )
 
-    def _rollback(self, model: Model) -> str:
+    def rollback(self, model: Model) -> str:
         config = self._config
         if "before_rollback" in config.hooks:
             raise InputError(

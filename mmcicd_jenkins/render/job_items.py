@@ -90,7 +90,7 @@ def desired_items(config: Config, *, access: Access | None = None, model: str = 
     """All items of a repository, parents first; with `model` only its own and the folders above them.
 
     Raises:
-        InputError: no section jenkins, no source, no approver, or a value that XML cannot hold.
+        InputError: no section jenkins, no source, two jobs of one name, or a value that XML cannot hold.
     """
     settings = settings_of(config)
     where = config.mark("jenkins.source")

@@ -9,7 +9,7 @@ from typing import Literal
 from mmcicd_jenkins.config.model import Config, JenkinsSettings, Model
 from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.records import dataclass
-from mmcicd_jenkins.render.jenkinsfile import FOLDER, render_jenkinsfiles
+from mmcicd_jenkins.render.jenkinsfile import FOLDER, render_rollback
 
 OpsKind = Literal["release", "promote", "rollback", "monitor"]
 OPS_KINDS: tuple[OpsKind, ...] = ("release", "promote", "rollback", "monitor")
@@ -74,7 +74,7 @@ def _ops_job(config: Config, model: Model, kind: OpsKind) -> OpsJob:
         cron=cron_of(config.production.monitor.every_seconds) if kind == "monitor" else "",
         definition="inline" if inline else "scm",
         script_path="" if inline else path,
-        text=render_jenkinsfiles(config, model.name)[path] if inline else "",
+        text=render_rollback(config, model) if inline else "",
     )
 
 
