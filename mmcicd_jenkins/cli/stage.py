@@ -139,11 +139,7 @@ def _run(order: Order, summary: Summary, progress: StageProgress, *, dry_run: bo
     started = time.monotonic()
     progress.begin(order.name)
     try:
-        outcome = _until_it_answers(order, job, bench)
-        while order.name == "monitor" and _keep_watching(outcome, started, order.watch):
-            time.sleep(min(job.place.monitor.every_seconds, order.watch))
-            outcome = run_stage(order.name, job, bench.ports)
-            progress.update(outcome.sentence)
+        outcome = _watch(order, job, bench) if order.watch else _until_it_answers(order, job, bench)
     finally:
         progress.end()
     summary.told(outcome, job, bench.ports)
@@ -207,9 +203,10 @@ def _ask(job: Job, bench: Bench, summary: Summary, *, as_json: bool) -> int:
     return 0
 
 
-def _keep_watching(outcome: Outcome, started: float, watch: float) -> bool:
-    acted = outcome.detail.get("action") in {"rollback", "freeze"}
-    return not acted and time.monotonic() - started < watch
+def _watch(order: Order, job: Job, bench: Bench) -> Outcome:
+    from mmcicd_jenkins.stages import monitor
+
+    return monitor.watch(job, bench.ports, order.watch, lambda seen: bench.progress.update(seen.sentence))
 
 
 def _tell(outcome: Outcome, started: float, bench: Bench, *, as_json: bool) -> None:

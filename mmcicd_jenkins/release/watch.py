@@ -16,6 +16,8 @@ from mmcicd_jenkins.release.verdicts import Verdict, worst
 
 # A p99 objective allows one request in a hundred to be slower.
 LATENCY_BUDGET = 0.01
+# Of the shortest window, so that a clock that calls as often as a window is long may be a little early.
+WHOLE_WINDOW = 0.9
 
 
 class Action(StrEnum):
@@ -35,11 +37,16 @@ class Burn:
 
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
-    """The drift alarm: windows in a row that drifted (`bad`) or did not (`good`), and whether it is raised."""
+    """The drift alarm: windows in a row that drifted (`bad`) or did not (`good`), and whether it is raised.
+
+    `at` is where the last of them ended, in seconds since 1970: the next one begins there, for a prediction that is
+    counted in two windows would be two witnesses.
+    """
 
     raised: bool = False
     bad: int = 0
     good: int = 0
+    at: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +106,13 @@ class Decision:
 
 def decide(readings: Sequence[Reading], objectives: Objectives, situation: Situation) -> Decision:
     """One decision on all readings so far."""
-    drift = _drift(readings, objectives, situation)
-    alarm = _next_alarm(situation.alarm, drift.verdict, objectives)
+    alarm, since = situation.alarm, situation.alarm.at
+    if situation.now - since >= WHOLE_WINDOW * _shortest(objectives):
+        drift = _drift([r for r in readings if r.at >= since], objectives, situation)
+        alarm = _next_alarm(alarm, drift.verdict, objectives, situation.now)
+    else:
+        # Asked again before a window is over: it is told how things stand, and not counted.
+        drift = _drift(readings, objectives, situation)
     checks = (
         _readiness(situation),
         *_burns(readings, objectives, situation),
@@ -109,15 +121,19 @@ def decide(readings: Sequence[Reading], objectives: Objectives, situation: Situa
     return _conclude(checks, situation, alarm)
 
 
-def _next_alarm(alarm: Alarm, verdict: Verdict, objectives: Objectives) -> Alarm:
+def _shortest(objectives: Objectives) -> float:
+    return min((burn.short_seconds for burn in objectives.windows), default=300.0)
+
+
+def _next_alarm(alarm: Alarm, verdict: Verdict, objectives: Objectives, now: float) -> Alarm:
     """Raised by so many bad windows in a row, ended by so many good ones; what decides nothing changes nothing."""
     if verdict is Verdict.INCONCLUSIVE:
         return alarm
     if verdict is Verdict.FAILED:
         bad = alarm.bad + 1
-        return Alarm(raised=alarm.raised or bad >= objectives.bad_windows, bad=bad)
+        return Alarm(raised=alarm.raised or bad >= objectives.bad_windows, bad=bad, at=now)
     good = alarm.good + 1
-    return Alarm(raised=alarm.raised and good < objectives.good_windows, good=good)
+    return Alarm(raised=alarm.raised and good < objectives.good_windows, good=good, at=now)
 
 
 def _conclude(checks: tuple[Check, ...], situation: Situation, alarm: Alarm) -> Decision:
@@ -229,9 +245,8 @@ def _burn_rate(kind: str, seen: Window, objectives: Objectives, situation: Situa
 def _drift(readings: Sequence[Reading], objectives: Objectives, situation: Situation) -> Drift:
     """On the shortest stretch that holds enough predictions: up to the longest window of the objectives."""
     longest = max((burn.long_seconds for burn in objectives.windows), default=3600.0)
-    shortest = min((burn.short_seconds for burn in objectives.windows), default=300.0)
     counts: tuple[int, ...] = (0,) * len(situation.reference)
-    seconds = shortest
+    seconds = _shortest(objectives)
     while True:
         seen = window(readings, situation.version, now=situation.now, seconds=seconds)
         counts = seen.predictions if seen else counts

@@ -5,7 +5,7 @@ one reading; a clock (cron, or `--for`) calls again.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime, timedelta
 
@@ -25,6 +25,8 @@ from mmcicd_jenkins.stages.workspace import write_json
 
 # Enough for six hours of the default interval, several times over, and a small file.
 READINGS_KEPT = 2000
+# With the default interval a failure that lasts half an hour; then somebody should know.
+MOST_FAILURES = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,6 +242,36 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
         verdict=decision.verdict,
         detail=detail,
     )
+
+
+def watch(job: Job, ports: Ports, seconds: float, on_outcome: Callable[[Outcome], None]) -> Outcome:
+    """Look again and again for `seconds`, or until it acted; the last outcome.
+
+    A look that fails for an outside reason is told and made again: a watch that ends at the first lost answer watches
+    nothing when it matters. So is one that a newer decision overtook.
+
+    Raises:
+        OutsideFailed, Superseded: so many looks in a row failed, or the last one did.
+    """
+    end = ports.clock.now().timestamp() + seconds
+    failures = 0
+    while True:
+        error, acted = None, False
+        try:
+            outcome = apply(plan(job, look(job, ports)), job, ports)
+        except (OutsideFailed, Superseded) as e:
+            error, failures = e, failures + 1
+            ports.progress.line(f"could not look, {failures} of {MOST_FAILURES} in a row: {e.what}")
+        else:
+            failures = 0
+            on_outcome(outcome)
+            acted = outcome.detail["action"] in {Action.ROLLBACK, Action.FREEZE}
+        left = end - ports.clock.now().timestamp()
+        if error is not None and (failures >= MOST_FAILURES or left <= 0):
+            raise error
+        if acted or left <= 0:
+            return outcome
+        ports.clock.sleep(min(job.place.monitor.every_seconds, left))
 
 
 def _roll_back(plan: Plan, job: Job, ports: Ports) -> Outcome:

@@ -184,3 +184,67 @@ def test_an_alarm_about_drift_ends_with_its_version(watch):
 def test_a_text_that_is_no_metrics_decides_nothing(watch, text):
     watch.server.text = text
     assert watch.look().detail["action"] == "wait"
+
+
+class Flaky:
+    """A ledger that does not answer the first so many times."""
+
+    def __init__(self, ledger, failures):
+        self._ledger, self.failures = ledger, failures
+
+    def snapshot(self, model):
+        if self.failures:
+            self.failures -= 1
+            raise OutsideFailed("the git repository cannot be reached", retryable=True)
+        return self._ledger.snapshot(model)
+
+    def __getattr__(self, name):
+        return getattr(self._ledger, name)
+
+
+class Said:
+    def __init__(self):
+        self.lines = []
+
+    def line(self, text):
+        self.lines.append(text)
+
+    def update(self, text, done=None):
+        pass
+
+
+def test_a_watch_survives_what_passes_and_tells_it(watch):
+    ledger, said, seen = Flaky(watch.bench.ledger, 2), Said(), []
+    ports = on_paper(watch.bench, client=watch.server, clock=watch.clock, ledger=ledger, progress=said)
+    watch.server.counts = {"2": (0, 0, 0)}
+    last = monitor.watch(watch.job, ports, 1800, seen.append)
+    assert last is seen[-1]
+    assert len(seen) > 2
+    assert said.lines == [
+        "could not look, 1 of 6 in a row: the git repository cannot be reached",
+        "could not look, 2 of 6 in a row: the git repository cannot be reached",
+    ]
+
+
+def test_a_watch_ends_when_nothing_answers_for_too_long(watch):
+    ledger = Flaky(watch.bench.ledger, monitor.MOST_FAILURES)
+    ports = on_paper(watch.bench, client=watch.server, clock=watch.clock, ledger=ledger, progress=Said())
+    with pytest.raises(OutsideFailed, match="cannot be reached"):
+        monitor.watch(watch.job, ports, 100_000, lambda _: None)
+    assert ledger.failures == 0
+
+
+def test_a_watch_that_could_not_look_at_last_does_not_say_that_all_is_well(watch):
+    ledger = Flaky(watch.bench.ledger, 1)
+    ports = on_paper(watch.bench, client=watch.server, clock=watch.clock, ledger=ledger, progress=Said())
+    with pytest.raises(OutsideFailed):
+        monitor.watch(watch.job, ports, 0, lambda _: None)
+
+
+def test_a_watch_ends_when_it_rolled_back(watch):
+    watch.look(v1=(5000, 0, 0), v2=(0, 0, 0))
+    watch.server.counts["2"] = (1000, 0, 1000)
+    watch.clock.sleep(300)
+    last = monitor.watch(watch.job, watch.ports, 100_000, lambda _: None)
+    assert last.detail["action"] == "rollback"
+    assert watch.serving() == 1

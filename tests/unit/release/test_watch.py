@@ -129,7 +129,44 @@ def test_a_drift_alarm_ends_after_six_good_windows():
     raised = Alarm(raised=True, good=4)
     fifth = decision(quiet, alarm=raised)
     assert (fifth.action, fifth.alarm.raised) == (Action.ALERT, True)
-    assert decision(quiet, alarm=fifth.alarm).action is Action.NONE
+    assert decision(traffic(65), alarm=fifth.alarm).action is Action.NONE
+
+
+def test_no_prediction_is_counted_in_two_windows():
+    """A monitor that is asked every minute must not see one bad stretch three times."""
+    alarm = decision(traffic(60, bins=(1, 1, 1, 7))).alarm
+    for minute in range(61, 65):
+        alarm = decision(traffic(minute, bins=(1, 1, 1, 7)), alarm=alarm).alarm
+        assert alarm.bad == 1
+    alarm = decision(traffic(65, bins=(1, 1, 1, 7)), alarm=alarm).alarm
+    assert (alarm.bad, alarm.raised) == (2, False)
+
+
+def test_a_window_begins_where_the_last_one_ended():
+    """What drifted before was counted; good traffic since then is a good window, however bad the hour was."""
+    bad = traffic(60, bins=(1, 1, 1, 7))
+    alarm = decision(bad).alarm
+    last = bad[-1]
+    good = [
+        dataclasses.replace(
+            r,
+            at=r.at + last.at,
+            answered=r.answered + last.answered,
+            latency=tuple(a + b for a, b in zip(r.latency, last.latency, strict=True)),
+            predictions=tuple(a + b for a, b in zip(r.predictions, last.predictions, strict=True)),
+        )
+        for r in traffic(5)[1:]
+    ]
+    after = decision([*bad, *good], alarm=alarm).alarm
+    assert (after.bad, after.good) == (0, 1)
+
+
+def test_little_traffic_makes_a_window_longer_and_is_not_counted_before():
+    quiet = {"per_minute": 20, "bins": (1, 1, 1, 7)}
+    alarm = decision(traffic(60, **quiet)).alarm
+    assert alarm.bad == 1
+    assert decision(traffic(80, **quiet), alarm=alarm).alarm == alarm
+    assert decision(traffic(85, **quiet), alarm=alarm).alarm.bad == 2
 
 
 def test_without_a_reference_drift_is_not_asked():
