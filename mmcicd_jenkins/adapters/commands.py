@@ -7,6 +7,7 @@ ends with us: by its own end, a timeout, our SIGTERM or SIGINT, or our death.
 
 import contextlib
 import os
+import re
 import select
 import signal
 import threading
@@ -30,6 +31,8 @@ LAST_LINES = 30
 SHOWN_CHARACTERS = 500
 # An unfinished line longer than this is handed on in pieces, so that memory stays bounded.
 LONGEST_LINE = 64 * 1024
+# Colours, cursor moves and titles, whole: without its first byte the rest of one would be shown as text.
+_ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 _CONTROL = dict.fromkeys((*range(9), *range(10, 32), 127), " ")
 
 
@@ -188,7 +191,8 @@ class _Output:
             ) from e
         for line in output.replace(b"\r", b"\n").split(b"\n"):
             if line:
-                text = line[: 4 * SHOWN_CHARACTERS].decode("utf-8", "replace").translate(_CONTROL)
+                begin = _ESCAPE.sub(b"", line[: 4 * SHOWN_CHARACTERS])
+                text = begin.decode("utf-8", "replace").translate(_CONTROL)
                 text = text[:SHOWN_CHARACTERS].rstrip()
                 self.last_lines.append(text)
                 if self._on_line is not None:

@@ -129,6 +129,16 @@ def test_endless_lines_and_binary_output_stay_bounded(tmp_path: Path) -> None:
     ) < 200_000  # KiB; reading the log back included
 
 
+def test_a_progress_bar_is_told_without_its_colours(tmp_path: Path) -> None:
+    """What Keras draws by default, and a title that some tools set."""
+    lines: list[str] = []
+    bar = r"\033[1m38/38\033[0m \033[32m====\033[0m\033[37m\033[0m \033[1m0s\033[0m 2ms/step\033]0;title\007 loss: 0.6\n"
+    ended = run(tmp_path, f"printf '{bar}'", lines=lines)
+    assert lines == ["38/38 ==== 0s 2ms/step loss: 0.6"]
+    assert ended.last_lines == ("38/38 ==== 0s 2ms/step loss: 0.6",)
+    assert b"\033[1m38/38" in log_of(tmp_path)
+
+
 def test_many_lines_keep_only_the_last(tmp_path: Path) -> None:
     ended = run(tmp_path, "seq 1 50000")
     assert ended.last_lines[-1] == "50000"
