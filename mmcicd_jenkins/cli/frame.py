@@ -109,6 +109,8 @@ def run_command_line(table: Mapping[str, tuple[str, str]]) -> NoReturn:
     except Exception as e:  # noqa: BLE001  the last line of defence: a bug of ours is told as one
         code = report.bug(e, as_json=as_json)
     sys.stdout.flush()
+    # Python would look for garbage in everything once more, only to throw all of it away.
+    gc.freeze()
     sys.exit(code)
 
 

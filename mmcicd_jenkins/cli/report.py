@@ -3,17 +3,13 @@
 import json
 import os
 import re
-import shutil
 import sys
-import tempfile
-import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from mmcicd_jenkins.config.problems import render_problem
 from mmcicd_jenkins.errors import CommandFailed, ConfigInvalid, MmcicdError
 
 # What moves the cursor, recolours, hides or reorders text, and what no encoding can write: control characters
@@ -77,6 +73,8 @@ def failed(error: MmcicdError, *, as_json: bool) -> int:
         emit(error.to_json())
         return error.exit_code
     if isinstance(error, ConfigInvalid):
+        from mmcicd_jenkins.config.problems import render_problem
+
         for problem in error.problems:
             say(render_problem(problem))
         return error.exit_code
@@ -94,6 +92,9 @@ def failed(error: MmcicdError, *, as_json: bool) -> int:
 
 def bug(error: Exception, *, as_json: bool) -> int:
     """Tell an error that is ours: one sentence, and the traceback in a file to send."""
+    import tempfile
+    import traceback
+
     try:
         with tempfile.NamedTemporaryFile("w", prefix="mmcicd-bug-", suffix=".txt", delete=False) as file:
             file.write(_without_secrets("".join(traceback.format_exception(error))))
@@ -118,6 +119,8 @@ def table(rows: Sequence[Sequence[str]], *, head: Sequence[str] = ()) -> str:
         cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
         lines.append("  ".join([*cells, row[-1]]).rstrip())
     if sys.stdout.isatty():
+        import shutil
+
         width = shutil.get_terminal_size().columns
         lines = [line if len(line) <= width else line[: width - 1] + "…" for line in lines]
     return "\n".join(lines)

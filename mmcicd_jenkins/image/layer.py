@@ -8,11 +8,10 @@ on any machine; which files share a layer is decided by size alone.
 import hashlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from mmcicd_jenkins.image import tar
 from mmcicd_jenkins.image.container import BLOCK, Container, Sink, container
@@ -21,6 +20,9 @@ from mmcicd_jenkins.image.digest import FileDigest
 from mmcicd_jenkins.image.reading import read_file
 from mmcicd_jenkins.image.tree import ModelFile, ModelTree
 from mmcicd_jenkins.records import dataclass
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 # The rule by which files become layers is part of every digest: a change makes new layers of old models.
 BIG = 2**20
@@ -128,6 +130,9 @@ class _TarPipe:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
+        # Whoever only reads layers does not wait for threads.
+        from concurrent.futures import ThreadPoolExecutor
+
         self._hashing = self._stack.enter_context(ThreadPoolExecutor(1, "tar-digest"))
         self._wrapping = self._stack.enter_context(ThreadPoolExecutor(1, "layer-blob"))
         self._wrapping.submit(self._container.begin).result()
@@ -175,6 +180,6 @@ class _TarPipe:
         self._filled = 0
 
 
-def _wait(pending: Sequence[Future[None]]) -> None:
+def _wait(pending: "Sequence[Future[None]]") -> None:
     for future in pending:
         future.result()

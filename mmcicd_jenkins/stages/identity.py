@@ -2,6 +2,7 @@
 
 import posixpath
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from mmcicd_jenkins.config.defaults import DEFAULT_LEFT_OUT
@@ -147,6 +148,7 @@ def identify(job: Job, ports: Ports) -> Identity:
     files = code_files(job, ports, train.inputs)
     environment = train.image or ports.environments.digest(requirements_path(job))
 
+    @cache
     def attempt_id(attempt: int) -> str:
         return run_id(
             files=files,
