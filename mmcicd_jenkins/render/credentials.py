@@ -53,6 +53,8 @@ _OPS: Mapping[str, tuple[str, ...]] = {
     "deploy": ("registry", "ledger", "signing", "environment"),
     "smoke": ("registry", "ledger", "environment"),
     "propose": ("ledger", "signing"),
+    # Looks at what a promotion would do, before anybody approved it.
+    "plan": ("registry", "ledger", "environment"),
     "promote": ("registry", "ledger", "signing", "environment"),
     "rollback": ("ledger", "signing", "environment", "bytes"),
     "monitor": ("ledger", "signing", "environment", "bytes"),

@@ -160,3 +160,7 @@ def test_the_symbols_are_those_of_the_step(platform: Config) -> None:
     for stage in OPS:
         for each in bindings(platform, "ops", stage, "production"):
             assert set(each.variables) == known[each.kind]
+
+
+def test_a_plan_that_nobody_approved_cannot_sign(platform: Config) -> None:
+    assert "mmcicd-signing" not in ids(bindings(platform, "ops", "plan", "production"))
