@@ -121,9 +121,11 @@ class Server(Jenkins):  # type: ignore[misc]  # the library has no types
         answer: requests.Response = self.jenkins_request(request)
         return answer
 
-    def knock(self, path: str, *, anonymous: bool = False, **query: str | int) -> requests.Response:
+    def knock(
+        self, path: str, query: Mapping[str, str] | None = None, *, anonymous: bool = False
+    ) -> requests.Response:
         """GET whose status is itself the answer: nothing is raised for it, but for a login that is refused."""
-        request = requests.Request("GET", self._build_url(path), params=query)
+        request = requests.Request("GET", self._build_url(path), params=dict(query or {}))
         request.auth = _nobody if anonymous else self._auths[0][1]
         answer = self._request(request)
         if answer.status_code == 401 and not anonymous:

@@ -24,6 +24,7 @@ COMMANDS = {
     "jobs": ("jobs", "Jobs on Jenkins: make them, compare them, start one and follow it"),
     "render": ("render", "Look at generated files, or copy a template to own it"),
     "lint": ("lint", "Check Jenkinsfiles without a controller"),
+    "doctor": ("doctor", "Would the first build succeed? Looks, and changes nothing"),
     "ledger": ("ledger", "Prove the history"),
     "keys": ("keys", "Make signing keys"),
     "convert": ("convert", "Frozen graph, checkpoint or .keras file to SavedModel"),

@@ -226,6 +226,11 @@ def _config(root: Path) -> Config:
     return load_config(root / scaffold.CONFIG, environ={})
 
 
+def planned(root: Path) -> UpdatePlan:
+    """What the command would do in a repository that has a configuration."""
+    return _plan(root, Begun())
+
+
 def _plan(root: Path, begun: Begun) -> UpdatePlan:
     """Everything that this repository has of us, decided file by file."""
     record = disk.read_record(root)

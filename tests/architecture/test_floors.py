@@ -16,11 +16,12 @@ PACKAGE = ROOT / "mmcicd_jenkins"
 FLOORS = [
     {"errors", "failpoints", "records"},
     {"release", "image"},
-    {"ports", "ports_jenkins", "ports_offline"},
+    {"ports", "ports_doctor", "ports_jenkins", "ports_offline"},
     {"config"},
-    {"render", "lint"},
+    {"render", "lint", "checks"},
     {"stages", "adapters", "serving", "reports"},
     {"wiring", "wiring_jenkins"},
+    {"wiring_doctor"},
     {"cli"},
 ]
 # Stand beside the house: used by train scripts, the entry points, the public names.

@@ -1,0 +1,100 @@
+"""Where model bytes lie and models serve: folders, registries, ports. Pure."""
+
+from collections.abc import Iterable, Iterator
+
+from mmcicd_jenkins.checks.finding import Finding, Told
+from mmcicd_jenkins.ports_doctor import Disk, Port, Registry
+
+GIB = 2**30
+# A model with its layers is written twice before it serves; below this the first big one fails.
+SCARCE_BYTES = 2 * GIB
+FULL_BYTES = GIB // 4
+
+
+def folder(told: Told, name: str, disk: Disk, where: str = "") -> Iterator[Finding]:
+    """A folder that we write to."""
+    if not disk.writable:
+        yield told.fail(
+            f"{name} cannot be written: {disk.path}", f"sudo chown $(id -u) '{disk.path}'", where=where
+        )
+    elif disk.free_bytes < FULL_BYTES:
+        yield told.fail(
+            f"{name} has {_size(disk.free_bytes)} left: {disk.path}",
+            f"free some space on that disk: df -h '{disk.path}'",
+            where=where,
+        )
+    elif disk.free_bytes < SCARCE_BYTES:
+        yield told.warn(
+            f"{name} has {_size(disk.free_bytes)} left: {disk.path}", f"df -h '{disk.path}'", where=where
+        )
+    else:
+        yield told.ok(f"{name} ({_size(disk.free_bytes)} free)")
+
+
+def beside(told: Told, what: str, path: str, fix: str, where: str) -> Finding:
+    """Something that many jobs share, in a place that each checkout has of its own."""
+    return told.fail(
+        f"{what} is {path}, relative to the checkout; each job of Jenkins has a checkout of its own, so no job "
+        "would find what another wrote",
+        fix,
+        where=where,
+    )
+
+
+def registry(name: str, found: Registry, where: str) -> Iterator[Finding]:
+    """What a registry says at its door; that it lets us push is not known before a push."""
+    told = Told("store", "registry")
+    host = name.split("/", maxsplit=1)[0]
+    if found.status not in {200, 401}:
+        yield told.fail(
+            f"{host} answers {found.status} at /v2/, so it is no registry, or a proxy stands before it",
+            f"curl -sI https://{host}/v2/",
+            where=where,
+        )
+        return
+    door = "open to everybody" if found.status == 200 else f"asks for {found.auth or 'a login'}"
+    yield told.ok(f"{host} answers ({door})")
+    yield told.warn(
+        f"whether {name} takes a push is not checked: only its door was tried",
+        f"docker login {host} && docker push {name}/doctor:test, as the account of jenkins.credentials.ci.registry",
+        where=where,
+    )
+
+
+def ports(name: str, found: Iterable[Port], where: str) -> Iterator[Finding]:
+    """An environment on this machine."""
+    told = Told("environments", name)
+    listed = list(found)
+    for port in listed:
+        if not port.free and not port.ours:
+            yield told.fail(
+                f"port {port.number} of {name} is taken by another program",
+                f"ss -ltnp 'sport = :{port.number}' names it; stop it, or set environments.{name}.rest_port and grpc_port",
+                where=where,
+            )
+    if all(port.free or port.ours for port in listed):
+        serving = ", serving" if any(port.ours for port in listed) else ""
+        yield told.ok(f"{name} (ports {', '.join(str(p.number) for p in listed)}{serving})")
+
+
+def elsewhere(name: str, where: str) -> Finding:
+    """A local environment of Jenkins: it serves on the agent that deploys, where nobody looked."""
+    return Told("environments", name).warn(
+        f"{name} serves on the agent that deploys; its folder and ports there are not checked",
+        "on that agent, in a checkout: mmcicd-jenkins doctor --here",
+        where=where,
+    )
+
+
+def cluster(name: str, server: str, namespace: str, where: str) -> Finding:
+    """A cluster, which nothing of ours has looked at."""
+    at = f" --server {server}" if server else ""
+    return Told("environments", name).warn(
+        f"{name} is a Kubernetes cluster; reach, rights and versions are not checked",
+        f"kubectl{at} auth can-i create deployments.apps --namespace {namespace or 'default'}",
+        where=where,
+    )
+
+
+def _size(count: int) -> str:
+    return f"{count / GIB:.1f} GiB" if count < 100 * GIB else f"{count / GIB:.0f} GiB"

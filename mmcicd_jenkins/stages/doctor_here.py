@@ -1,0 +1,222 @@
+"""What `doctor` asks of git, stores, environments, models and this machine, through ports alone. Writes nothing."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from mmcicd_jenkins.checks import git, machine, models, places
+from mmcicd_jenkins.checks.finding import Finding, Told, Topic
+from mmcicd_jenkins.config.laptop import is_address
+from mmcicd_jenkins.config.lock import Lock
+from mmcicd_jenkins.config.model import Config, Environment, Model
+from mmcicd_jenkins.ports_doctor import GitLook, MachineLook, WebLook
+from mmcicd_jenkins.records import dataclass
+from mmcicd_jenkins.render.agents import DEFAULT_LABEL
+from mmcicd_jenkins.render.job_sources import source_of
+from mmcicd_jenkins.stages.doctor import Check
+
+
+@dataclass(frozen=True, kw_only=True)
+class Here:
+    """What the checks below look at. `serving` gives the state folder of a local environment.
+
+    `requirements` reads what a model installs, `stale` names generated files that are out of date, `paths` all of
+    them; `writes_ledger` says that this process carries the ledger's own credentials.
+    """
+
+    config: Config
+    lock: Lock
+    machine: MachineLook
+    web: WebLook
+    source: GitLook
+    ledger: GitLook
+    ledger_url: str
+    store: Path
+    cache: Path
+    serving: Callable[[str], Path]
+    requirements: Callable[[Model], models.Required | None]
+    stale: Callable[[], Iterable[str]]
+    paths: Callable[[], Iterable[str]]
+    writes_ledger: bool = False
+    model: str = ""
+
+    @property
+    def chosen(self) -> tuple[Model, ...]:
+        return tuple(m for m in self.config.models.values() if self.model in {"", m.name})
+
+
+def checks(here: Here) -> tuple[Check, ...]:
+    """Everything that `run`, or a first build of Jenkins, needs apart from the controller."""
+    made = [_source(here), _ledger(here), _store(here), *_environments(here)]
+    made += machine_checks(here.machine, here.config, here.cache, here=False)
+    made.append(_check("models", "generated files", lambda: models.generated(here.stale())))
+    for model in here.chosen:
+        made += _model(here, model)
+    return tuple(made)
+
+
+def agent_checks(here: Here) -> tuple[Check, ...]:
+    """This machine as one that runs stages, with the places on it that the configuration names."""
+    local = [place for place in here.config.environments.values() if place.kind == "local"]
+    made = [*machine_checks(here.machine, here.config, here.cache, here=True)]
+    if not here.config.store.registry:
+        made.append(_folder("store", "store", here, here.store))
+    if not is_address(here.config.ledger.url):
+        made.append(_folder("git", "ledger", here, Path(here.ledger_url.removeprefix("file://"))))
+    return (*made, *(_ports(here, place) for place in local))
+
+
+def machine_checks(look: MachineLook, config: Config | None, cache: Path, *, here: bool) -> tuple[Check, ...]:
+    """Programs, disk and GPUs; with `here` also what an agent installs from."""
+    told = Told("machine", "cache")
+    made = [
+        _check("machine", "programs", lambda: machine.programs(look.versions())),
+        _check("machine", "cache", lambda: places.folder(told, "cache", look.disk(cache))),
+        _check("machine", "gpu", lambda: _gpus(look, config, here=here)),
+    ]
+    if here:
+        made.append(_check("machine", "package index", lambda: machine.index(look.index()), "pip"))
+    return tuple(made)
+
+
+def _check(topic: Topic, name: str, look: Callable[[], Iterable[Finding]], system: str = "") -> Check:
+    return Check(topic=topic, name=name, look=look, system=system)
+
+
+def _gpus(look: MachineLook, config: Config | None, *, here: bool) -> Iterator[Finding]:
+    wanted = {model.name: model.train.gpus for model in config.models.values()} if config else {}
+    agents = config.jenkins.agents if config and config.jenkins else {}
+    label = agents.get("train", agents.get("default", DEFAULT_LABEL))
+    return machine.gpus(look.gpus(), wanted, label if isinstance(label, str) else "of its pod", here=here)
+
+
+def _source(here: Here) -> Check:
+    settings = here.config.jenkins
+    if settings is None:
+        return _check("git", "checkout", lambda: [git.here(here.source.uncommitted(()))])
+    where, main = here.config.mark("jenkins.source"), settings.main
+    url = source_of(settings, where).remote
+
+    def look() -> Iterator[Finding]:
+        paths = tuple(here.paths())
+        found = here.source.repository(url)
+        head = found.branches.get(main, "")
+        state = git.Generated(
+            main=main,
+            uncommitted=here.source.uncommitted(paths),
+            unpushed=here.source.lacks(head, paths) if head else None,
+        )
+        return git.source(found, url, state, where)
+
+    return _check("git", "source", look, "the source repository")
+
+
+def _ledger(here: Here) -> Check:
+    url, where = here.config.ledger.url, here.config.mark("ledger")
+    if not is_address(url):
+        fix = "ledger: {url: ssh://git@git.example/ml/ledger.git}"
+        return _place("git", "ledger", here, Path(here.ledger_url.removeprefix("file://")), url, fix)
+
+    def look() -> Iterator[Finding]:
+        found = here.ledger.repository(here.ledger_url, push="mmcicd/doctor")
+        return git.ledger(found, ours=here.writes_ledger, where=where)
+
+    return _check("git", "ledger", look, "the ledger")
+
+
+def _store(here: Here) -> Check:
+    settings, where = here.config.store, here.config.mark("store")
+    if not settings.registry:
+        fix = "store: {registry: registry.example/ml}, or {path: /A/FOLDER/THAT/ALL/AGENTS/SHARE}"
+        return _place("store", "store", here, here.store, settings.path, fix)
+    host = settings.registry.split("/", maxsplit=1)[0]
+    return _check(
+        "store",
+        "registry",
+        lambda: places.registry(settings.registry, here.web.registry(host), where),
+        f"the registry {host}",
+    )
+
+
+def _place(topic: Topic, name: str, here: Here, folder: Path, written: str, fix: str) -> Check:
+    """A folder of this machine; jobs of Jenkins must find the same one."""
+    if here.config.jenkins is None or written.startswith(("/", "file://")):
+        return _folder(topic, name, here, folder)
+    where = here.config.mark(name)
+    return _check(topic, name, lambda: [places.beside(Told(topic, name), f"the {name}", written, fix, where)])
+
+
+def _folder(topic: Topic, name: str, here: Here, folder: Path) -> Check:
+    told, where = Told(topic, name), here.config.mark(name)
+    title = f"{name} on this machine" if here.config.jenkins else name
+    return _check(topic, name, lambda: places.folder(told, title, here.machine.disk(folder), where))
+
+
+def _environments(here: Here) -> Iterator[Check]:
+    for place in here.config.environments.values():
+        where = here.config.mark(f"environments.{place.name}")
+        if place.kind == "kubernetes":
+            finding = places.cluster(place.name, place.cluster, place.namespace, where)
+        elif here.config.jenkins is None:
+            yield _ports(here, place)
+            continue
+        elif place.folder.startswith("/"):
+            finding = places.elsewhere(place.name, where)
+        else:
+            fix = f"environments: {{{place.name}: {{kind: local, folder: /var/lib/mmcicd/{place.name}}}}}"
+            told = Told("environments", place.name)
+            finding = places.beside(told, place.name, place.folder or "not given", fix, where)
+        yield _check("environments", place.name, lambda found=finding: [found])  # type: ignore[misc]
+
+
+def _ports(here: Here, place: Environment) -> Check:
+    where = here.config.mark(f"environments.{place.name}")
+
+    def look() -> Iterator[Finding]:
+        state = here.serving(place.name)
+        disk = here.machine.disk(state)
+        if not disk.writable:
+            return places.folder(Told("environments", place.name), place.name, disk, where)
+        numbers = (place.rest_port, place.grpc_port)
+        return places.ports(place.name, [here.machine.port(place.host, n, state) for n in numbers], where)
+
+    return _check("environments", place.name, look)
+
+
+def _model(here: Here, model: Model) -> list[Check]:
+    where = here.config.mark(f"models.{model.name}.train")
+    built_in = model.evaluate.problem is not None
+    made = [
+        _check("models", model.name, lambda: models.data(model.name, _locked(here, model))),
+        _check(
+            "models",
+            f"{model.name} requirements",
+            lambda: models.requirements(
+                model.name,
+                here.requirements(model),
+                image=model.train.image,
+                built_in=built_in,
+                where=where,
+            ),
+        ),
+    ]
+    for source in model.data:
+        name = f"{model.name}/{source.name}"
+        made.append(_check("models", name, lambda url=source.url: _reached(here, url), name))  # type: ignore[misc]
+    return made
+
+
+def _locked(here: Here, model: Model) -> Iterator[models.DataState]:
+    for source in model.data:
+        locked = here.lock.source(model.name, source.name)
+        yield models.DataState(
+            name=source.name,
+            url=source.url,
+            locked_url=locked.url if locked else None,
+            where=here.config.mark(f"models.{model.name}.data.{source.name}"),
+        )
+
+
+def _reached(here: Here, url: str) -> tuple[Finding, ...]:
+    place = url if "://" in url else str(here.config.root / url)
+    here.web.source(place)
+    return ()

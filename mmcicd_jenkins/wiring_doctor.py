@@ -1,0 +1,144 @@
+"""Wiring of `doctor`: every check that a configuration asks for, on adapters with an end in time.
+
+Apart from `wiring` because only this command looks at everything at once.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmcicd_jenkins.adapters.machine_look import Machine
+from mmcicd_jenkins.checks import models
+from mmcicd_jenkins.config.defaults import SERVE
+from mmcicd_jenkins.config.laptop import on_this_machine
+from mmcicd_jenkins.config.load import load_config
+from mmcicd_jenkins.config.lock import load_lock
+from mmcicd_jenkins.config.model import Config, Model
+from mmcicd_jenkins.errors import ConfigInvalid, InputError
+from mmcicd_jenkins.records import dataclass
+from mmcicd_jenkins.stages.doctor import Check
+from mmcicd_jenkins.wiring import beside_path, cache_folder, ledger_address
+
+if TYPE_CHECKING:
+    from mmcicd_jenkins.stages.doctor_here import Here
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generated:
+    """The generated files of a repository: all of them, and those that are out of date."""
+
+    paths: Callable[[], Iterable[str]]
+    stale: Callable[[], Iterable[str]]
+
+
+def open_checks(
+    start: Path, variables: Mapping[str, str], generated: Generated, *, model: str, seconds: float
+) -> tuple[Check, ...]:
+    """Everything about the repository at `start`, and about its Jenkins if it has one.
+
+    Raises:
+        ConfigInvalid, InputError: there is nothing to check against.
+    """
+    config = load_config(start, environ=variables)
+    if config.jenkins is None:
+        return _here(on_this_machine(config), variables, generated, model, seconds)
+    here = _here(config, variables, generated, model, seconds)
+    return (*_jenkins(config, variables, model, seconds), *here)
+
+
+def open_machine(start: Path, variables: Mapping[str, str], *, seconds: float) -> tuple[Check, ...]:
+    """This machine as an agent, with or without a configuration.
+
+    Raises:
+        ConfigInvalid: the one that is there has mistakes.
+    """
+    from mmcicd_jenkins.stages.doctor_here import agent_checks, machine_checks
+
+    try:
+        config = load_config(start, environ=variables)
+    except ConfigInvalid:
+        raise
+    except InputError:  # an agent has no checkout before its first build
+        return machine_checks(Machine(variables, seconds), None, cache_folder(variables), here=True)
+    config = config if config.jenkins else on_this_machine(config)
+    nothing = Generated(paths=tuple, stale=tuple)
+    return agent_checks(_facts(config, variables, nothing, "", seconds))
+
+
+def _jenkins(config: Config, variables: Mapping[str, str], model: str, seconds: float) -> tuple[Check, ...]:
+    from mmcicd_jenkins.adapters.jenkins_account import account_of
+    from mmcicd_jenkins.adapters.jenkins_items import Facts, Items
+    from mmcicd_jenkins.adapters.jenkins_look import Look
+    from mmcicd_jenkins.adapters.jenkins_rights import Rights
+    from mmcicd_jenkins.adapters.jenkins_server import Server
+    from mmcicd_jenkins.render.jobs import settings_of
+    from mmcicd_jenkins.stages.doctor_jenkins import Jenkins, checks
+
+    account = account_of(settings_of(config).url, variables, config.mark("jenkins.url"))
+    # A check that hangs is told about by its end; retrying would only hide which one it was.
+    server = Server(account, timeout=(min(5.0, seconds), seconds), tries=0)
+    return checks(
+        Jenkins(
+            config=config,
+            look=Look(server),
+            rights=Rights(server),
+            items=Items(server),
+            facts=Facts(server),
+            model=model,
+        )
+    )
+
+
+def _here(
+    config: Config, variables: Mapping[str, str], generated: Generated, model: str, seconds: float
+) -> tuple[Check, ...]:
+    from mmcicd_jenkins.stages.doctor_here import checks
+
+    return checks(_facts(config, variables, generated, model, seconds))
+
+
+def _facts(
+    config: Config, variables: Mapping[str, str], generated: Generated, model: str, seconds: float
+) -> "Here":
+    from mmcicd_jenkins.adapters.credentials import OURS
+    from mmcicd_jenkins.adapters.git_look import RepositoryLook
+    from mmcicd_jenkins.adapters.web_look import Web
+    from mmcicd_jenkins.stages.doctor_here import Here
+
+    root = config.root
+
+    def serving(name: str) -> Path:
+        folder = config.environments[name].folder
+        return root / folder if folder else beside_path(root, SERVE) / name
+
+    return Here(
+        config=config,
+        lock=load_lock(root),
+        machine=Machine(variables, seconds),
+        web=Web(variables, seconds),
+        source=RepositoryLook(root, variables, "source", seconds),
+        ledger=RepositoryLook(root, variables, "ledger", seconds),
+        ledger_url=ledger_address(config),
+        store=root / config.store.path,
+        cache=cache_folder(variables),
+        serving=serving,
+        requirements=lambda one: _required(root, one),
+        stale=generated.stale,
+        paths=generated.paths,
+        writes_ledger=any(name.startswith("MMCICD_LEDGER_") for name in OURS if variables.get(name)),
+        model=model,
+    )
+
+
+def _required(root: Path, model: Model) -> models.Required | None:
+    if not model.train.requirements:
+        return None
+    from mmcicd_jenkins.adapters.requirements import read_requirements
+
+    wanted = read_requirements(root / model.train.requirements)
+    lines = [line for name in models.TENSORFLOW if (line := wanted.line_of(name)) is not None]
+    return models.Required(
+        file=model.train.requirements,
+        line=lines[0].text.split(";")[0].strip() if lines else "",
+        where=lines[0].where if lines else "",
+    )
