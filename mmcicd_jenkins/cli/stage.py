@@ -22,6 +22,8 @@ from mmcicd_jenkins.wiring import Bench, open_bench
 
 # Between two tries, growing: a registry that restarts is back within a minute.
 PAUSE_SECONDS = 15.0
+# What a monitor does when there is no alarm, decided or not.
+QUIET = frozenset({"none", "wait"})
 
 
 @click.command(
@@ -43,6 +45,7 @@ PAUSE_SECONDS = 15.0
     metavar="SECONDS",
     help="monitor: keep watching for so long, or until it acted.",
 )
+@click.option("--quiet", is_flag=True, help="monitor: too little traffic to judge by is no alarm; exit 0.")
 @click.option(
     "--commit", default="", metavar="SHA", help="Only this commit, and only when HEAD has it in its history."
 )
@@ -99,12 +102,14 @@ class Order:
     choice: str
     offline: bool
     or_offline: bool
+    quiet: bool
 
     def check(self) -> None:
         """Raises `UsageError` for an option that belongs to another stage."""
         belongs = (
             ("--again", "train", self.again),
             ("--for", "monitor", self.watch),
+            ("--quiet", "monitor", self.quiet),
             ("--ask", "promote", self.ask),
             ("--choice", "promote", self.choice),
             ("--offline", "rollback", self.offline),
@@ -144,7 +149,7 @@ def _run(order: Order, summary: Summary, progress: StageProgress, *, dry_run: bo
         progress.end()
     summary.told(outcome, job, bench.ports)
     _tell(outcome, started, bench, as_json=as_json)
-    return outcome.exit_code
+    return 0 if order.quiet and outcome.detail.get("action") in QUIET else outcome.exit_code
 
 
 def _until_it_answers(order: Order, job: Job, bench: Bench) -> Outcome:

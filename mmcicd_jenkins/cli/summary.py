@@ -83,7 +83,9 @@ class Summary:
         stands = standing(job, ports)
         if stands.trained:
             self.write("trained.txt", "trained\n")
-            since = f" since {stands.version}" if stands.version is not None else f", run {stands.run} is stored"
+            since = (
+                f" since {stands.version}" if stands.version is not None else f", run {stands.run} is stored"
+            )
             self.say(f"{job.model.name}: nothing to train{since}")
 
     def _told_evaluate(self, outcome: Outcome, job: Job, ports: Ports) -> None:

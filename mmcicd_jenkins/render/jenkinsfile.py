@@ -185,7 +185,9 @@ class _Pages:
     def _monitor(self, model: Model) -> str:
         stages = Stages(self._config, model, "ops")
         place = self._config.production
-        return self._text("monitor", stages=stages.hooked(stages.of("monitor", place), place))
+        return self._text(
+            "monitor", stages=stages.hooked(stages.of("monitor", place, Options(words=("--quiet",))), place)
+        )
 
     def retrain_all(self) -> str:
         config = self._config
