@@ -94,7 +94,7 @@ def _flags(values: tuple[str, ...]) -> dict[str, str]:
 def _summary(loaded: Loaded) -> str:
     config = loaded.config
     models, environments = ", ".join(config.models), ", ".join(config.environments)
-    warned = f"; {len(loaded.warnings)} warnings" if loaded.warnings else ""
+    warned = f"; {report.counted(len(loaded.warnings), 'warning')}" if loaded.warnings else ""
     return f"{config.file} is right: models {models}; environments {environments}{warned}"
 
 

@@ -4,6 +4,7 @@ Everything that is shown is done: the tour runs this same command line in subpro
 all the time, and the numbers at the end are that client's.
 """
 
+import os
 import shlex
 import shutil
 import sys
@@ -16,6 +17,7 @@ from mmcicd_jenkins.cli import demo_edits as edits
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.demo_tour import Tour
 from mmcicd_jenkins.errors import OutsideFailed, Terminated, UsageError
+from mmcicd_jenkins.wiring import cache_folder
 
 MODEL = "digits"
 
@@ -141,5 +143,6 @@ def _next(tour: Tour, *, keep: bool, ours: bool) -> list[tuple[str, str]]:
     lines.append((f"{tour.program} diff {MODEL}@1 {MODEL}@3", ""))
     lines.append((f"{tour.program} generate", "in a repository of your own"))
     if ours:
-        lines.append((f"rm -rf {shlex.quote(str(tour.repository.parent))}", "when you are done"))
+        kept = f"when you are done; the environment stays in {cache_folder(os.environ)}"
+        lines.append((f"rm -rf {shlex.quote(str(tour.repository.parent))}", kept))
     return lines

@@ -136,7 +136,7 @@ def _line(proof: Proof) -> str:
         for zone, count in proof.signers.items()
     )
     return (
-        f"{proof.model}: {proof.events} events hold, {proof.releases} releases; {signers}; "
+        f"{proof.model}: {proof.events} events hold, {report.counted(proof.releases, 'release')}; {signers}; "
         f"newest {proof.events}:{proof.last}"
     )
 

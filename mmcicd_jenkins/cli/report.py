@@ -24,6 +24,11 @@ def plain(text: str) -> str:
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 release`, `12 releases`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 def say(text: str = "", *, mark: str = "", **style: Any) -> None:
     """One line for people, on stderr; `mark` stands before it in red, `style` is click's."""
     told = plain(text)

@@ -1,5 +1,6 @@
 """The line of a stage: one in a log, as many as needed on a screen, the duration in its column."""
 
+from mmcicd_jenkins.cli.report import counted
 from mmcicd_jenkins.cli.telling import stage_line
 from mmcicd_jenkins.stages.context import Outcome
 
@@ -34,3 +35,7 @@ def test_a_narrow_screen_loses_nothing() -> None:
     told = stage_line(LONG, 12, 10)
 
     assert " ".join(told.split()) == f"evaluate {LONG.sentence} 12 s"
+
+
+def test_one_is_no_plural() -> None:
+    assert [counted(n, "release") for n in (0, 1, 1200)] == ["0 releases", "1 release", "1,200 releases"]
