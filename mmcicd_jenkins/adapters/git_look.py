@@ -62,8 +62,8 @@ class RepositoryLook:
             return None
         changed = {entry[3:] for entry in answer.out.decode("utf-8", "replace").split("\0") if entry}
         prefix = git.run("rev-parse", "--show-prefix").decode().strip()
-        ignored = set(git.try_run("ls-files", "-z", "--", *listed).out.decode("utf-8", "replace").split("\0"))
-        return tuple(path for path in listed if f"{prefix}{path}" in changed or path not in ignored)
+        tracked = set(git.try_run("ls-files", "-z", "--", *listed).out.decode("utf-8", "replace").split("\0"))
+        return tuple(path for path in listed if f"{prefix}{path}" in changed or path not in tracked)
 
     def lacks(self, commit: str, paths: Iterable[str]) -> tuple[str, ...] | None:
         git = Git(self._root)

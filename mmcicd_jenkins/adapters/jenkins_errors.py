@@ -105,12 +105,17 @@ def _said(body: str) -> str:
 
 
 def unreachable(kind: str, address: str, why: str) -> MmcicdError:
-    """The error for a request that had no answer. `kind` is timeout, tls, proxy, refused or broken."""
+    """The error for a request that had no answer. `kind` is timeout, tls, plain, proxy, refused or broken."""
     what, fix, again = {
         "timeout": ("Jenkins did not answer in time", "try again; a busy controller answers late", True),
         "tls": (
             "the certificate of Jenkins is not trusted",
             "set MMCICD_JENKINS_CA to a PEM file with the certificate of your authority",
+            False,
+        ),
+        "plain": (
+            "Jenkins does not speak https at this address",
+            "jenkins.url: http:// instead of https://, or the port of the proxy that ends TLS",
             False,
         ),
         "proxy": (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from mmcicd_jenkins.adapters.jenkins_errors import NotThere
-from mmcicd_jenkins.errors import OutsideFailed
+from mmcicd_jenkins.errors import InputError, OutsideFailed
 from mmcicd_jenkins.ports_doctor import ControllerFacts, LabelFacts, Node, PluginFacts
 
 if TYPE_CHECKING:
@@ -31,7 +31,13 @@ class Look:
 
     def controller(self) -> ControllerFacts:
         before = time.time()
-        answer = self._server.ask("api/json", tree="url,quietingDown")
+        try:
+            answer = self._server.ask("api/json", tree="url,quietingDown")
+        except NotThere as e:
+            fix = "jenkins.url must be the address of its start page, with its path"
+            raise InputError("there is no Jenkins at this address", where=e.where, why=e.why, fix=fix) from e
+        except OutsideFailed as e:
+            raise e if self._server.has_account or e.retryable else _no_token(e) from e
         between = (before + time.time()) / 2
         told = self._server.json_of(answer)
         who = self._server.ask_json("whoAmI/")
@@ -49,12 +55,16 @@ class Look:
             tree = "plugins[shortName,version,active,enabled]"
             found = self._server.ask_json("pluginManager/", tree=tree)
         except (OutsideFailed, NotThere) as e:
-            if e.retryable or "know" in e.what:
+            if e.retryable or not self._tells_of_files():
                 raise
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 return dict(zip(listed, pool.map(self._plugin_by_its_files, listed), strict=True))
         known = {plugin["shortName"]: _plugin(plugin) for plugin in found.get("plugins", ())}
         return {plugin: known.get(plugin, PluginFacts(state="missing")) for plugin in listed}
+
+    def _tells_of_files(self) -> bool:
+        """Whether a plugin that nobody has is told apart from those that are there."""
+        return self._server.knock("plugin/mmcicd-nobody-has-this/").status_code == 404
 
     def _plugin_by_its_files(self, plugin: str) -> PluginFacts:
         """Jenkins serves the files of each plugin that runs below its own address, to whoever may look at all."""
@@ -80,6 +90,15 @@ class Look:
         if answer.status_code != 200:
             return None
         return tuple(dict.fromkeys(unquote(name) for name in _CLOUD.findall(answer.text)))
+
+
+def _no_token(error: OutsideFailed) -> InputError:
+    return InputError(
+        "no token was given, and Jenkins tells nobody in particular anything",
+        where=error.where,
+        fix="make one on your Jenkins page under Security, then: "
+        "export MMCICD_JENKINS_USER=YOU MMCICD_JENKINS_TOKEN=IT",
+    )
 
 
 def _ahead(date: str, here: float) -> float | None:

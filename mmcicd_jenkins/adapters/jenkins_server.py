@@ -79,7 +79,8 @@ class Server(Jenkins):  # type: ignore[misc]  # the library has no types
             settings = session.merge_environment_settings(str(prepared.url), {}, stream, session.verify, None)
             return session.send(prepared, timeout=self.timeout, allow_redirects=False, **settings)
         except failures.SSLError as e:
-            raise unreachable("tls", address, _cause(e)) from e
+            kind = "plain" if "WRONG_VERSION_NUMBER" in str(e) else "tls"
+            raise unreachable(kind, address, _cause(e)) from e
         except failures.ProxyError as e:
             raise unreachable("proxy", address, _cause(e)) from e
         except failures.Timeout as e:
@@ -199,4 +200,4 @@ def _cause(error: BaseException) -> str:
     if isinstance(reason, BaseException):
         return _cause(reason)
     told = str(inner.args[-1]) if getattr(inner, "args", ()) else str(inner)
-    return told.rpartition(": ")[2] if "object at 0x" in told else told
+    return told.rpartition(": ")[2] if "object at 0x" in told or "Connection(host=" in told else told

@@ -88,7 +88,7 @@ def _exposed(
         store = folder or "Jenkins' own store"
         yield told.fail(
             f"credential {name} ({use} of ops) lies in {store}, where every branch can use it",
-            f"move it: delete it at {zones.page(folder)}, add it at {zones.form(zones.ops)}",
+            f"add it at {zones.form(zones.ops)}, then delete it at {zones.page(folder)}",
             where=place,
         )
     if not seen and name in named.get("ci", {}).values():

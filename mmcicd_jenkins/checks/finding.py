@@ -1,5 +1,6 @@
 """One finding, and what all of them together mean for the exit code. Pure."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -26,6 +27,7 @@ class Finding:
         check: the look that it comes from, for programs.
         where: `file:line:column` or an address, where that helps.
         code: the exit code that it asks for when it is a failure: 3, 5, or 1 for a mistake of ours.
+        blind: the check could not look, so what rests on it means nothing.
         title: stands for the topic's name in the list of what is right: `Jenkins 2.568.2`.
     """
 
@@ -36,6 +38,7 @@ class Finding:
     fix: str = ""
     where: str = ""
     code: int = InputError.exit_code
+    blind: bool = False
     title: str = ""
 
     def to_json(self) -> dict[str, object]:
@@ -77,7 +80,7 @@ class Told:
         """A check that could not look."""
         what = f"{error.what}: {error.why}" if error.why else error.what
         code = error.exit_code if error.exit_code in {InputError.exit_code, OutsideFailed.exit_code} else 5
-        return self.fail(what, error.fix, where=error.where, code=code)
+        return dataclasses.replace(self.fail(what, error.fix, where=error.where, code=code), blind=True)
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
@@ -93,7 +96,7 @@ def joined(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     listed = list(findings)
     same: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in listed:
-        if finding.severity == "fail" and finding.code != InputError.exit_code:
+        if finding.severity == "fail":
             same.setdefault((finding.topic, finding.what, finding.fix), []).append(finding)
     kept = []
     for finding in listed:
@@ -106,15 +109,8 @@ def joined(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def _for_all(first: Finding, others: list[str]) -> Finding:
-    return Finding(
-        topic=first.topic,
-        check=first.check,
-        severity="fail",
-        what=f"{first.what}; so not checked: {', '.join(dict.fromkeys([first.check, *others]))}",
-        fix=first.fix,
-        where=first.where,
-        code=first.code,
-    )
+    checks = ", ".join(dict.fromkeys([first.check, *others]))
+    return dataclasses.replace(first, what=f"{first.what}; so not checked: {checks}")
 
 
 def counted(names: Iterable[str], most: int = 3) -> str:

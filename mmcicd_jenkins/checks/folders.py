@@ -98,12 +98,12 @@ def nearest(path: str, rights: Mapping[str, FolderRights]) -> str:
 def permissions(rights: Mapping[str, FolderRights]) -> Iterator[Finding]:
     """What the account can look at, where that limits what doctor and `jobs sync` can say."""
     told = Told("jenkins", "permissions")
-    blind = [folder for folder, may in rights.items() if folder and may.exists and may.read_config is False]
+    open_to_us = [folder for folder, may in rights.items() if folder and may.exists and may.create]
+    blind = [folder for folder in open_to_us if rights[folder].read_config is False]
     if blind:
         yield told.warn(
-            f"you lack Job/ExtendedRead in {counted(blind)}, so what differs there cannot be seen in full",
-            "enough to start builds; whoever runs jobs sync needs Job/Create, Configure and ExtendedRead there",
+            f"you may make jobs in {counted(blind)} and not read their configuration, so jobs sync could not compare",
+            "ask its owners for Job/ExtendedRead there",
         )
-    open_to_us = [folder for folder, may in rights.items() if folder and may.exists and may.create]
     if open_to_us:
         yield told.ok(f"you may make jobs in {counted(open_to_us)}")

@@ -82,7 +82,7 @@ def ledger(repository: Repository, *, ours: bool, where: str) -> Iterator[Findin
 
 def hook(host: str, status: int, url: str, remote: str) -> Iterator[Finding]:
     """Whether a push would reach Jenkins: the address that the service calls is there."""
-    told = Told("git", "webhook")
+    told = Told("jenkins", "webhook")
     if host == "git":
         yield from _notify(told, status, url, remote)
         return

@@ -1,6 +1,6 @@
 """Where model bytes lie and models serve: folders, registries, ports. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from mmcicd_jenkins.checks.finding import Finding, Told
 from mmcicd_jenkins.ports_doctor import Disk, Port, Registry
@@ -77,10 +77,11 @@ def ports(name: str, found: Iterable[Port], where: str) -> Iterator[Finding]:
         yield told.ok(f"{name} (ports {', '.join(str(p.number) for p in listed)}{serving})")
 
 
-def elsewhere(name: str, where: str) -> Finding:
-    """A local environment of Jenkins: it serves on the agent that deploys, where nobody looked."""
-    return Told("environments", name).warn(
-        f"{name} serves on the agent that deploys; its folder and ports there are not checked",
+def elsewhere(names: Sequence[str], where: str) -> Finding:
+    """Local environments of Jenkins: they serve on the agent that deploys, where nobody looked."""
+    verb = "serves" if len(names) == 1 else "serve"
+    return Told("environments", "places").warn(
+        f"{' and '.join(names)} {verb} on the agent that deploys; folders and ports there are not checked",
         "on that agent, in a checkout: mmcicd-jenkins doctor --here",
         where=where,
     )

@@ -11,6 +11,8 @@ from mmcicd_jenkins.adapters.redaction import Redactor
 from mmcicd_jenkins.checks.finding import TITLES, Finding, exit_code
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.options import json_option, model_option
+from mmcicd_jenkins.config.load import FILE
+from mmcicd_jenkins.config.lock import FILE as LOCK
 from mmcicd_jenkins.errors import UsageError
 from mmcicd_jenkins.stages.doctor import SECONDS, Check, examine
 
@@ -75,10 +77,20 @@ def _everything(model: str, within: float) -> tuple[Check, ...]:
         raise UsageError(f"there is no model {model!r}", fix="--model " + " or --model ".join(config.models))
     root = config.root
     generated = Generated(
-        paths=lambda: [decision.path for decision in planned(root).decisions if decision.step != "deleted"],
+        paths=lambda: [FILE, *_kept(root, LOCK), *_generated(root)],
         stale=lambda: [decision.path for decision in planned(root).changing],
     )
     return open_checks(root, os.environ, generated, model=model, seconds=within)
+
+
+def _generated(root: Path) -> list[str]:
+    from mmcicd_jenkins.cli.generate import planned
+
+    return [decision.path for decision in planned(root).decisions if decision.step != "deleted"]
+
+
+def _kept(root: Path, name: str) -> tuple[str, ...]:
+    return (name,) if (root / name).is_file() else ()
 
 
 def lines(findings: Sequence[Finding]) -> Iterator[tuple[str, str]]:

@@ -3,10 +3,11 @@
 The law: a check that fails to look is a finding, as is one that did not come back in time; nothing is raised.
 """
 
+import dataclasses
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from mmcicd_jenkins.checks.finding import TITLES, Finding, Told, Topic, joined
 from mmcicd_jenkins.errors import MmcicdError, OutsideFailed
@@ -18,12 +19,16 @@ SECONDS = 20.0
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One independent look. `system` is who is asked, for the sentence that it did not answer."""
+    """One independent look. `system` is who is asked, for the sentence that it did not answer.
+
+    `rests_on` names the check without which this one means nothing: what is no Jenkins has no plugins.
+    """
 
     topic: Topic
     name: str
     look: Callable[[], Iterable[Finding]]
     system: str = ""
+    rests_on: str = ""
 
 
 def examine(checks: Sequence[Check], seconds: float = SECONDS) -> tuple[Finding, ...]:
@@ -42,11 +47,20 @@ def examine(checks: Sequence[Check], seconds: float = SECONDS) -> tuple[Finding,
         except queue.Empty:
             break
         found[number] = findings
+    told = [found.get(number, _late(check, seconds)) for number, check in enumerate(checks)]
+    blind = {finding.check: finding for findings in told for finding in findings if finding.blind}
     return joined(
         finding
-        for number, check in enumerate(checks)
-        for finding in found.get(number) or (_late(check, seconds) if number not in found else ())
+        for check, findings in zip(checks, told, strict=True)
+        for finding in _on_firm_ground(check, findings, blind)
     )
+
+
+def _on_firm_ground(
+    check: Check, findings: tuple[Finding, ...], blind: Mapping[str, Finding]
+) -> tuple[Finding, ...]:
+    ground = blind.get(check.rests_on)
+    return findings if ground is None else (dataclasses.replace(ground, check=check.name),)
 
 
 def _answer(answers: "queue.SimpleQueue[tuple[int, tuple[Finding, ...]]]", number: int, check: Check) -> None:

@@ -152,6 +152,7 @@ def _folder(topic: Topic, name: str, here: Here, folder: Path) -> Check:
 
 
 def _environments(here: Here) -> Iterator[Check]:
+    on_agents = []
     for place in here.config.environments.values():
         where = here.config.mark(f"environments.{place.name}")
         if place.kind == "kubernetes":
@@ -160,12 +161,16 @@ def _environments(here: Here) -> Iterator[Check]:
             yield _ports(here, place)
             continue
         elif place.folder.startswith("/"):
-            finding = places.elsewhere(place.name, where)
+            on_agents.append(place.name)
+            continue
         else:
             fix = f"environments: {{{place.name}: {{kind: local, folder: /var/lib/mmcicd/{place.name}}}}}"
             told = Told("environments", place.name)
             finding = places.beside(told, place.name, place.folder or "not given", fix, where)
         yield _check("environments", place.name, lambda found=finding: [found])  # type: ignore[misc]
+    if on_agents:
+        where = here.config.mark(f"environments.{on_agents[0]}")
+        yield _check("environments", "places", lambda: [places.elsewhere(on_agents, where)])
 
 
 def _ports(here: Here, place: Environment) -> Check:

@@ -68,14 +68,19 @@ def checks(jenkins: Jenkins) -> tuple[Check, ...]:
         "pods": _pods,
         "credentials": _credentials,
         "reports": lambda j: controller.reports(j.rights.served()),
+        "webhook": _hook,
         "security": lambda j: controller.security(j.rights.security()),
     }
     made = [
-        Check(topic="jenkins", name=name, look=lambda ask=ask: ask(jenkins))  # type: ignore[misc]
+        Check(
+            topic="jenkins",
+            name=name,
+            look=lambda ask=ask: ask(jenkins),  # type: ignore[misc]
+            rests_on="" if name == "controller" else "controller",
+        )
         for name, ask in looks.items()
     ]
-    webhook = Check(topic="git", name="webhook", look=lambda: _hook(jenkins), system="Jenkins")
-    return (*made, webhook)
+    return tuple(made)
 
 
 def _controller(jenkins: Jenkins) -> Iterator[Finding]:
