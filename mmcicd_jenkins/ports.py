@@ -220,6 +220,12 @@ class DataSources(Protocol):
             IntegrityFailed: the source holds other bytes and the old ones are nowhere.
         """
 
+    def holds(self, url: str, digest: str) -> bool | None:
+        """Whether a source on this machine still has these bytes: by its times, by its digest when they changed.
+
+        None for one elsewhere, which is not asked, and for one that cannot be read.
+        """
+
     def split(
         self, source: Path, directory: Path, *, test_size: float, group_by: str, salt: str
     ) -> Split: ...

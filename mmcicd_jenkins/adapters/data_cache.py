@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmcicd_jenkins.adapters import file_lock
@@ -92,6 +92,26 @@ class DataCache:
         with file_lock.hold(self.root / "parts" / f"{name}.lock", LOCK_SECONDS):
             yield self.root / "parts" / name
 
+    def recall(self, url: str, stamps: list[str]) -> str | None:
+        """The digest that a source on this machine had when its files had these sizes and times."""
+        try:
+            known = json.loads(self._note(url).read_text(encoding="utf-8"))
+            return str(known["digest"]) if known["stamps"] == _joined(stamps) else None
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def remember(self, url: str, stamps: list[str], digest: str) -> None:
+        """A note that cannot be written only means that the source is read again."""
+        note = self._note(url)
+        temporary = note.with_name(f".{note.name}.{os.getpid()}.part")
+        with suppress(OSError):
+            note.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(json.dumps({"stamps": _joined(stamps), "digest": digest}), encoding="utf-8")
+            temporary.replace(note)
+
+    def _note(self, url: str) -> Path:
+        return self.root / "seen" / f"{_joined([url])[:32]}.json"
+
     def keep(self, part: Path, digest: str, name: str) -> Path:
         """Move a finished download in; its digest has been checked."""
         place = self._place(digest, name)
@@ -111,6 +131,10 @@ class DataCache:
         except OSError as e:
             raise file_lock.cannot_write(place, e) from e
         return place
+
+
+def _joined(texts: list[str]) -> str:
+    return hashlib.sha256("\n".join(texts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _stamps(place: Path) -> list[list[object]]:

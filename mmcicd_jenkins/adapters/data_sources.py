@@ -16,7 +16,7 @@ from mmcicd_jenkins.adapters.downloads import Download
 from mmcicd_jenkins.adapters.file_lock import cannot_write
 from mmcicd_jenkins.adapters.source_files import Source, SourceFile, file_name, redacted
 from mmcicd_jenkins.adapters.tables import divide_folder, divider, folder_counts, plain_name, table_of
-from mmcicd_jenkins.errors import InputError, IntegrityFailed, OutsideFailed
+from mmcicd_jenkins.errors import InputError, IntegrityFailed, MmcicdError, OutsideFailed
 from mmcicd_jenkins.ports import SourceFacts, Split
 
 # A part that misses the wanted share by more than this share of it is worth a word.
@@ -106,6 +106,21 @@ class FsspecSources:
                 self._cache.keep(part, measured.digest, name)
                 raise _changed(url, digest, measured)
             return self._cache.keep(part, digest, name)
+
+    def holds(self, url: str, digest: str) -> bool | None:
+        try:
+            source = Source(url)
+            if source.is_remote:
+                return None
+            place = Path(url.removeprefix("file://"))
+            stamps = [f"{file.path} {file.tag}" for file in source.files()[1]]
+            known = self._cache.recall(url, stamps)
+            if known is None:
+                known = self._measure(place).digest
+                self._cache.remember(url, stamps, known)
+        except MmcicdError:
+            return None
+        return known == digest
 
     def split(self, source: Path, directory: Path, *, test_size: float, group_by: str, salt: str) -> Split:
         """Divide `source` below `directory` into `train/` and `test/`, whole or not at all.

@@ -95,6 +95,7 @@ def _update(model: str | None, branch: str, summary: Summary, *, dry_run: bool, 
             one.name, source.name, LockedSource(url=source.url, facts=_look(bench, source))
         )
     told = changes(bench.lock, lock)
+    _refuse_unusable(bench, lock, _sources(bench, model))
     if not dry_run and lock != bench.lock:
         write_atomically(bench.config.root / LOCK_FILE, lock_bytes(lock))
     about = f"Newer data of {model}" if model else "Newer data"
@@ -114,6 +115,41 @@ def _update(model: str | None, branch: str, summary: Summary, *, dry_run: bool, 
 
 def _push_to(branch: str) -> LockPush:
     return LockPush(Path.cwd(), branch, login("source", os.environ))
+
+
+def _refuse_unusable(bench: Bench, lock: Lock, sources: list[tuple[Model, DataSource]]) -> None:
+    """Nobody wants a lock on data that no run can use: a table that was cut off, a folder where a table was.
+
+    Raises:
+        InputError: with every reason; the lock stays as it is.
+    """
+    wrong = []
+    for one, source in sources:
+        before, after = bench.lock.source(one.name, source.name), lock.source(one.name, source.name)
+        if after is None:
+            continue
+        name, facts = f"{one.name}/{source.name}", after.facts
+        if facts.rows == 0:
+            wrong.append(f"{name}: the table has a header and no rows")
+        elif (
+            before is not None
+            and (before.facts.rows is None) != (facts.rows is None)
+            and before.url == after.url
+        ):
+            was, now = (_kind(each) for each in (before.facts, facts))
+            wrong.append(f"{name}: {source.url} was {was} and is {now} now")
+        wrong += [f"{name}: {line}" for line in _schema_problems(bench, source, facts)]
+    if wrong:
+        raise InputError(
+            f"these data cannot be used, so {LOCK_FILE} stays as it is",
+            where=bench.config.file,
+            why="\n".join(wrong),
+            fix="mend the data or their schema; if it is meant that they are of another kind, give the source another name",
+        )
+
+
+def _kind(facts: SourceFacts) -> str:
+    return "no table" if facts.rows is None else f"a table of {facts.rows:,} rows"
 
 
 def _sources(bench: Bench, model: str | None) -> list[tuple[Model, DataSource]]:

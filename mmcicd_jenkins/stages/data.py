@@ -16,12 +16,11 @@ from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
-from mmcicd_jenkins.stages.data_copies import fetch_locked
+from mmcicd_jenkins.stages.data_copies import address_of, fetch_locked
 from mmcicd_jenkins.stages.identity import data_key, locked_data, locked_facts
 from mmcicd_jenkins.stages.placing import place_bytes
+from mmcicd_jenkins.stages.sealing import COMPLETE, protect, seal, stamps
 from mmcicd_jenkins.stages.workspace import fresh_directory, make_directory, write_json
-
-COMPLETE = "complete.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +73,16 @@ def look(job: Job, ports: Ports) -> Facts:  # noqa: ARG001  every stage has the 
     digests = locked_data(job)
     refuse_broken(job)
     key = data_key(job, digests)
-    return Facts(key=key, digests=digests, prepared=(job.workspace.data(key) / COMPLETE).exists())
+    return Facts(key=key, digests=digests, prepared=_is_prepared(job.workspace.data(key)))
+
+
+def _is_prepared(folder: Path) -> bool:
+    """Whether the data lie there, as they were prepared."""
+    try:
+        known = json.loads((folder / COMPLETE).read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(known, dict) and known.get("seal") == seal(stamps(folder))
 
 
 def refuse_broken(job: Job) -> None:
@@ -111,7 +119,7 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
         parts.append(f"{source.name}: {told} rows" if told else f"{source.name}: {_whole(source, job)}")
     return Outcome(
         stage="data",
-        sentence="found" if not plan.fetch else "; ".join(parts),
+        sentence="; ".join([*(parts if plan.fetch else ["found"]), *_moved_on(job, ports)]),
         found=not plan.fetch,
         detail={
             "folder": str(prepared.folder),
@@ -119,6 +127,21 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
             "test_rows": dict(prepared.test_rows),
         },
     )
+
+
+def _moved_on(job: Job, ports: Ports) -> list[str]:
+    """The lock decides what is trained on, and a person who changed the source should know that it does."""
+    moved = [
+        source.name
+        for source in job.model.data
+        if ports.sources.holds(address_of(source, job), locked_facts(job, source.name).digest) is False
+    ]
+    if not moved:
+        return []
+    verb, pronoun = ("has", "it") if len(moved) == 1 else ("have", "them")
+    return [
+        f"{' and '.join(moved)} {verb} moved on since the lock: mmcicd-jenkins data update takes {pronoun}"
+    ]
 
 
 def _whole(source: DataSource, job: Job) -> str:
@@ -139,7 +162,11 @@ def prepare_data(plan: Plan, job: Job, ports: Ports) -> PreparedData:
     if plan.fetch:
         waiting = f"waiting for another process that prepares the data of {job.model.name}"
         with job.workspace.lock(f"data-{folder.name}", lambda: ports.progress.line(waiting)):
-            if not (folder / COMPLETE).exists():
+            if not _is_prepared(folder):
+                if folder.exists():
+                    ports.progress.line(
+                        f"the prepared data of {job.model.name} were changed; preparing them anew"
+                    )
                 _prepare(plan, folder, job, ports)
     rows = json.loads((folder / COMPLETE).read_text())
     return PreparedData(folder=folder, train_rows=rows["train"], test_rows=rows["test"])
@@ -153,7 +180,8 @@ def _prepare(plan: Plan, folder: Path, job: Job, ports: Ports) -> None:
         failpoint("data.fetched")
         _divide(source, fetched, building, rows, ports)
         failpoint("data.split")
-    write_json(building / COMPLETE, rows)
+    protect(building)
+    write_json(building / COMPLETE, {**rows, "seal": seal(stamps(building))})
     shutil.rmtree(folder, ignore_errors=True)
     building.replace(folder)
 

@@ -24,6 +24,10 @@ def data_tag(digest: str) -> str:
     return "data-" + digest.removeprefix("sha256:")
 
 
+def address_of(source: DataSource, job: Job) -> str:
+    return source.url if "://" in source.url else str(job.root / source.url)
+
+
 def fetch_locked(source: DataSource, digest: str, job: Job, ports: Ports) -> Path:
     """The locked bytes of a source: from the cache, the source, or the copy in the store.
 
@@ -37,7 +41,7 @@ def fetch_locked(source: DataSource, digest: str, job: Job, ports: Ports) -> Pat
         told = f"{source.name}: {done:,} of {total:,} bytes"
         ports.progress.update(told, done / total if total else None)
 
-    address = source.url if "://" in source.url else str(job.root / source.url)
+    address = address_of(source, job)
     try:
         fetched = ports.sources.fetch(address, digest, progress, version=facts.version)
     except (IntegrityFailed, OutsideFailed):

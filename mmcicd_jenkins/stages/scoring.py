@@ -31,6 +31,7 @@ from mmcicd_jenkins.stages.identity import (
     refuse_uncommitted,
     requirements_path,
 )
+from mmcicd_jenkins.stages.sealing import untouched
 from mmcicd_jenkins.stages.workspace import fresh_directory, make_directory, write_json
 
 EVALUATION_KIND = "application/vnd.mmcicd.evaluation.v1+json"
@@ -252,20 +253,21 @@ def _score_by_command(job: Job, ports: Ports, model: Path, folder: Path) -> Scor
     write_json(folder / "params.json", dict(job.model.train.params))
     command = job.model.evaluate.command
     where = f"{job.config.mark(f'models.{job.model.name}.evaluate')}, log {folder / 'evaluate.log'}"
-    finished = ports.commands.run(
-        command,
-        directory=job.root / job.model.path,
-        variables={
-            **environment.variables,
-            "MMCICD_MODEL_DIR": str(model),
-            "MMCICD_DATA_DIR": str(data.test),
-            "MMCICD_PARAMS": str(folder / "params.json"),
-            "MMCICD_EVALUATION_DIR": str(folder),
-        },
-        log=folder / "evaluate.log",
-        timeout_seconds=job.model.train.timeout_seconds,
-        on_line=ports.progress.update,
-    )
+    with untouched(data.folder, f"the evaluation of {job.model.name}", where):
+        finished = ports.commands.run(
+            command,
+            directory=job.root / job.model.path,
+            variables={
+                **environment.variables,
+                "MMCICD_MODEL_DIR": str(model),
+                "MMCICD_DATA_DIR": str(data.test),
+                "MMCICD_PARAMS": str(folder / "params.json"),
+                "MMCICD_EVALUATION_DIR": str(folder),
+            },
+            log=folder / "evaluate.log",
+            timeout_seconds=job.model.train.timeout_seconds,
+            on_line=ports.progress.update,
+        )
     if finished.status != 0:
         raise CommandFailed(
             f"the evaluation of {job.model.name} failed",

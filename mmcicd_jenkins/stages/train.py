@@ -26,6 +26,7 @@ from mmcicd_jenkins.stages.identity import (
     refuse_uncommitted,
     run_tag,
 )
+from mmcicd_jenkins.stages.sealing import untouched
 from mmcicd_jenkins.stages.workspace import fresh_directory, make_directory, remove, write_json
 
 CURVES = "metrics.jsonl"
@@ -113,9 +114,10 @@ def _train(plan: Plan, job: Job, ports: Ports) -> Artifact:
     variables = _variables(plan, folder, data, checkpoints.begin())
     failpoint("train.before-command")
     started = time.time()
-    finished = _run(plan, job, ports, {**environment.variables, **variables}, folder)
-    if finished.status != 0:
-        raise _failed(plan, job, folder, finished, checkpoints)
+    with untouched(data.folder, f"the training of {job.model.name}", _where(job, folder)):
+        finished = _run(plan, job, ports, {**environment.variables, **variables}, folder)
+        if finished.status != 0:
+            raise _failed(plan, job, folder, finished, checkpoints)
     failpoint("train.after-command")
     _check_model(job, ports, model, folder, started)
     layers = _store_model(job, ports, model, folder)
