@@ -40,10 +40,11 @@ demo: $(VENV)/demo ## the guided tour: commit to production, refuse, promote, ro
 test: $(VENV)/dev ## all tests that need no root and no service, with real TensorFlow, git and sockets
 	@$(BIN)/python -m pytest -m 'not real' -n 2 --dist loadfile --no-loadscope-reorder
 
-check: $(VENV)/dev ## ruff, mypy, generated pages and schema up to date
+check: $(VENV)/dev ## ruff, mypy, lint of what templates give, generated pages and schema up to date
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/mmcicd-jenkins lint --no-groovy jenkins tests/golden
 	@$(BIN)/python -m pytest tests/architecture
 
 test-real: $(VENV)/dev ## the real parts (Docker, skopeo, Groovy, git servers): installed when root on Debian, else told
