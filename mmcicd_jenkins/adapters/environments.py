@@ -13,6 +13,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -179,8 +180,13 @@ def _digest(wanted: Requirements) -> str:
 
 
 def _existing_digest(found: Mapping[str, Any]) -> str:
-    packages = [p for p in found["packages"] if p.partition("==")[0] not in NOT_OF_THE_MODEL]
-    return digest_of({"python": found["python"], "platform": found["platform"], "packages": packages})
+    return _digest_of_packages(found["python"], found["platform"], tuple(found["packages"]))
+
+
+@lru_cache(maxsize=4)  # every stage asks for the one that is there, and its list is long
+def _digest_of_packages(python: str, platform: str, found: tuple[str, ...]) -> str:
+    packages = [p for p in found if p.partition("==")[0] not in NOT_OF_THE_MODEL]
+    return digest_of({"python": python, "platform": platform, "packages": packages})
 
 
 def _python_on_path() -> str:

@@ -1,7 +1,9 @@
 """The identity of a run: same inputs, same run, so that a second training of the same thing is never needed."""
 
 import fnmatch
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 
 from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.release.canonical import digest_of
@@ -48,7 +50,14 @@ def _matches(path: str, globs: Iterable[str]) -> bool:
     """A glob matches the path itself, or a folder above it."""
     parts = path.split("/")
     above = ["/".join(parts[: n + 1]) for n in range(len(parts))]
-    return any(fnmatch.fnmatchcase(candidate, glob.rstrip("/")) for glob in globs for candidate in above)
+    matches = _pattern(tuple(globs)).match
+    return any(matches(candidate) for candidate in above)
+
+
+@cache
+def _pattern(globs: tuple[str, ...]) -> re.Pattern[str]:
+    """One for all: a repository has thousands of files, and every stage asks for each of them."""
+    return re.compile("|".join(fnmatch.translate(glob.rstrip("/")) for glob in globs) or r"(?!)")
 
 
 def run_id(

@@ -16,6 +16,8 @@ _DIRECTION = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 def clean(text: str) -> str:
     """`text` without characters that XML forbids or that change how their neighbours look."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join("\N{REPLACEMENT CHARACTER}" if _is_harmful(c) else c for c in text)
 
 
