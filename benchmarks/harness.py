@@ -38,6 +38,7 @@ class Contender:
 @dataclass(kw_only=True)
 class Samples:
     seconds: list[float] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
     peak_rss_mb: list[float] = field(default_factory=list)
 
     def to_json(self, contender: Contender) -> dict[str, object]:
@@ -47,12 +48,13 @@ class Samples:
             "median_s": round(statistics.median(self.seconds), 4),
             "min_s": round(min(self.seconds), 4),
             "max_s": round(max(self.seconds), 4),
+            "median_cpu_s": round(statistics.median(self.cpu_seconds), 4),
             "peak_rss_mb": round(max(self.peak_rss_mb), 1),
         }
 
 
-def measure(command: Sequence[str]) -> tuple[float, float]:
-    """Seconds and peak memory in MB of a command, its own children left out.
+def measure(command: Sequence[str]) -> tuple[float, float, float]:
+    """Seconds, seconds of processor time with its children's, and peak memory in MB without theirs, of a command.
 
     Raises:
         SystemExit: it failed; a benchmark of something broken is worth nothing.
@@ -64,7 +66,7 @@ def measure(command: Sequence[str]) -> tuple[float, float]:
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {child.returncode}")
-    return seconds, usage.ru_maxrss / 1024
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def alternate(contenders: Sequence[Contender], runs: int) -> list[Samples]:
@@ -73,16 +75,22 @@ def alternate(contenders: Sequence[Contender], runs: int) -> list[Samples]:
     samples = [Samples() for _ in contenders]
     for run in range(runs + 1):
         for contender, kept in zip(contenders, samples, strict=True):
-            seconds, peak = measure(contender.command(run))
+            seconds, cpu_seconds, peak = measure(contender.command(run))
             contender.clean(run)
             if run:
                 kept.seconds.append(seconds)
+                kept.cpu_seconds.append(cpu_seconds)
                 kept.peak_rss_mb.append(peak)
     return samples
 
 
 def ratio_of(ours: Samples, peer: Samples) -> float:
     return round(statistics.median(ours.seconds) / statistics.median(peer.seconds), 3)
+
+
+def cpu_ratio_of(ours: Samples, peer: Samples) -> float:
+    """Of processor time: what else runs on the machine lengthens both, and a disk that is busy neither."""
+    return round(statistics.median(ours.cpu_seconds) / statistics.median(peer.cpu_seconds), 3)
 
 
 def python_version() -> str:

@@ -108,6 +108,7 @@ def main() -> None:
             "ours": ours.to_json(contenders[0]),
             "peer": theirs.to_json(contenders[1]),
             "ratio": ratio,
+            "cpu_ratio": harness.cpu_ratio_of(ours, theirs),
             "goal": "at least 3 times faster",
             "met": ratio <= _GOAL,
         },

@@ -58,6 +58,7 @@ def main() -> None:
             "ours": ours.to_json(contenders[0]),
             "peer": peer.to_json(contenders[1]),
             "ratio": ratio,
+            "cpu_ratio": harness.cpu_ratio_of(ours, peer),
             "goal": f"at most {_GOAL:g} times, no heavy module",
             "heavy_modules": heavy,
             "met": ratio <= _GOAL and not heavy,
