@@ -50,7 +50,7 @@ environments:
     folder: {base}/serve/production
     rest_port: {ports[2]}
     grpc_port: {ports[3]}
-    approval: {{by: [ml-approvers, bob], four_eyes: true}}
+    approval: {{by: [ml-approvers], four_eyes: true}}
     rollback: {{by: [ml-oncall]}}
 store: {{path: {base}/store}}
 ledger: {{url: "{base}/ledger.git"}}
@@ -283,6 +283,10 @@ class Controller:
 def calm(text):
     """A line without what differs from run to run."""
     text = re.sub(r"\b[0-9a-f]{40}\b", "<commit>", text)
+    text = re.sub(r"\b[0-9a-f]{12}\b", "<commit>", text)
+    text = re.sub(r"\d{4}-\d\d-\d\dT[\d:]+\+00:00", "<moment>", text)
+    text = re.sub(r"\bsince \d+ [A-Z][a-z]+\b", "since <day>", text)
+    text = text.replace("moments in ", "<time> in ")
     text = re.sub(r"\b[0-9a-f]{7}\b", "<short>", text)
     text = re.sub(r"sha256:[0-9a-f]+", "<digest>", text)
     text = re.sub(r"\b\d+(\.\d+)? (ms|s|m|min|h)\b( \d+ s\b)?", "<time>", text)
