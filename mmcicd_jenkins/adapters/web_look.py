@@ -33,7 +33,7 @@ class Web:
             raise OutsideFailed(
                 "the registry cannot be reached",
                 where=url,
-                why=kind or type(e).__name__,
+                why=kind or _cause(e),
                 fix=f"curl -sI {url}; a proxy or an authority of your own: HTTPS_PROXY, REQUESTS_CA_BUNDLE",
                 retryable=not kind,
             ) from e
@@ -43,3 +43,9 @@ class Web:
     def source(self, url: str) -> int:
         _, files = Source(url, login=login("data", self._variables)).files()
         return len(files)
+
+
+def _cause(error: Exception) -> str:
+    """The last words of the innermost sentence; what is around them names pools and objects."""
+    inner = error.args[0] if error.args else error
+    return str(getattr(inner, "reason", inner)).rpartition(": ")[2]

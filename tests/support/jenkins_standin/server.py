@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from jenkins_standin.builds import Build, Script
 from jenkins_standin.items import FOLDER, MULTIBRANCH, Refused, Stored, Tree
+from jenkins_standin.state import HOOKS, State
 
 # An error page: a menu of 20,000 letters, and somewhere in it what happened.
 PAGE = (
@@ -34,6 +35,7 @@ class Standin:
         self.passwords = {user: "password-" + user for user in self.accounts}
         self.readers: set[str] = set()  # may look, and nothing else
         self.items = Tree(plugins)
+        self.state = State(self.items, self.readers)
         self.rest_api = True  # the plugin pipeline-rest-api
         self.queue: dict[int, dict] = {}
         self.scans: dict[str, Script] = {}
@@ -148,6 +150,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _user(self, method: str) -> str:
         header = self.headers.get("Authorization", "")
+        if not header and urlsplit(self.path).path.strip("/") in HOOKS:
+            return ""
         if not header.startswith("Basic "):
             raise Refused(403, "Authentication required")
         user, _, secret = base64.b64decode(header[6:]).decode().partition(":")
@@ -170,7 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
         if method == "POST" and user in self.standin.readers:
             raise Refused(403, f"{user} is missing the Job/Configure permission")
         done = re.fullmatch(r"(\d+|lastBuild)/(.*)", rest)
-        if not names and self._top(method, rest, form, user):
+        if not names and self._top(method, rest, query, form, user):
             return
         if done:
             self._build(method, item, done[1], done[2], query, form, user)
@@ -178,6 +182,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._log(self._scan(item), query)
         elif method == "POST":
             self._post(item, names, rest, query, form)
+        elif rest in {"checkJobName", "config.xml"} and user in self.standin.readers:
+            raise Refused(403, f"{user} is missing the Job permission")
+        elif rest == "checkJobName":
+            self._answer(200, b"<div/>")
+        elif rest.startswith("credentials/store/"):
+            answer = self.standin.state.credentials("/".join(names), user)
+            self._answer(answer.status, answer.body, answer.kind, answer.headers)
         elif rest == "config.xml":
             self._answer(200, item.xml(), "application/xml;charset=utf-8")
         elif rest == "api/json":
@@ -185,21 +196,12 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             raise Refused(404)
 
-    def _top(self, method: str, rest: str, form: dict, user: str) -> bool:
+    def _top(self, method: str, rest: str, query: dict, form: dict, user: str) -> bool:
         queued = re.fullmatch(r"queue/item/(\d+)/api/json", rest)
         if rest == "" and method == "GET":
             self._answer(200)
         elif rest == "me/api/json":
             self._json({"_class": "hudson.model.User", "id": user, "fullName": user})
-        elif rest == "pluginManager/api/json":
-            plugins = sorted(self.standin.items.plugins)
-            self._json(
-                {
-                    "plugins": [
-                        {"shortName": p, "longName": p, "version": "1.0", "active": True} for p in plugins
-                    ]
-                }
-            )
         elif queued:
             self._json(self._queue_document(int(queued[1])))
         elif method == "POST" and rest == "queue/cancelItem":
@@ -207,6 +209,8 @@ class _Handler(BaseHTTPRequestHandler):
             if entry and entry["build"] is None:
                 entry["cancelled"] = True
             self._answer(302 if entry else 404, headers={"Location": self.standin.url})
+        elif method == "GET" and (answer := self.standin.state.answer(rest, query, self.standin.url, user)):
+            self._answer(answer.status, answer.body, answer.kind, answer.headers)
         else:
             return False
         return True
