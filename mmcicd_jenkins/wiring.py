@@ -13,10 +13,10 @@ from pathlib import Path
 from mmcicd_jenkins.adapters.system_clock import SystemClock
 from mmcicd_jenkins.config.defaults import LEDGER, SERVE, STORE, beside
 from mmcicd_jenkins.config.laptop import is_address, on_this_machine
-from mmcicd_jenkins.config.load import load_config
+from mmcicd_jenkins.config.load import load
 from mmcicd_jenkins.config.lock import Lock, load_lock
 from mmcicd_jenkins.config.model import Config, Environment, Model
-from mmcicd_jenkins.errors import InputError, OutsideFailed, UsageError
+from mmcicd_jenkins.errors import InputError, OutsideFailed, Problem, UsageError
 from mmcicd_jenkins.ports import (
     Checkout,
     Commands,
@@ -55,6 +55,7 @@ class Bench:
     lock: Lock
     progress: Progress
     variables: Mapping[str, str]
+    warnings: tuple[Problem, ...] = ()
 
     @cached_property
     def workspace(self) -> Workspace:
@@ -298,10 +299,14 @@ def open_bench(
         InputError: there is none, or the lock cannot be read.
     """
     variables = os.environ if variables is None else variables
-    config = load_config(start, environ=variables)
-    config = config if shared else on_this_machine(config)
+    loaded = load(start, environ=variables)
+    config = loaded.config if shared else on_this_machine(loaded.config)
     return Bench(
-        config=config, lock=load_lock(config.root), progress=progress or Silent(), variables=variables
+        config=config,
+        lock=load_lock(config.root),
+        progress=progress or Silent(),
+        variables=variables,
+        warnings=loaded.warnings,
     )
 
 

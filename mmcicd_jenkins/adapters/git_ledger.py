@@ -238,28 +238,14 @@ class GitLedger:
         newest, *files = objects.files(commit, [event_path(head.seq), *paths])
         event = chain.check_linked(head, newest, model, branch_of(model))
         if event.state and event.state != _state(listed[""]):
-            raise self._altered(model)
+            from mmcicd_jenkins.adapters.git_history import altered
+
+            raise altered(model, self.steps(model))
         pointers = [
             chain.read_record(Pointer, data or b"", f"{model} {path}")
             for path, data in zip(paths, files, strict=True)
         ]
         return Snapshot(head=head, pointers={p.environment: p for p in pointers}, commit=commit)
-
-    def _altered(self, model: str) -> IntegrityFailed:
-        """Something was written beside the newest event: prove the history to say what."""
-        from mmcicd_jenkins.release.proof import Trust, prove
-
-        anyone = Trust(check=lambda *_: "laptop", zone="laptop", required=False)
-        found = prove(model, self.steps(model), anyone).breaks
-        place, what = (
-            (found[0].place, found[0].what) if found else ("", "its folders are not what event wrote")
-        )
-        return IntegrityFailed(
-            "the ledger was changed by something else than mmcicd-jenkins",
-            where=f"{model} {place}".strip(),
-            why=what + (f" (commit {found[0].commit[:8]})" if found else ""),
-            fix="mmcicd-jenkins ledger verify shows every break; restore the branch from a copy",
-        )
 
     def _immutable(self, model: str, path: str) -> bytes | None:
         """A file that never changes once it is there: what was seen of the branch will do."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mmcicd_jenkins.cli import report
+from mmcicd_jenkins.cli import editor_schema, report
 from mmcicd_jenkins.cli.options import environment_option, json_option, model_option, shared_option
 from mmcicd_jenkins.cli.progress import StageProgress, make_progress
 from mmcicd_jenkins.cli.telling import say_next, stage_line
@@ -50,6 +50,10 @@ def command(
         raise UsageError("--again trains again, and train is left out", fix="leave --from or --until out")
     with make_progress() as progress:
         bench = open_bench(Path.cwd(), progress, shared=shared)
+        editor_schema.bring(bench.config.root)
+        for warning in bench.warnings:
+            fix = f" ({warning.fix})" if warning.fix else ""
+            report.say(f"{warning.where}: {warning.what}{fix}", mark="warning")
         names = (
             [bench.model(model).name] if model or len(bench.config.models) == 1 else list(bench.config.models)
         )

@@ -366,3 +366,27 @@ def test_a_changed_file_cannot_draw_on_the_terminal(base):
     said = run(base, code=3)
     assert "\N{REPLACEMENT CHARACTER}[31m" in said
     assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in said
+
+
+def test_run_tells_what_config_check_warns_of_once_and_briefly(base):
+    config = base / "repo/mmcicd.yaml"
+    commit(
+        base / "repo",
+        "no limit",
+        **{"mmcicd.yaml": config.read_text().replace("      - accuracy >= 0.5\n", "")},
+    )
+    said = cli(base, "run", "--until", "prepare")
+    assert said.count("warning: mmcicd.yaml:") == 1
+    assert "no gate has a limit of its own" in said
+
+
+def test_a_fresh_clone_has_the_schema_for_editors_after_its_first_run(base):
+    schema = base / "repo/.mmcicd/schema.json"
+    schema.unlink(missing_ok=True)
+    cli(base, "run", "--until", "prepare")
+    whole = schema.read_bytes()
+    assert json.loads(whole)["title"] == "mmcicd.yaml"
+    schema.write_text("{}")
+    os.utime(schema, (0, 0))
+    cli(base, "run", "--until", "prepare")
+    assert schema.read_bytes() == whole
