@@ -178,27 +178,9 @@ def _sync(
     as_json: bool,
 ) -> int:
     from mmcicd_jenkins.cli import jobs_telling as telling
-    from mmcicd_jenkins.cli.progress import make_progress
-    from mmcicd_jenkins.render.job_plan import WRITES
-    from mmcicd_jenkins.stages import jobs_sync as stage
 
-    with make_progress() as progress:
-        progress.begin("look")
-        found, warnings = _look(config, controller, model, deep=deep, adopt=adopt)
-        progress.end()
-        writes = sum(action.do in WRITES for action in found.actions)
-        results: list[Done] = []
-        if not dry_run:
-            progress.begin("sync")
-
-            def told(done: "Done") -> None:
-                results.append(done)
-                progress.update(f"{len(results)} of {writes} jobs", len(results) / writes)
-
-            try:
-                stage.apply(controller.items, found, told)
-            finally:
-                progress.end()
+    found, warnings = _look(config, controller, model, deep=deep, adopt=adopt)
+    results: Sequence[Done] = () if dry_run else _applied(controller, found, as_json=as_json)
     code = _code(found, results)
     if as_json:
         report.emit(
@@ -210,15 +192,37 @@ def _sync(
             }
         )
         return code
-    if dry_run:
-        _out(telling.plan_table(found.actions))
-    else:
-        _out("\n".join(telling.done_line(done) for done in results))
-        _out(telling.plan_table([a for a in found.actions if a.do in {"keep", "refuse"}]))
+    doubtful = [a for a in found.actions if a.do in {"keep", "refuse"}]
+    _out(telling.plan_table(found.actions if dry_run else doubtful))
     for line in [*warnings, *telling.lost_lines(results)]:
         report.say(line, mark="note")
     report.say(telling.counts(found.actions) if dry_run else _summary(found, results))
     return code
+
+
+def _applied(controller: "Controller", found: "Look", *, as_json: bool) -> "list[Done]":
+    """Do it, and say what was done even when the controller goes away in the middle."""
+    from mmcicd_jenkins.cli.jobs_telling import done_line
+    from mmcicd_jenkins.cli.progress import make_progress
+    from mmcicd_jenkins.render.job_plan import WRITES
+    from mmcicd_jenkins.stages import jobs_sync as stage
+
+    writes = sum(action.do in WRITES for action in found.actions)
+    results: list[Done] = []
+    with make_progress() as progress:
+        progress.begin("sync")
+
+        def told(done: "Done") -> None:
+            results.append(done)
+            progress.update(f"{len(results)} of {writes} jobs", len(results) / writes)
+
+        try:
+            stage.apply(controller.items, found, told)
+        finally:
+            progress.end()
+            if not as_json:
+                _out("\n".join(done_line(done) for done in results))
+    return results
 
 
 def _code(found: "Look", results: "Sequence[Done]") -> int:
