@@ -127,6 +127,7 @@ def _summary(tour: Tour, *, keep: bool, ours: bool) -> int:
     for command, reason in _next(tour, keep=keep, ours=ours):
         report.say(f"{label:<7} " + (f"{command:<40} # {reason}" if reason else command))
         label = ""
+    report.say(f"The model's environment, about 2 GB, stays in {cache_folder(os.environ)} for the next tour.")
     return 0 if seen.failed == seen.failed_of("3") else 1
 
 
@@ -143,6 +144,5 @@ def _next(tour: Tour, *, keep: bool, ours: bool) -> list[tuple[str, str]]:
     lines.append((f"{tour.program} diff {MODEL}@1 {MODEL}@3", ""))
     lines.append((f"{tour.program} generate", "in a repository of your own"))
     if ours:
-        kept = f"when you are done; the environment stays in {cache_folder(os.environ)}"
-        lines.append((f"rm -rf {shlex.quote(str(tour.repository.parent))}", kept))
+        lines.append((f"rm -rf {shlex.quote(str(tour.repository.parent))}", "when you are done"))
     return lines
