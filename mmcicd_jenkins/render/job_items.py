@@ -5,15 +5,15 @@ Jenkins or a person decides it and `job_merge` can keep it. `<root>/ci` holds no
 """
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from mmcicd_jenkins.config.model import Config, Model
 from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.render.jenkinsfile import FOLDER
-from mmcicd_jenkins.render.job_sources import Source, branch_source, checkout, source_of
-from mmcicd_jenkins.render.job_xml import leaf, marked, node, written
+from mmcicd_jenkins.render.job_sources import Source, branch_source, checkout, plugin_of, source_of
+from mmcicd_jenkins.render.job_xml import class_of, leaf, marked, node, written
 from mmcicd_jenkins.render.jobs import OpsJob, folder_of, ops_jobs, retrain_all, settings_of
 
 ItemKind = Literal["folder", "multibranch", "pipeline"]
@@ -105,6 +105,18 @@ def desired_items(config: Config, *, access: Access | None = None, model: str = 
         made.append(_pipeline(ci, retrain_all(config), source, settings.main))
     _refuse_shared_paths(made, config)
     return tuple(made)
+
+
+def plugins_of_jobs(config: Config) -> Mapping[str, str]:
+    """Every plugin that the XML of the jobs needs -> one class that it brings."""
+    needed: dict[str, str] = {}
+    for item in desired_items(config, access=Access(configure=("anybody",), ci=("anybody",))):
+        for element in item.tree.iter():
+            for java_class in (class_of(element.tag), element.get("class", "")):
+                plugin = plugin_of(java_class)
+                if plugin:
+                    needed.setdefault(plugin, java_class)
+    return needed
 
 
 def _refuse_shared_paths(items: list[Item], config: Config) -> None:

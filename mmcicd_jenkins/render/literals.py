@@ -4,6 +4,7 @@ A `Literal` remembers the language it was written for, so that the engine can re
 file. A value inside a shell line passes `shell` first, then the whole line passes `groovy`. Pure.
 """
 
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Self
@@ -11,6 +12,8 @@ from typing import Self
 from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.release.names import is_name
 
+# All but printable ASCII without quote and backslash: what must not stand in a Groovy literal as it is.
+_GROOVY_SPECIAL = re.compile(r"[^ -&(-\[\]-~]")
 _GROOVY_ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -35,7 +38,7 @@ def groovy(value: object) -> Literal:
     if isinstance(value, int):
         return Literal(str(value), "groovy")
     if isinstance(value, str):
-        return Literal("'" + "".join(map(_groovy_character, value)) + "'", "groovy")
+        return Literal(f"'{_GROOVY_SPECIAL.sub(_groovy_character, value)}'", "groovy")
     if isinstance(value, list | tuple):
         return Literal("[" + ", ".join(groovy(item) for item in value) + "]", "groovy")
     raise _not_possible(value, "Groovy")
@@ -45,16 +48,15 @@ def groovy_text(value: object) -> Literal:
     """Text of several lines as a Groovy literal that keeps them apart, for documents that a person reads in it."""
     if not isinstance(value, str):
         raise _not_possible(value, "Groovy")
-    lines = ("".join(map(_groovy_character, line)) for line in value.split("\n"))
+    lines = (_GROOVY_SPECIAL.sub(_groovy_character, line) for line in value.split("\n"))
     # Without the backslash the text would begin with an empty line.
     return Literal("'''\\\n" + "\n".join(lines) + "'''", "groovy")
 
 
-def _groovy_character(character: str) -> str:
+def _groovy_character(found: re.Match[str]) -> str:
+    character = found[0]
     if character in _GROOVY_ESCAPES:
         return _GROOVY_ESCAPES[character]
-    if 32 <= ord(character) < 127:
-        return character
     # Groovy reads UTF-16 units; `surrogatepass` keeps half a pair, which a file name may hold.
     units = character.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{int.from_bytes(units[i : i + 2], 'big'):04x}" for i in range(0, len(units), 2))

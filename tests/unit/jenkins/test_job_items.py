@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmcicd_jenkins.errors import InputError
-from mmcicd_jenkins.render.job_items import PERMISSIONS_TAG, Access, access_of, desired_items
+from mmcicd_jenkins.render.job_items import PERMISSIONS_TAG, Access, access_of, desired_items, plugins_of_jobs
 from mmcicd_jenkins.render.job_sources import plugin_of
 from mmcicd_jenkins.render.job_xml import (
     canonical,
@@ -135,6 +135,13 @@ def test_models_of_one_repository_do_not_overwrite_each_others_status(make_confi
     assert items_of(make_config("a", jenkins=github))["ml/ci/a"].tree.find(label) is None
     gitlab = items_of(make_config("a", "b", jenkins="folder: ml, source: {gitlab: acme/models}"))
     assert gitlab["ml/ci/b"].tree.findtext(".//buildStatusNameCustomPart") == "jenkins/b"
+
+
+def test_the_plugins_of_the_jobs_are_known_beforehand(make_config) -> None:
+    needed = plugins_of_jobs(make_config("a", "b", jenkins="folder: ml, source: {github: acme/models}"))
+    assert {"matrix-auth", "cloudbees-folder", "github-branch-source", "github-scm-trait-notification-context",
+            "workflow-multibranch", "workflow-cps", "branch-api", "git"} <= set(needed)  # fmt: skip
+    assert "github-branch-source" not in plugins_of_jobs(make_config())
 
 
 def test_each_zone_reads_with_its_own_credentials(make_config) -> None:
