@@ -56,6 +56,6 @@ class StandingOrders:
             f"a newer decision about {model} in {self._environment.name} stands",
             where=str(self._server.root),
             why=f"epoch {standing} stands, this order has {epoch}",
-            fix="look at mmcicd-jenkins status. Only when the ledger was lost and begun anew: mmcicd-jenkins stop, "
-            f"then delete {self._server.root}",
+            fix="look at mmcicd-jenkins status. Only when the ledger was lost: mmcicd-jenkins reconcile; where that cannot "
+            f"prove what serves, mmcicd-jenkins stop, then delete {self._server.root}",
         )

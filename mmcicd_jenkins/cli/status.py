@@ -140,5 +140,5 @@ def _warning(model: Model, place: Environment, pointer: Pointer, observed: Obser
     why = f" ({observed.reason})" if observed.reason else ""
     fix = f"mmcicd-jenkins serve --env {place.name}"
     if pointer.serving is None:
-        fix = f"mmcicd-jenkins stop --env {place.name}, or put the ledger back if it was lost"
+        fix = "put the ledger back if it was lost, or mmcicd-jenkins reconcile"
     return f"{place.name} {serves}{why}, the ledger says {pointer.serving or 'nothing'} of {model.name}; fix: {fix}"

@@ -6,8 +6,9 @@ from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.ledger import Change, Snapshot
 from mmcicd_jenkins.release.records import Release
+from mmcicd_jenkins.stages import kept_releases
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
-from mmcicd_jenkins.stages.moving import Move, move
+from mmcicd_jenkins.stages.moving import Move, move, require_release
 from mmcicd_jenkins.stages.releasing import draft_release, find_release
 from mmcicd_jenkins.stages.scoring import recorded_golden
 
@@ -98,6 +99,8 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
         new = False
     if new:
         _record(release, job, ports)
+    # What the ledger has, which another process may have been first to write.
+    kept_releases.keep(require_release(job, ports, plan.version), ports)
     names = " and ".join(plan.serving)
     found = not plan.environments
     sentence = f"{names} serves {plan.version}" if names else "there is no environment before production"

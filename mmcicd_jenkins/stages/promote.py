@@ -11,6 +11,7 @@ from mmcicd_jenkins.release.ledger import Pointer, Snapshot
 from mmcicd_jenkins.release.promotion import compare_again
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.release.verdicts import Verdict
+from mmcicd_jenkins.stages import kept_releases
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.moving import Move, move, require_release, require_serving
 from mmcicd_jenkins.stages.scoring import recorded_golden
@@ -221,6 +222,7 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
         )
         ports.progress.update(f"{plan.environment}: loading version {plan.version}")
         move(order, job.at(plan.environment), ports, recorded_golden(release.evaluation, ports))
+        kept_releases.keep(release, ports)
     return Outcome(
         stage="promote",
         sentence=f"{plan.environment} serves {plan.version}" + ("" if plan.change else " already"),

@@ -165,6 +165,10 @@ def test_a_lost_ledger_changes_nothing_that_serves_and_says_how_to_begin_anew(ho
     assert "a newer decision about double in staging stands" in said
     assert "Only when the ledger was lost" in said
     assert house.serving() == 1
+    assert "mmcicd-jenkins reconcile" in said
+    assert house.serving() == 1
+    house("reconcile", "--reason", "a disk died")
+    house("status")
     shutil.rmtree(ledger)
     (house.base / "away").rename(ledger)
     house("status")

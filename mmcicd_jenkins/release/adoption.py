@@ -1,0 +1,83 @@
+"""Write into the ledger what an environment serves without it knowing: after a lost ledger, or a change made offline. Pure."""
+
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
+
+from mmcicd_jenkins.errors import Superseded
+from mmcicd_jenkins.release.documents import to_document
+from mmcicd_jenkins.release.history import Who
+from mmcicd_jenkins.release.ledger import Change, Served, Snapshot, pointer_path, release_path, run_path
+from mmcicd_jenkins.release.records import Release
+
+UNKNOWN = "the ledger that knew whether it was healthy was lost"
+
+
+def is_unplanned(snapshot: Snapshot, environment: str, version: int | None, epoch: int) -> bool:
+    """Whether the environment follows a decision that this ledger does not have.
+
+    One that is merely behind has a lower epoch, and is put right by `serve`.
+    """
+    pointer = snapshot.pointer(environment)
+    return version is not None and epoch > pointer.epoch
+
+
+def adopt(
+    snapshot: Snapshot,
+    environment: str,
+    version: int,
+    epoch: int,
+    who: Who,
+    *,
+    releases: Sequence[Release],
+    serving: Collection[int],
+    decided_on: int,
+) -> Change | None:
+    """The event `unplanned`: what serves is written down, with the releases that the ledger has lost.
+
+    The pointer takes the environment's own epoch, so that the next decision is above the fence. Of `releases`, those that
+    serve nowhere (`serving` are those that do) count as taken back: they may have been, and nobody knows any more.
+
+    Raises:
+        Superseded: a decision was made meanwhile.
+    """
+    pointer = snapshot.pointer(environment)
+    if pointer.epoch >= epoch and pointer.serving == version:
+        return None
+    if pointer.epoch != decided_on:
+        raise Superseded(
+            f"{environment} has a newer decision; nothing was changed", where=f"epoch {pointer.epoch}"
+        )
+    closed = tuple(s if s.until else dataclasses.replace(s, until=who.at) for s in pointer.served)
+    after = dataclasses.replace(
+        pointer,
+        epoch=epoch,
+        serving=version,
+        operation=None,
+        served=(*closed, Served(version=version, since=who.at)),
+    )
+    files: dict[str, Mapping[str, object]] = {pointer_path(environment): to_document(after)}
+    for release in releases:
+        files[release_path(release.version)] = to_document(release)
+        files[run_path(release.run_id)] = {"run_id": release.run_id, "version": release.version}
+    revoked = {str(r.version): UNKNOWN for r in releases if r.version not in {version, *serving}}
+    highest = max([snapshot.head.versions, version, *(release.version for release in releases)])
+    detail: dict[str, object] = {
+        "environment": environment,
+        "action": "unplanned",
+        "from": pointer.serving,
+        "to": version,
+        "epoch": epoch,
+        "adopted": [release.version for release in releases],
+    }
+    if who.reason:
+        detail["reason"] = who.reason
+    return Change(
+        kind="unplanned",
+        at=who.at,
+        actor=who.actor,
+        detail=detail,
+        head=dataclasses.replace(
+            snapshot.head, versions=highest, revoked={**revoked, **snapshot.head.revoked}
+        ),
+        files=files,
+    )

@@ -1,0 +1,134 @@
+"""A ledger that was lost: what serves is written into a new one, as far as the store can prove it.
+
+Aspects: both environments; numbers that are never used again; what is not known any more; a second time; a killed one; a
+record that the store cannot prove; an environment that is only behind.
+"""
+
+import json
+import os
+import shutil
+
+import pytest
+from paper import commit, make_repository, on_paper
+from test_failure_paths import cli
+from test_killed_anywhere import drive, update_lock
+
+from mmcicd_jenkins.errors import GateRefused, InputError
+from mmcicd_jenkins.stages import reconcile, run_stage
+from mmcicd_jenkins.wiring import open_bench
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """Production serves 1, staging 3; 2 was deployed and replaced."""
+    base = tmp_path_factory.mktemp("lost")
+    make_repository(base / "repo")
+    update_lock(base)
+    commit(base / "repo", "begin")
+    for step in ("road", "promote", "0.85", "road", "0.90", "road"):
+        if step.startswith("0"):
+            commit(base / "repo", step, factor_txt=step)
+        else:
+            assert drive(base, step).returncode == 0
+    return base
+
+
+@pytest.fixture
+def base(template, tmp_path):
+    shutil.copytree(template, tmp_path / "base", symlinks=True)
+    return tmp_path / "base"
+
+
+def reconciled(base, environment):
+    bench = open_bench(base / "repo")
+    job, ports = bench.job("double", environment=environment, reason="a disk died"), on_paper(bench)
+    return reconcile.apply(reconcile.plan(job, reconcile.look(job, ports)), job, ports)
+
+
+def lose(base):
+    shutil.rmtree(base / "repo.ledger.git")
+
+
+def pointers(base):
+    snapshot = open_bench(base / "repo").ledger.snapshot("double")
+    return {name: p.serving for name, p in snapshot.pointers.items()}, snapshot
+
+
+def test_what_serves_comes_back_and_the_road_goes_on(base):
+    before = open_bench(base / "repo").ledger.release("double", 1)
+    lose(base)
+    assert reconciled(base, "staging").detail["adopted"] == [1, 2, 3]
+    assert reconciled(base, "production").detail["adopted"] == []
+    serving, snapshot = pointers(base)
+    assert serving == {"staging": 3, "production": 1}
+    assert open_bench(base / "repo").ledger.release("double", 1) == before
+    assert set(snapshot.head.revoked) == {"2"}
+    assert "events hold, 3 releases" in cli(base, "ledger", "verify")
+    assert drive(base, "road").returncode == 0
+    commit(base / "repo", "better", factor_txt="0.95")
+    assert drive(base, "road").returncode == 0
+    assert drive(base, "promote").returncode == 0
+    assert pointers(base)[0] == {"staging": 4, "production": 4}
+
+
+def test_a_second_time_there_is_nothing_to_write(base):
+    assert reconciled(base, "production").found
+    lose(base)
+    reconciled(base, "production")
+    seq = pointers(base)[1].head.seq
+    assert reconciled(base, "production").found
+    assert pointers(base)[1].head.seq == seq
+
+
+@pytest.mark.parametrize("lost", ["release-double-1", "run-", "double-1"])
+def test_what_the_store_cannot_prove_is_not_adopted(base, lost):
+    lose(base)
+    index = base / "repo.store/index.json"
+    document = json.loads(index.read_text())
+    names = [
+        m.get("annotations", {}).get("org.opencontainers.image.ref.name", "") for m in document["manifests"]
+    ]
+    kept = [
+        m for m, name in zip(document["manifests"], names, strict=True)
+        if not (name.startswith(lost) if lost == "run-" else name == lost)
+    ]  # fmt: skip
+    index.write_text(json.dumps(document | {"manifests": kept}))
+    with pytest.raises(InputError, match="nothing can prove what that is"):
+        reconciled(base, "production")
+    assert pointers(base)[0] == {}
+
+
+def test_a_version_of_which_nobody_knows_whether_it_was_healthy_never_serves_again(base):
+    lose(base)
+    reconciled(base, "staging")
+    bench = open_bench(base / "repo")
+    job = bench.job("double", environment="production", version=2, reason="because")
+    with pytest.raises(GateRefused, match="2 was taken back"):
+        run_stage("promote", job, on_paper(bench))
+
+
+def test_an_environment_that_is_only_behind_is_left_to_serve(base):
+    target = base / "repo.serve/production/target.json"
+    target.write_text(json.dumps({"double": {"version": 2, "epoch": 1}}))
+    assert reconciled(base, "production").found
+    assert pointers(base)[0]["production"] == 1
+
+
+def test_killed_while_it_writes_the_same_command_finishes(base):
+    lose(base)
+    code = (
+        "import sys; sys.path[:0] = [sys.argv[2]]\n"
+        "from pathlib import Path; from test_reconcile import reconciled; reconciled(Path(sys.argv[1]), 'production')"
+    )
+    import subprocess
+    import sys
+
+    here = os.path.dirname(__file__)  # noqa: PTH120  a text for the command line
+    for place in ("ledger.before-push", "ledger.after-push"):
+        killed = subprocess.run(
+            [sys.executable, "-c", code, str(base), here],
+            env={**os.environ, "MMCICD_TESTING": "1", "MMCICD_FAILPOINTS": f"{place}=kill"}, check=False,
+        )  # fmt: skip
+        assert killed.returncode in {-9, 0}
+    reconciled(base, "production")
+    assert pointers(base)[0]["production"] == 1
