@@ -193,7 +193,7 @@ class Controller:
         credentials = {} if fork else {"ledger-read": _login()}
         job = self._job(f"{FOLDER}/ci/{NAME}/{name}", text, branch, variables, credentials=credentials)
         job["jobs"] = {f"/{FOLDER}/ops/{NAME}-{kind}": self.ops(kind) for kind in ("release", "promote")}
-        return self._run(job | settings)
+        return run_document(job | settings)
 
     def ops(self, kind):
         """A job of the folder ops, with the parameters that its XML declares."""
@@ -216,7 +216,7 @@ class Controller:
         job["params"] = job["params"] | parameters
         job["causes"] = [{"_class": USER, "userId": by}]
         job["answers"] = list(answers)
-        return self._run(job | {name: value for name, value in settings.items() if not name.isupper()})
+        return run_document(job | {name: value for name, value in settings.items() if not name.isupper()})
 
     def _job(self, name, text, branch, variables, credentials):
         number = self.numbers[name] = self.numbers.get(name, 0) + 1
@@ -248,25 +248,6 @@ class Controller:
             "causes": [],
         }
 
-    def _run(self, job):
-        document = Path(job["file"]).with_name("job.json")
-        document.write_text(json.dumps(job))
-        groovy = find_groovy(os.environ)
-        done = subprocess.run(
-            [groovy.program, str(HERE / "harness.groovy"), str(HERE / "parts"), str(document)],
-            capture_output=True, text=True, check=False, timeout=600,
-            env={**os.environ, "JAVA_HOME": groovy.java_home, "JAVA_OPTS": "-Dfile.encoding=UTF-8 -Xshare:auto"},
-        )  # fmt: skip
-        assert done.stdout, done.stderr
-        answer = json.loads(done.stdout.splitlines()[-1])
-        return Ended(
-            result=answer["result"],
-            description=calm(answer["description"] or ""),
-            trace=tuple(calm(line) for line in answer["trace"]),
-            refused=answer["refused"],
-            starts=tuple(answer["starts"]),
-        )
-
     def stop(self):
         """End the servers that deployments started: those whose state lies here."""
         for process in Path("/proc").glob("[0-9]*"):
@@ -278,6 +259,27 @@ class Controller:
         """The end of every log, for a person who reads why a test failed."""
         logs = sorted((self.base / "jenkins").glob("*/*/log"))
         return "\n".join(f"== {log.parent}\n{log.read_text()[-3000:]}" for log in logs)
+
+
+def run_document(job):
+    """One build, in a Groovy of its own."""
+    document = Path(job["file"]).with_name("job.json")
+    document.write_text(json.dumps(job))
+    groovy = find_groovy(os.environ)
+    done = subprocess.run(
+        [groovy.program, str(HERE / "harness.groovy"), str(HERE / "parts"), str(document)],
+        capture_output=True, text=True, check=False, timeout=600,
+        env={**os.environ, "JAVA_HOME": groovy.java_home, "JAVA_OPTS": "-Dfile.encoding=UTF-8 -Xshare:auto"},
+    )  # fmt: skip
+    assert done.stdout, done.stderr
+    answer = json.loads(done.stdout.splitlines()[-1])
+    return Ended(
+        result=answer["result"],
+        description=calm(answer["description"] or ""),
+        trace=tuple(calm(line) for line in answer["trace"]),
+        refused=answer["refused"],
+        starts=tuple(answer["starts"]),
+    )
 
 
 def calm(text):

@@ -3,6 +3,8 @@
 One story in the order in which it happens; every build has its trace.
 """
 
+import json
+
 import pytest
 from paper_controller import make_controller
 
@@ -14,6 +16,9 @@ def controller(tmp_path_factory):
     made = make_controller(tmp_path_factory.mktemp("ops") / "base")
     yield made
     made.stop()
+
+
+HOSTILE = "odd $(touch pwned) `touch pwned` ; touch pwned # ${env.X} ' \" \\u000a é"
 
 
 def promote(controller, choice, **settings):
@@ -92,11 +97,19 @@ def test_a_worse_commit_on_main_releases_nothing(controller, released, same_trac
 def test_a_second_version_and_the_way_back(controller, released, same_trace):
     controller.push("main", factor_txt="0.90")
     same_trace("main-second", controller.ci("main"), "SUCCESS")
-    same_trace("promote-second", promote(controller, "2"), "SUCCESS")
+    same_trace(
+        "promote-second",
+        controller.press("promote", answers=[{"by": "bob", "VERSION": "2", "REASON": HOSTILE}]),
+        "SUCCESS",
+    )
     # No traffic has come yet: undecided, which is no reason to wake anybody.
     same_trace("monitor", controller.press("monitor", by="timer"), "SUCCESS")
-    same_trace("rollback", controller.press("rollback", by="eve", REASON="odd answers"), "SUCCESS")
+    same_trace("rollback", controller.press("rollback", by="eve", REASON=HOSTILE), "SUCCESS")
     same_trace("rollback-pressed-twice", controller.press("rollback", by="eve"), "SUCCESS")
+    # Words of people reached the ledger as they were typed, and ran nowhere.
+    told = controller.command("history", "--model", "double", "--json", "--shared").stdout
+    assert json.dumps(HOSTILE)[1:-1] in told
+    assert not list(controller.base.rglob("pwned"))
 
 
 @pytest.mark.parametrize(

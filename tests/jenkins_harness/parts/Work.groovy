@@ -57,7 +57,7 @@ abstract class Work extends Known {
   String pwd() { _place('.').canonicalPath }
   boolean isUnix() { true }
 
-  Object sh(String script) { sh(script: script) }
+  Object sh(Object script) { script instanceof Map ? sh((Map) script) : sh([script: script]) }
 
   Object sh(Map m) {
     Refused.only('sh', m, ['script', 'label', 'returnStatus', 'returnStdout'], ['script'])
@@ -186,7 +186,7 @@ abstract class Work extends Known {
   Map file(Map m) { _bind('file', m, [variable: 'content']) }
 
   static Map _bind(String kind, Map m, Map<String, String> variables) {
-    Refused.only(kind, m, ['credentialsId', *variables.keySet()], ['credentialsId'])
+    Refused.only(kind, m, ['credentialsId'] + (variables.keySet() as List), ['credentialsId'])
     [kind: kind, id: m.credentialsId, variables: variables.findAll { k, v -> m[k] }.collectEntries { k, v -> [m[k], v] }]
   }
 
