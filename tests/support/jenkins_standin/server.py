@@ -6,6 +6,7 @@ import re
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from jenkins_standin.builds import Build, Script
@@ -51,7 +52,7 @@ class Standin:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}/"
 
-    def __enter__(self) -> "Standin":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -128,18 +129,19 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             self.standin.requests.append((method, self.path, form))
             try:
-                faults = self.standin.faults.get(parts.path)
-                if faults:
-                    raise Refused(faults.pop(0), "asked to fail")
+                self._fail_when_asked(parts.path)
                 user = self._user(method)
                 self._route(method, parts.path, query, form, user)
             except Refused as e:
                 headers = {"X-Error": e.error} if e.error else {}
-                # A header is Latin-1 or it is not sent; Jenkins' servlet container writes question marks.
-                headers = {k: v.encode("latin-1", "replace").decode("latin-1") for k, v in headers.items()}
                 self._answer(
                     e.status, PAGE.format(e.error or e.message).encode(), "text/html;charset=utf-8", headers
                 )
+
+    def _fail_when_asked(self, path: str) -> None:
+        faults = self.standin.faults.get(path)
+        if faults:
+            raise Refused(faults.pop(0), "asked to fail")
 
     def _of_our_own(self, path: str) -> None:
         """What no controller has: benchmarks count requests and begin anew."""

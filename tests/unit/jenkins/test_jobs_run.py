@@ -62,7 +62,7 @@ class Audience:
     def begins(self, job, number, depth) -> None:
         self.told.append((depth, f"{job} #{number}"))
 
-    def stage(self, name, seconds, agent, depth) -> None:
+    def stage(self, name, seconds, agent, depth) -> None:  # noqa: ARG002  the audience's signature
         self.told.append((depth, f"{name} on {agent}" if agent else name))
 
     def waits(self, why) -> None:
@@ -254,7 +254,7 @@ def test_a_failure_ends_with_the_code_of_its_command(desk) -> None:
 
 def test_a_build_that_is_deleted_meanwhile_is_told(standin, desk) -> None:
     desk.job("ml/job", Script([Say("x\n"), Say("y\n")]))
-    desk.clock.at[2] = lambda: standin.item("ml/job").builds.clear()
+    desk.clock.at[2] = standin.item("ml/job").builds.clear
     with pytest.raises((OutsideFailed, InputError)):
         desk.run("ml/job")
 
@@ -298,10 +298,10 @@ def test_a_branch_that_jenkins_does_not_know_is_found_by_a_scan(standin, desk) -
 
 
 def test_a_branch_without_a_pipeline_is_told_with_the_end_of_the_scan(desk) -> None:
-    desk.job("ml/ci", Script([Say("  ‘jenkins/churn.Jenkinsfile’ not found\n")]), MULTIBRANCH)
+    desk.job("ml/ci", Script([Say("  'jenkins/churn.Jenkinsfile' not found\n")]), MULTIBRANCH)
     with pytest.raises(InputError, match="no branch of this name") as caught:
         stage.start_branch(desk.controls, "ml/ci", "topic")
-    assert "jenkins/churn.Jenkinsfile’ not found" in caught.value.why
+    assert "jenkins/churn.Jenkinsfile' not found" in caught.value.why
 
 
 def test_a_job_that_was_never_made_is_told_with_its_cure(desk) -> None:
