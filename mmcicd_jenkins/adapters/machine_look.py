@@ -115,8 +115,10 @@ def _is_ours(number: int, state: Path) -> bool:
 
 
 def _why_no_index(said: str) -> str:
-    broken = re.search(r"connection broken by '.*?: (?P<why>[^:>]+)'\)?: ", said)
-    return redact(broken["why"] if broken else _first(said) or "it did not come to an end in time")
+    broken = re.search(r"connection broken by '(?P<why>.*?)': /", said)
+    if broken:
+        return redact(broken["why"].rpartition(": ")[2].rstrip("')\""))
+    return redact(_first(said)) or "it did not come to an end in time"
 
 
 def _first(text: str) -> str:
