@@ -15,7 +15,7 @@ from mmcicd_jenkins.cli.options import (
 )
 from mmcicd_jenkins.cli.progress import make_progress
 from mmcicd_jenkins.release.documents import to_document
-from mmcicd_jenkins.stages import rollback as stage
+from mmcicd_jenkins.stages import load_stage
 from mmcicd_jenkins.wiring import open_bench
 
 
@@ -28,6 +28,9 @@ from mmcicd_jenkins.wiring import open_bench
 @environment_option("The environment to roll back (production when left out).")
 @click.option("--version", type=click.IntRange(min=1), help="Go back to this version.")
 @click.option("--reason", default="", help="Why; it stands in the ledger.")
+@click.option(
+    "--offline", is_flag=True, help="By what the environment knows itself, without ledger and store."
+)
 @dry_run_option
 @shared_option
 @json_option
@@ -36,6 +39,7 @@ def command(
     environment: str | None,
     version: int | None,
     reason: str,
+    offline: bool,
     dry_run: bool,
     shared: bool,
     as_json: bool,
@@ -43,6 +47,7 @@ def command(
     with make_progress() as progress:
         bench = open_bench(Path.cwd(), progress, shared=shared)
         job = bench.job(model, environment=environment, version=version, reason=reason)
+        stage = load_stage("rollback_offline" if offline else "rollback")
         plan = stage.plan(job, stage.look(job, bench.ports))
         if dry_run:
             report.emit({"stage": "rollback", "plan": to_document(plan)})
