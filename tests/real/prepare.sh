@@ -11,7 +11,7 @@ PATH=$PATH:/usr/sbin:/sbin
 PARTS='
 Docker engine (images load and run)|dockerd|docker.io containerd runc iptables
 skopeo (images are read by another tool)|skopeo|skopeo
-Groovy (Jenkinsfiles are compiled)|groovy|groovy
+Groovy (Jenkinsfiles are compiled and executed)|groovy|groovy
 shellcheck (generated shell)|shellcheck|shellcheck
 a browser (reports under the policy of Jenkins)|chromium|chromium
 an SSH server (git by ssh)|sshd|openssh-server openssh-client
