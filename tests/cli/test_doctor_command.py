@@ -140,9 +140,9 @@ def test_before_the_first_sync_it_says_what_to_type(ready, churn):
     assert done.stdout.startswith("ok    Jenkins 2.541.2: your token (admin), its address, its clock, ")
     assert "agents linux, 1 credential, reports are readable" in done.stdout
     assert (
-        "fail  ml/ci/churn, ml/ci/retrain-all, ml/ops/churn-release and 3 more are missing" in done.stdout
-        or ("are missing\n      mmcicd-jenkins jobs sync --repo " in done.stdout)
-    )
+        "fail  ml/ci/churn, ml/ops/churn-release, ml/ops/churn-promote and 3 more are missing\n"
+        f"      mmcicd-jenkins jobs sync --repo {churn.outside}/origin.git\n"
+    ) in done.stdout
     assert done.stderr == ""
 
 

@@ -2,11 +2,13 @@
 
 import http.server
 import os
+import signal
 import socket
 import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,35 @@ def test_whether_a_push_is_let_in_is_asked_without_a_push(look, checkout):
     before = everything(origin)
     assert look.repository(str(origin), push="mmcicd/doctor").push is True
     assert everything(origin) == before
+
+
+def test_a_server_that_lets_nobody_write_says_so(look, checkout):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = ["git", "daemon", "--export-all", f"--base-path={checkout.parent}", "--listen=127.0.0.1"]
+    server = subprocess.Popen(
+        [*command, f"--port={port}", "--reuseaddr"], stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        found = served(look, f"git://127.0.0.1:{port}/origin.git")
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+    assert set(found.branches) == {"main", "feature/x"}
+    assert found.push is False
+    assert found.why_no_push
+
+
+def served(look, url):
+    """What is at `url`, once its server listens."""
+    for _ in range(100):
+        try:
+            return look.repository(url, push="mmcicd/doctor")
+        except OutsideFailed as e:
+            if not e.retryable:
+                raise
+            time.sleep(0.1)
+    raise AssertionError("git daemon does not listen")
 
 
 def test_an_empty_repository_has_no_branch(look, checkout):
