@@ -18,7 +18,7 @@ from pathlib import Path
 
 from mmcicd_jenkins.adapters.groovy import find_groovy
 from mmcicd_jenkins.config.load import load_config
-from mmcicd_jenkins.render.jobs import ops_jobs
+from mmcicd_jenkins.render.jobs import ops_jobs, retrain_all
 from mmcicd_jenkins.render.scaffold import managed_files
 
 HERE = Path(__file__).parent
@@ -208,6 +208,14 @@ class Controller:
         if kind == "release":
             described["jobs"] = {f"/{FOLDER}/ops/{NAME}-promote": self.ops("promote")}
         return described
+
+    def retrain(self, **settings):
+        """A build of the job that looks for new data."""
+        config = load_config(self.repo / "mmcicd.yaml", environ={})
+        job = retrain_all(config)
+        text = self.git("show", f"origin/main:{job.script_path}")
+        described = self._job(f"{FOLDER}/ci/{job.name}", text, "main", {}, credentials={})
+        return run_document(described | settings)
 
     def press(self, kind, by="ada", answers=(), **settings):
         """A build of an ops job that a person starts. Settings in capitals are parameters."""
