@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mmcicd_jenkins.adapters.machine_look import Machine
 from mmcicd_jenkins.checks import models
+from mmcicd_jenkins.checks.finding import Told
 from mmcicd_jenkins.config.defaults import SERVE
 from mmcicd_jenkins.config.laptop import on_this_machine
 from mmcicd_jenkins.config.load import load_config
@@ -74,7 +75,13 @@ def _jenkins(config: Config, variables: Mapping[str, str], model: str, seconds: 
     from mmcicd_jenkins.render.jobs import settings_of
     from mmcicd_jenkins.stages.doctor_jenkins import Jenkins, checks
 
-    account = account_of(settings_of(config).url, variables, config.mark("jenkins.url"))
+    try:
+        account = account_of(settings_of(config).url, variables, config.mark("jenkins.url"))
+    except InputError as e:
+        error = e
+        return (
+            Check(topic="jenkins", name="account", look=lambda: [Told("jenkins", "account").error(error)]),
+        )
     # A check that hangs is told about by its end; retrying would only hide which one it was.
     server = Server(account, timeout=(min(5.0, seconds), seconds), tries=0)
     return checks(
@@ -113,7 +120,7 @@ def _facts(
 
     return Here(
         config=config,
-        lock=load_lock(root),
+        lock=lambda: load_lock(root),
         machine=Machine(variables, seconds),
         web=Web(variables, seconds),
         source=RepositoryLook(root, variables, "source", seconds),

@@ -22,12 +22,14 @@ class RepositoryLook:
 
     def __init__(self, root: Path, variables: Mapping[str, str], use: Use, seconds: float) -> None:
         self._root = root
-        self._login = login(use, variables)
+        self._variables = variables
+        self._use: Use = use
         self._seconds = seconds
 
     def repository(self, url: str, *, push: str = "") -> Repository:
+        known = login(self._use, self._variables)
         with TemporaryDirectory(prefix="mmcicd-doctor-") as folder:
-            git = Git(Path(folder), where=url, access=GitAccess(url=url, login=self._login))
+            git = Git(Path(folder), where=url, access=GitAccess(url=url, login=known))
             listed = git.run("ls-remote", "--heads", "--", url, timeout_seconds=self._seconds)
             branches = _branches(listed.decode("utf-8", "replace"))
             if not push:

@@ -24,7 +24,7 @@ class Here:
     """
 
     config: Config
-    lock: Lock
+    lock: Callable[[], Lock]
     machine: MachineLook
     web: WebLook
     source: GitLook
@@ -94,9 +94,9 @@ def _source(here: Here) -> Check:
     if settings is None:
         return _check("git", "checkout", lambda: [git.here(here.source.uncommitted(()))])
     where, main = here.config.mark("jenkins.source"), settings.main
-    url = source_of(settings, where).remote
 
     def look() -> Iterator[Finding]:
+        url = source_of(settings, where).remote
         paths = tuple(here.paths())
         found = here.source.repository(url)
         head = found.branches.get(main, "")
@@ -211,8 +211,9 @@ def _model(here: Here, model: Model) -> list[Check]:
 
 
 def _locked(here: Here, model: Model) -> Iterator[models.DataState]:
+    lock = here.lock()
     for source in model.data:
-        locked = here.lock.source(model.name, source.name)
+        locked = lock.source(model.name, source.name)
         yield models.DataState(
             name=source.name,
             url=source.url,

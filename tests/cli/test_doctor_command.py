@@ -251,6 +251,24 @@ def test_no_token_at_all(churn):
     assert only_failure(churn, user="").startswith("no token was given, and Jenkins tells nobody")
 
 
+def test_half_an_account_hides_nothing_else(churn):
+    found = churn.findings(user="", MMCICD_JENKINS_USER="admin")
+    assert failures(found) == ["MMCICD_JENKINS_USER is set and MMCICD_JENKINS_TOKEN is not"]
+    assert {f["topic"] for f in found} >= {"git", "store", "machine", "models"}
+
+
+def test_a_lock_that_cannot_be_read_hides_nothing_else(ready, churn):
+    lock = churn.root / "mmcicd.lock"
+    before = lock.read_bytes()
+    lock.write_text("{")
+    try:
+        found = churn.findings()
+    finally:
+        lock.write_bytes(before)
+    assert any("lock" in what for what in failures(found, "models"))
+    assert any(f["topic"] == "jenkins" and f["severity"] == "ok" for f in found)
+
+
 def test_an_account_that_may_not_even_look(churn, standin):
     standin.faults["/api/json"] = [403] * 9
     try:
