@@ -1,7 +1,7 @@
 """A git server by http with basic authentication: git's own `http-backend` behind Python's web server.
 
-Each repository has its own user and password, so that a test sees which login went where. `heard` keeps what
-was sent as authorization; `moved` answers a repository's address by a redirect to another server.
+Each repository has its own user and password, so that a test sees which login went where; those in `public` ask for
+none. `heard` keeps what was sent as authorization; `moved` answers by a redirect to another server.
 """
 
 import base64
@@ -20,6 +20,7 @@ class GitWebServer:
         self.folder = folder
         self.logins: dict[str, str] = {}
         self.moved: dict[str, str] = {}
+        self.public: set[str] = set()
         self.heard: list[tuple[str, str]] = []
         self.address = ""
 
@@ -32,13 +33,15 @@ class GitWebServer:
         return f"{self.address}/{name}"
 
     def allows(self, name: str, header: str) -> bool:
+        if name in self.public:
+            return True
         scheme, _, encoded = header.partition(" ")
         self.heard.append((name, base64.b64decode(encoded).decode() if scheme == "Basic" else header))
         return self.heard[-1][1] == self.logins.get(name, "")
 
 
 @contextlib.contextmanager
-def serve(folder: Path) -> Iterator[GitWebServer]:
+def serve(folder: Path, host: str = "127.0.0.1") -> Iterator[GitWebServer]:
     git = GitWebServer(folder)
 
     class Handler(BaseHTTPRequestHandler):
@@ -103,9 +106,9 @@ def serve(folder: Path) -> Iterator[GitWebServer]:
             status = next((int(value.split()[0]) for key, value in headers if key == "Status"), 200)
             self._send(status, [(key, value) for key, value in headers if key != "Status"], rest)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    git.address = f"http://127.0.0.1:{server.server_port}"
+    git.address = f"http://{host}:{server.server_port}"
     try:
         yield git
     finally:
