@@ -68,7 +68,7 @@ def open_machine(start: Path, variables: Mapping[str, str], *, seconds: float) -
 
 def _jenkins(config: Config, variables: Mapping[str, str], model: str, seconds: float) -> tuple[Check, ...]:
     from mmcicd_jenkins.adapters.jenkins_account import account_of
-    from mmcicd_jenkins.adapters.jenkins_items import Facts, Items
+    from mmcicd_jenkins.adapters.jenkins_items import Items
     from mmcicd_jenkins.adapters.jenkins_look import Look
     from mmcicd_jenkins.adapters.jenkins_rights import Rights
     from mmcicd_jenkins.adapters.jenkins_server import Server
@@ -90,7 +90,6 @@ def _jenkins(config: Config, variables: Mapping[str, str], model: str, seconds: 
             look=Look(server),
             rights=Rights(server),
             items=Items(server),
-            facts=Facts(server),
             model=model,
         )
     )

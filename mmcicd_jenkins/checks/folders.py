@@ -7,8 +7,8 @@ from mmcicd_jenkins.checks.finding import Finding, Told, counted
 from mmcicd_jenkins.ports_doctor import FolderRights
 from mmcicd_jenkins.records import dataclass
 
-# missing, differs, refused (a person must decide), kept (somebody else's folder, which we leave), same
-JobState = Literal["missing", "differs", "refused", "kept", "same"]
+# refused: a person must decide.
+JobState = Literal["missing", "differs", "refused", "same"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +35,6 @@ def jobs(wanted: Iterable[Job], rights: Mapping[str, FolderRights], sync: str) -
     for job in listed:
         if job.state == "refused":
             yield told.fail(f"{job.path} stands in the way: {job.why}", job.fix)
-        elif job.state == "kept":
-            yield told.warn(f"folder {job.path}: {job.why}", f"{sync} --adopt, if it is yours")
     differing = [job.path for job in listed if job.state == "differs"]
     if differing:
         verb = "differs" if len(differing) == 1 else "differ"

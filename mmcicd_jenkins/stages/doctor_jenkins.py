@@ -1,24 +1,24 @@
 """What `doctor` asks a controller, check by check, through ports alone. Writes nothing, starts nothing."""
 
+import dataclasses
 from collections.abc import Iterator
 from itertools import chain
 
 from mmcicd_jenkins.checks import agents, controller, credentials, folders, git
-from mmcicd_jenkins.checks.finding import Finding, Told
+from mmcicd_jenkins.checks.finding import Finding
 from mmcicd_jenkins.config.credential_uses import SHARED_WITH_OPS
 from mmcicd_jenkins.config.model import Config, JenkinsSettings
-from mmcicd_jenkins.errors import OutsideFailed
 from mmcicd_jenkins.ports_doctor import FolderRights, JenkinsLook, JenkinsRights
-from mmcicd_jenkins.ports_jenkins import JenkinsFacts, JenkinsItems
+from mmcicd_jenkins.ports_jenkins import JenkinsItems
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.render.agents import DEFAULT_LABEL
-from mmcicd_jenkins.render.job_items import Access, access_of, desired_items
+from mmcicd_jenkins.render.job_items import Item, desired_items
 from mmcicd_jenkins.render.job_plan import Action
 from mmcicd_jenkins.render.job_sources import Source, source_of
 from mmcicd_jenkins.render.jobs import folder_of, settings_of
 from mmcicd_jenkins.render.plugins import plugins_of
 from mmcicd_jenkins.stages.doctor import Check
-from mmcicd_jenkins.stages.jobs_sync import look
+from mmcicd_jenkins.stages.jobs_sync import glance
 
 # What a service calls after a push, by kind of source.
 HOOKS = {
@@ -32,7 +32,7 @@ _STATES: dict[str, folders.JobState] = {
     "update": "differs",
     "describe": "differs",
     "refuse": "refused",
-    "keep": "kept",
+    "keep": "same",
     "unchanged": "same",
 }
 
@@ -45,7 +45,6 @@ class Jenkins:
     look: JenkinsLook
     rights: JenkinsRights
     items: JenkinsItems
-    facts: JenkinsFacts
     model: str = ""
 
     @property
@@ -116,24 +115,15 @@ def _permissions(jenkins: Jenkins) -> Iterator[Finding]:
 
 
 def _jobs(jenkins: Jenkins) -> Iterator[Finding]:
-    rights = _rights(jenkins)
-    config = jenkins.config
-    access: Access | None = access_of(config, jenkins.facts.account())
-    plugins = jenkins.facts.plugins()
-    if plugins is not None and "matrix-auth" not in plugins:
-        access = None
-    desired = desired_items(config, access=access, model=jenkins.model)
     sync = f"mmcicd-jenkins jobs sync --repo {jenkins.source.remote}"
-    try:
-        actions = look(jenkins.items, desired, jenkins.source.identity).actions
-    except OutsideFailed as e:
-        if e.retryable:
-            raise
-        told = Told("jenkins", "jobs")
-        fix = "ask for Job/ExtendedRead there, or ask who has it for: mmcicd-jenkins jobs diff"
-        yield told.warn(f"whether the jobs are as mmcicd.yaml says is not checked: {e.why or e.what}", fix)
-        return
-    yield from folders.jobs([_job(action) for action in actions], rights, sync)
+    actions = glance(jenkins.items, _desired(jenkins), jenkins.source.identity)
+    return folders.jobs([_job(action) for action in actions], _rights(jenkins), sync)
+
+
+def _desired(jenkins: Jenkins) -> list[Item]:
+    """Of folders only that they are there: who may do what in them depends on the account that synchronises."""
+    items = desired_items(jenkins.config, model=jenkins.model)
+    return [dataclasses.replace(item, shared=True) if item.kind == "folder" else item for item in items]
 
 
 def _job(action: Action) -> folders.Job:
@@ -150,15 +140,16 @@ def _job(action: Action) -> folders.Job:
 def _labels(settings: JenkinsSettings) -> dict[str, str]:
     """Label -> the key that names it."""
     named = {"default": DEFAULT_LABEL, **settings.agents}
-    return {
-        label: f"jenkins.agents.{stage}" for stage, label in reversed(named.items()) if isinstance(label, str)
-    }
+    labels: dict[str, str] = {}
+    for stage, label in named.items():
+        if isinstance(label, str):
+            labels.setdefault(label, f"jenkins.agents.{stage}")
+    return labels
 
 
 def _agents(jenkins: Jenkins) -> Iterator[Finding]:
-    labels = dict(reversed(_labels(jenkins.settings).items()))
-    where = {label: jenkins.config.mark(key) for label, key in labels.items()}
-    found = {label: jenkins.look.label(label) for label in labels}
+    where = {label: jenkins.config.mark(key) for label, key in _labels(jenkins.settings).items()}
+    found = {label: jenkins.look.label(label) for label in where}
     return agents.labels(found, jenkins.look.nodes(), where)
 
 

@@ -61,6 +61,11 @@ def look(
     return Look(live=live, actions=actions)
 
 
+def glance(items: JenkinsItems, desired: Sequence[Item], repository: str) -> tuple[Action, ...]:
+    """What there is to do as far as marks tell: one request per folder, and no right to read a configuration."""
+    return plan(desired, _listed(items, desired), repository)
+
+
 def _must_compare(action: Action, *, deep: bool) -> bool:
     if action.item is None or action.item.shared:
         return False

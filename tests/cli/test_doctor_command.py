@@ -175,7 +175,22 @@ def test_after_the_sync_nothing_fails(ready, churn):
     done = churn.doctor()
     assert done.returncode == 0, done.stdout
     assert "6 jobs" in done.stdout
-    assert churn.doctor(user="bob", secret="11cc").returncode == 0
+    other = churn.doctor(user="bob", secret="11cc")
+    assert other.returncode == 0, other.stdout
+    assert "6 jobs" in other.stdout, "whoever synchronised: jobs are the same for everybody"
+
+
+def test_a_job_that_mmcicd_yaml_changed_since(ready, churn):
+    account = {"MMCICD_JENKINS_USER": "admin", "MMCICD_JENKINS_TOKEN": "11aa"}
+    churn.run("jobs", "sync", "--adopt", **account)
+    (churn.root / "mmcicd.yaml").write_text(
+        churn.config.replace("folder: ml\n", "folder: ml\n  main: trunk\n")
+    )
+    try:
+        told = [f["what"] for f in churn.findings(user="bob", secret="11cc") if f["severity"] == "warn"]
+    finally:
+        (churn.root / "mmcicd.yaml").write_text(churn.config)
+    assert any("differ from mmcicd.yaml" in what and "ml/ops/churn-release" in what for what in told), told
 
 
 def test_a_plugin_that_is_disabled_one_that_failed_and_one_that_is_missing(ready, churn):
