@@ -179,6 +179,8 @@ class Controller:
             "HARNESS_BASE": str(self.base),
             "GIT_CONFIG_GLOBAL": os.devnull,
             "TF_CPP_MIN_LOG_LEVEL": "3",
+            # The command line that is tested is the one that the tests import.
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         }
 
     def ci(self, branch="main", *, change=None, fork=None, **settings):
