@@ -6,7 +6,6 @@ address of a kind that is not here (hdfs, abfs, ...) is reached with what the ag
 
 from collections.abc import Iterable
 from typing import Literal
-from urllib.parse import urlsplit
 
 Zone = Literal["ci", "ops"]
 DataKind = Literal["s3", "gs", "https", ""]
@@ -33,7 +32,7 @@ _DATA: dict[str, DataKind] = {
 
 def data_kind(url: str) -> DataKind:
     """The storage, "" for a path and for storages whose credentials are not handed over by Jenkins."""
-    return _DATA.get(urlsplit(url).scheme.lower(), "") if "://" in url else ""
+    return _DATA.get(url.partition("://")[0].lower(), "") if "://" in url else ""
 
 
 def data_kinds(urls: Iterable[str]) -> tuple[DataKind, ...]:

@@ -206,6 +206,7 @@ class JenkinsSettings:
     timeouts: Mapping[str, float] = field(default_factory=dict)
     branches: Mapping[str, str] = field(default_factory=dict)
     pull_requests: Mapping[str, str] = field(default_factory=dict)
+    retrain: str = ""  # Jenkins' cron
     credentials: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     permissions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cli: str = ""  # requirement, wheel path or git address from which mmcicdw installs; "" = this version

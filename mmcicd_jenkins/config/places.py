@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 # Of the storages that data lie in; `c:/data` is a path of another system.
@@ -19,6 +20,14 @@ def meant_address(text: str) -> str:
     """`s3://x` for `s3:/x` or `s3:x`; "" for what is an address, or no misspelt one."""
     match = _SLASHES.match(text)
     return f"{match.group(1)}://{match.group(2)}" if match else ""
+
+
+def host_of(url: str) -> str:
+    """The host and port of an address; "" when it has none or cannot be read."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2]
+    except ValueError:
+        return ""
 
 
 def password_in(text: str) -> tuple[int, int] | None:

@@ -148,6 +148,7 @@ def _jenkins(written: schema.JenkinsSection) -> made.JenkinsSettings:
         timeouts=written.timeouts,
         branches=dict(vars(written.branches)),
         pull_requests=dict(vars(written.pull_requests)),
+        retrain=written.retrain or "",
         credentials=written.credentials,
         permissions={k: tuple(v) for k, v in vars(written.permissions).items() if v},
         cli=written.cli or "",

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from mmcicd_jenkins.config.schema_environments import EnvironmentSection
 from mmcicd_jenkins.config.schema_jenkins import AgentSection, BranchesSection
 from mmcicd_jenkins.config.section import (
+    Cron,
     Duration,
     Gates,
     Kind,
@@ -237,6 +238,11 @@ class JenkinsSection(Section):
     )
     branches: BranchesSection = key({}, "What branches may do.", {"train": "main"})
     pull_requests: PullRequests = key({}, "What pull requests may do.", {"train": "same-repository"})
+    retrain: Cron | None = key(
+        None,
+        "When retrain-all looks for new data, as Jenkins writes schedules. Default: only when a person starts it.",
+        "H 4 * * 1",
+    )
     credentials: Annotated[dict[str, dict[str, Text]], Kind("mapping")] = key(
         {},
         "Ids of Jenkins credentials by folder and use, never the values. In `ci`: source, data, registry, ledger. In "

@@ -193,7 +193,16 @@ _SHARE = _form(
     core_schema.union_schema([_pattern(r"^\d+(\.\d+)? ?%$"), core_schema.float_schema()]),
 )
 
+# Five fields of Jenkins' cron, in which H spreads jobs over the hour; or one of its names.
+_CRON = Kind(
+    "schedule",
+    _pattern(
+        r"^(@(hourly|midnight|daily|weekly|monthly)|[H\d*/,()-]+ [H\d*/,()-]+ [H\d*/,()-]+ [H\d*/,()-]+ [H\d*/,()-]+)$"
+    ),
+)
+
 Text = Annotated[str, _TEXT]
+Cron = Annotated[str, _CRON]
 Whole = Annotated[int, Kind("whole number", core_schema.int_schema())]
 Number = Annotated[float, Kind("number", core_schema.float_schema(allow_inf_nan=False))]
 Truth = Annotated[bool, Kind("true or false", core_schema.bool_schema())]

@@ -4,12 +4,13 @@ Models and what the whole file shares are here, environments in `config.validate
 """
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mmcicd_jenkins.config.findings import Findings
 from mmcicd_jenkins.config.marks import KeyPath
 from mmcicd_jenkins.config.metrics import LIVE_METRICS, METRICS, nearest_metric
 from mmcicd_jenkins.config.places import (
+    host_of,
     is_file,
     is_folder,
     is_url,
@@ -35,6 +36,7 @@ from mmcicd_jenkins.release.rules import SERVING_METRICS, Rule
 # What a pipeline does beside the stages, and may take its own time.
 WITHOUT_STAGE = ("plan", "retrain")
 _NAME_FIX = "use lower-case letters, digits and inner dashes, at most 40"
+_WITH_HOST = frozenset({"http", "https", "ssh", "s3", "gs"})
 
 
 def check_sense(file: FileSection, findings: Findings, root: Path) -> None:
@@ -156,6 +158,8 @@ def _check_source(path: KeyPath, source: DataSection, findings: Findings, root: 
 def _check_address(path: KeyPath, text: str, findings: Findings) -> None:
     if text.startswith("-") or "::" in text.partition("/")[0]:
         findings.add(path, f"{text[:60]!r} is not an address", "write a path, or a URL such as https://...")
+    elif text.partition("://")[0].lower() in _WITH_HOST and is_url(text) and not host_of(text):
+        findings.add(path, f"{text[:60]!r} names no host", "write SCHEME://HOST/PATH")
 
 
 def _check_evaluation(path: KeyPath, model: ModelSection, findings: Findings) -> None:
@@ -246,10 +250,15 @@ def _check_shared(file: FileSection, findings: Findings) -> None:
             findings.add(("hooks", name), "there is no such place for a hook", fix, on="key")
     if file.jenkins:
         _check_jenkins(file.jenkins, findings)
+        if file.jenkins.url:
+            _warn_of_workspaces(file, findings)
 
 
 def _check_jenkins(jenkins: JenkinsSection, findings: Findings) -> None:
     at: KeyPath = ("jenkins",)
+    url = jenkins.url or ""
+    if url and not (url.lower().startswith(("http://", "https://")) and host_of(url)):
+        findings.add((*at, "url"), f"{url[:60]!r} is not the address of a Jenkins", "write https://HOST")
     hosts = [n for n in ("github", "gitlab", "bitbucket", "git") if getattr(jenkins.source, n)]
     if len(hosts) > 1:
         findings.add((*at, "source", hosts[1]), f"{hosts[0]} is named already", "keep one of them", on="key")
@@ -266,3 +275,21 @@ def _check_jenkins(jenkins: JenkinsSection, findings: Findings) -> None:
         if name not in (*STAGES, *WITHOUT_STAGE):
             fix = f"write a stage: {', '.join((*STAGES, *WITHOUT_STAGE))}"
             findings.add((*at, "timeouts", name), "there is no such stage", fix, on="key")
+
+
+def _warn_of_workspaces(file: FileSection, findings: Findings) -> None:
+    """On Jenkins each job has a workspace of its own: what jobs share must lie outside."""
+    store, ledger = file.store.path or "", file.ledger.url or ""
+    if not file.store.registry and not PurePosixPath(store).is_absolute():
+        findings.warn(
+            ("store",),
+            "on Jenkins each job would have a store of its own",
+            "store: {path: /srv/mmcicd/store}",
+        )
+    if not is_url(ledger) and ":" not in ledger and not PurePosixPath(ledger).is_absolute():
+        fix = "ledger: an address, or the absolute path of a repository"
+        findings.warn(("ledger",), "on Jenkins each job would have a ledger of its own", fix)
+    for name, place in file.environments.items():
+        if place.kind == "local" and not PurePosixPath(place.folder or "").is_absolute():
+            fix = f"folder: /srv/mmcicd/serve/{name}"
+            findings.warn(("environments", name), "on Jenkins each job would have a server of its own", fix)

@@ -4,12 +4,11 @@ Only when a file names credentials at all is a missing one worth a word: agents 
 """
 
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from mmcicd_jenkins.config.credential_uses import DATA_KINDS, USES, Zone, data_kind, data_kinds, git_kind
 from mmcicd_jenkins.config.findings import Findings
 from mmcicd_jenkins.config.marks import KeyPath
-from mmcicd_jenkins.config.places import is_file
+from mmcicd_jenkins.config.places import host_of, is_file
 from mmcicd_jenkins.config.schema import FileSection, JenkinsSection
 from mmcicd_jenkins.config.suggest import nearest
 
@@ -68,7 +67,7 @@ def _warn_of_unused(at: KeyPath, use: str, file: FileSection, findings: Findings
     url = file.ledger.url or ""
     if use == "ledger" and not git_kind(url):
         findings.warn(at, "the ledger has no address that asks for a credential", "delete this line")
-    elif use == "ledger" and urlsplit(url).scheme == "http":
+    elif use == "ledger" and url.lower().startswith("http://"):
         findings.warn(at, "the password of the ledger goes over the network as it is", "use https://")
     elif use == "registry" and not file.store.registry:
         findings.warn(at, "there is no registry", "add store.registry, or delete this line")
@@ -87,7 +86,7 @@ def _check_data(zone: Zone, jenkins: JenkinsSection, file: FileSection, findings
         fix = "write " + ", ".join(f"data-{kind}: ID" for kind in kinds) + " for those that need one"
         findings.add((*_AT, zone, "data"), what, fix, on="key")
     use = "data-https" if "data-https" in written else "data"
-    hosts = {urlsplit(url).netloc.rpartition("@")[2] for url in _urls(file) if data_kind(url) == "https"}
+    hosts = {host_of(url) for url in _urls(file) if data_kind(url) == "https"}
     if use in written and len(hosts) > 1 and (use == "data-https" or kinds == ("https",)):
         what = f"this password is given to each of {', '.join(sorted(hosts))} that asks for one"
         findings.warn((*_AT, zone, use), what, "keep data that need a password on one server")

@@ -48,10 +48,10 @@ def ops_jobs(config: Config, model: Model) -> tuple[OpsJob, ...]:
 
 def retrain_all(config: Config) -> OpsJob:
     """The one job in the folder ci that moves the data lock of all models; the push that it makes builds."""
-    del config
     return OpsJob(
         name="retrain-all",
         description="Looks for new data, moves the lock, and lets the push build what changed.",
+        cron=config.jenkins.retrain if config.jenkins else "",
         script_path=f"{FOLDER}/retrain-all.Jenkinsfile",
     )
 

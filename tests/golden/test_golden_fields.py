@@ -47,6 +47,7 @@ RENDER_NEUTRAL = {
     "jenkins.url": "where jobs are made, not what they do",
     "jenkins.credentials": "an id of a use that no stage has; those of stages are in tests of render.credentials",
     "jenkins.permissions": "rights belong to the folders of the jobs",
+    "jenkins.retrain": "a schedule belongs to the job",
     "jenkins.source": "what jobs check out is part of the job",
 }
 

@@ -313,7 +313,9 @@ WARNINGS = {
         "shares that can be given: 25%, 40%, 50%",
     ),
     "anybody approves": (
-        MODEL + KUBERNETES + "jenkins: {url: https://j}\n",
+        MODEL
+        + KUBERNETES
+        + "jenkins: {url: https://j}\nstore: {registry: h/ml}\nledger: ssh://git@h/l.git\n",
         "9:5",
         "anybody who may start a build",
         "approval: {by:",
