@@ -31,7 +31,16 @@ def jobs(wanted: Iterable[Job], rights: Mapping[str, FolderRights], sync: str) -
     """
     told = Told("jenkins", "jobs")
     listed = list(wanted)
-    yield from _missing(told, [job for job in listed if job.state == "missing"], rights, sync)
+    missing = [job for job in listed if job.state == "missing"]
+    hidden = _hidden(listed, missing, rights)
+    yield from _missing(told, [job for job in missing if job not in hidden], rights, sync)
+    if hidden:
+        folders = dict.fromkeys(_place(job) for job in hidden)
+        yield told.warn(
+            f"you may not see {_named(folders)}, so these are not checked: "
+            f"{counted(_jobs_before_folders(job.path for job in hidden))}",
+            "right for who neither promotes nor rolls back; whoever does: mmcicd-jenkins doctor",
+        )
     for job in listed:
         if job.state == "refused":
             yield told.fail(f"{job.path} stands in the way: {job.why}", job.fix)
@@ -44,6 +53,21 @@ def jobs(wanted: Iterable[Job], rights: Mapping[str, FolderRights], sync: str) -
     same = [job for job in listed if job.state == "same" and not job.is_folder]
     if same:
         yield told.ok(f"{len(same)} jobs" if len(same) > 1 else "1 job")
+
+
+def _hidden(listed: list[Job], missing: list[Job], rights: Mapping[str, FolderRights]) -> list[Job]:
+    """What is rather hidden than missing. A closed folder looks like none; sync makes all jobs or none of them."""
+    if not any(job.state != "missing" and not job.is_folder for job in listed):
+        return []
+    return [
+        job
+        for job in missing
+        if not rights[_place(job)].exists and rights[nearest(job.path, rights)].create is False
+    ]
+
+
+def _place(job: Job) -> str:
+    return job.path if job.is_folder else job.path.rpartition("/")[0]
 
 
 def _missing(

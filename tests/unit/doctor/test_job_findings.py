@@ -45,6 +45,36 @@ def test_a_missing_folder_goes_without_saying_and_its_parent_decides():
     assert "you lack Job/Create in Jenkins itself" in found.what
 
 
+def test_a_closed_folder_beside_jobs_that_are_there_is_hidden_and_not_missing():
+    rights = {**ALL, "ml/ops": NOWHERE}
+    there = Job(path="ml/ci/churn", state="same")
+    wanted = [
+        Job(path="ml/ops", state="missing", is_folder=True),
+        Job(path="ml/ops/churn-promote", state="missing"),
+    ]
+    hidden, good = jobs([there, *wanted], rights, SYNC)
+    assert (hidden.severity, good.severity) == ("warn", "ok")
+    assert hidden.what == "you may not see ml/ops, so these are not checked: ml/ops/churn-promote"
+
+
+def test_a_folder_that_who_may_make_it_does_not_see_is_missing():
+    rights = {**ALL, "ml": MINE, "ml/ops": NOWHERE}
+    found = list(
+        jobs(
+            [Job(path="ml/ci/churn", state="same"), Job(path="ml/ops/churn-promote", state="missing")],
+            rights,
+            SYNC,
+        )
+    )
+    assert [f.severity for f in found] == ["fail", "ok"]
+
+
+def test_where_nothing_is_to_be_seen_it_is_missing():
+    rights = {"": THEIRS, "ml": NOWHERE, "ml/ci": NOWHERE, "ml/ops": NOWHERE}
+    (found,) = missing("ml/ci/churn", "ml/ops/churn-promote", rights=rights)
+    assert found.severity == "fail"
+
+
 def test_a_right_that_nobody_could_tell_is_not_denied():
     unknown = FolderRights(exists=True, create=None)
     (found,) = missing("ml/ci/churn", rights={**ALL, "ml/ci": unknown})
