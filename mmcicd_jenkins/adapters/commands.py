@@ -238,8 +238,9 @@ class _Stops:
 
 def _stopped(number: int, status: int, log: str) -> Terminated | Interrupted:
     kind = Interrupted if number == signal.SIGINT else Terminated
+    ended = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
     return kind(
-        f"stopped by {signal.Signals(number).name}; the command was told and ended with status {status}",
+        f"stopped by {signal.Signals(number).name}; the command was told and ended {ended}",
         where=log,
         fix="run the same command again: it goes on from its last checkpoint",
     )

@@ -18,6 +18,9 @@ _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
+# More than a screen holds is not read; --json has them all.
+SHOWN_PROBLEMS = 25
+
 
 def plain(text: str) -> str:
     """Foreign words as they may reach a terminal: a name in a repository must not draw there."""
@@ -80,8 +83,11 @@ def failed(error: MmcicdError, *, as_json: bool) -> int:
     if isinstance(error, ConfigInvalid):
         from mmcicd_jenkins.config.problems import render_problem
 
-        for problem in error.problems:
+        for problem in error.problems[:SHOWN_PROBLEMS]:
             say(render_problem(problem))
+        rest = len(error.problems) - SHOWN_PROBLEMS
+        if len(error.problems) > 1:
+            say(f"{len(error.problems)} mistakes" + (f"; {rest} more are in --json" if rest > 0 else ""))
         return error.exit_code
     say(error.what, mark="error")
     for label in ("where", "why", "fix"):

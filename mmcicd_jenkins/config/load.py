@@ -115,8 +115,8 @@ def find_file(path_or_root: Path) -> Path:
         if is_file(folder / FILE):
             return folder / FILE
     raise InputError(
-        f"no {FILE} in {path_or_root} or a folder above it",
-        where=str(path_or_root),
+        f"no {FILE} in {start} or a folder above it",
+        where=str(start),
         why="it says which models there are and how they are trained",
         fix="write one with: mmcicd-jenkins generate",
     )
