@@ -305,7 +305,7 @@ def promote_stages(config: Config, model: Model) -> tuple[tuple[Stage, ...], tup
     place = config.production
     stages = Stages(config, model, "ops")
     ask = Options(
-        title="Plan", limit="plan", words=("--ask",), given=(("version", "VERSION"),), artifacts=f"{SUMMARY}/**"
+        title="Plan", counts_as="plan", words=("--ask",), given=(("version", "VERSION"),), artifacts=f"{SUMMARY}/**"
     )  # fmt: skip
     asked = "expression { env.MMCICD_CHOICES != null }"
     decide = Options(

@@ -78,7 +78,8 @@ class Options:
     words: tuple[str, ...] = ()
     # (option, environment variable): left out of the command when the variable is empty.
     given: tuple[tuple[str, str], ...] = ()
-    limit: str = ""
+    # The stage by whose time limit and credentials it goes, when that is another one: a plan is no promotion yet.
+    counts_as: str = ""
 
 
 class Stages:
@@ -98,10 +99,12 @@ class Stages:
             title=more.title or _title(name, place, self._config),
             agent=agent_of(self._config, name, self._model, ops=self._zone == "ops"),
             script=self._command(name, place_name, more),
-            minutes=minutes(timeout_of(self._config, self._model, more.limit or name)),
+            minutes=minutes(timeout_of(self._config, self._model, more.counts_as or name)),
             when=more.when,
             lock=more.lock,
-            bindings=bindings(self._config, self._zone, name, place_name, model=self._model.name),
+            bindings=bindings(
+                self._config, self._zone, more.counts_as or name, place_name, model=self._model.name
+            ),
             flags=more.flags,
             emptied=more.emptied,
             junit=more.junit,
