@@ -6,7 +6,15 @@ from collections.abc import Collection, Mapping, Sequence
 from mmcicd_jenkins.errors import Superseded
 from mmcicd_jenkins.release.documents import to_document
 from mmcicd_jenkins.release.history import Who
-from mmcicd_jenkins.release.ledger import Change, Served, Snapshot, pointer_path, release_path, run_path
+from mmcicd_jenkins.release.ledger import (
+    Change,
+    Pointer,
+    Served,
+    Snapshot,
+    pointer_path,
+    release_path,
+    run_path,
+)
 from mmcicd_jenkins.release.records import Release
 
 UNKNOWN = "the ledger that knew whether it was healthy was lost"
@@ -47,18 +55,8 @@ def adopt(
         raise Superseded(
             f"{environment} has a newer decision; nothing was changed", where=f"epoch {pointer.epoch}"
         )
-    closed = tuple(s if s.until else dataclasses.replace(s, until=who.at) for s in pointer.served)
-    after = dataclasses.replace(
-        pointer,
-        epoch=epoch,
-        serving=version,
-        operation=None,
-        served=(*closed, Served(version=version, since=who.at)),
-    )
-    files: dict[str, Mapping[str, object]] = {pointer_path(environment): to_document(after)}
-    for release in releases:
-        files[release_path(release.version)] = to_document(release)
-        files[run_path(release.run_id)] = {"run_id": release.run_id, "version": release.version}
+    after = _serving(pointer, version, epoch, who)
+    files = {pointer_path(environment): to_document(after), **_records(releases)}
     revoked = {str(r.version): UNKNOWN for r in releases if r.version not in {version, *serving}}
     highest = max([snapshot.head.versions, version, *(release.version for release in releases)])
     detail: dict[str, object] = {
@@ -81,3 +79,22 @@ def adopt(
         ),
         files=files,
     )
+
+
+def _serving(pointer: Pointer, version: int, epoch: int, who: Who) -> Pointer:
+    closed = tuple(s if s.until else dataclasses.replace(s, until=who.at) for s in pointer.served)
+    return dataclasses.replace(
+        pointer,
+        epoch=epoch,
+        serving=version,
+        operation=None,
+        served=(*closed, Served(version=version, since=who.at)),
+    )
+
+
+def _records(releases: Sequence[Release]) -> dict[str, Mapping[str, object]]:
+    files: dict[str, Mapping[str, object]] = {}
+    for release in releases:
+        files[release_path(release.version)] = to_document(release)
+        files[run_path(release.run_id)] = {"run_id": release.run_id, "version": release.version}
+    return files

@@ -4,13 +4,14 @@ The number is reserved in the ledger before the image is made, because the image
 a number keeps it, so a killed or repeated `package` ends at the same image.
 """
 
-from mmcicd_jenkins.errors import GateRefused, Inconclusive, InputError, IntegrityFailed
+from mmcicd_jenkins.errors import GateRefused, Inconclusive, InputError, IntegrityFailed, Superseded
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.descriptor import Artifact, Layer, ModelLayers, descriptor
 from mmcicd_jenkins.image.manifest import BaseImage, Image, Origin, join
 from mmcicd_jenkins.image.version_layer import version_layer
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release import history
+from mmcicd_jenkins.release.adoption import is_unplanned
 from mmcicd_jenkins.release.ledger import Change, Snapshot
 from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports, short
@@ -156,6 +157,7 @@ def _reserve(run_id: str, job: Job, ports: Ports) -> int:
     existing = ports.ledger.version_of_run(job.model.name, run_id)
     if existing is not None:
         return existing
+    _refuse_lost_ledger(job, ports)
     reserved: list[int] = []
 
     def decide(snapshot: Snapshot) -> Change | None:
@@ -170,6 +172,28 @@ def _reserve(run_id: str, job: Job, ports: Ports) -> int:
 
     ports.ledger.commit(job.model.name, decide)
     return reserved[0]
+
+
+def _refuse_lost_ledger(job: Job, ports: Ports) -> None:
+    """A ledger that begins anew would give away numbers that are taken, and its decisions would be refused later.
+
+    Raises:
+        Superseded: an environment of this machine follows a decision that the ledger does not have.
+    """
+    model = job.model.name
+    local = [place for place in job.config.environments.values() if place.kind == "local"]
+    seen = {place.name: ports.target(place).observe(model) for place in local}
+    # Read after the environments: a decision is in the ledger before an environment follows it.
+    snapshot = ports.ledger.snapshot(model)
+    for name, observed in seen.items():
+        if is_unplanned(snapshot, name, observed.version, observed.epoch):
+            raise Superseded(
+                f"{name} serves {observed.version} of {model} by a decision that the ledger does not have; "
+                "no version was made",
+                where=f"epoch {observed.epoch} there, {snapshot.pointer(name).epoch} in the ledger",
+                why="the ledger was lost, or ledger.url names another one",
+                fix="put it back, or mmcicd-jenkins reconcile writes what serves into this one",
+            )
 
 
 def model_layers(run: Artifact) -> ModelLayers:

@@ -6,11 +6,12 @@ the ledger knew (which versions were taken back, what served when, who decided) 
 
 from dataclasses import field
 
-from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.errors import InputError, IntegrityFailed
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.adoption import adopt, is_unplanned
 from mmcicd_jenkins.release.ledger import Change, Snapshot
 from mmcicd_jenkins.release.records import Release
+from mmcicd_jenkins.release.runs import short
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.kept_releases import kept
 
@@ -48,15 +49,28 @@ def look(job: Job, ports: Ports) -> Facts:
     observed = ports.target(place).observe(model)
     unplanned = is_unplanned(snapshot, place.name, observed.version, observed.epoch)
     serving = observed.version if unplanned else None
+    recorded = None if serving is None else ports.ledger.release(model, serving)
+    if recorded is not None:
+        _require_one(recorded, kept(model, recorded.version, ports))
     return Facts(
         environment=place.name,
         snapshot=snapshot,
         version=serving,
         epoch=observed.epoch,
-        known=serving is not None and ports.ledger.release(model, serving) is not None,
+        known=recorded is not None,
         stored=_lost_releases(job, ports, serving) if serving is not None else (),
         serving=_serving_anywhere(job, ports),
     )
+
+
+def _require_one(recorded: Release, copy: Release | None) -> None:
+    if copy is not None and copy.run_id != recorded.run_id:
+        raise IntegrityFailed(
+            f"two releases of {recorded.model} have the number {recorded.version}",
+            where=f"run {short(recorded.run_id)} in the ledger, run {short(copy.run_id)} in the store",
+            why="the ledger was begun anew beside a store that has the versions of an earlier one",
+            fix="put the earlier ledger back; or move the new one away and run mmcicd-jenkins reconcile again",
+        )
 
 
 def _serving_anywhere(job: Job, ports: Ports) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ Aspects: both environments; numbers that are never used again; what is not known
 record that the store cannot prove; an environment that is only behind.
 """
 
+import dataclasses
 import json
 import os
 import shutil
@@ -13,7 +14,8 @@ from paper import commit, make_repository, on_paper
 from test_failure_paths import cli
 from test_killed_anywhere import drive, update_lock
 
-from mmcicd_jenkins.errors import GateRefused, InputError
+from mmcicd_jenkins.errors import GateRefused, InputError, IntegrityFailed
+from mmcicd_jenkins.release import history
 from mmcicd_jenkins.stages import reconcile, run_stage
 from mmcicd_jenkins.wiring import open_bench
 
@@ -105,6 +107,33 @@ def test_a_version_of_which_nobody_knows_whether_it_was_healthy_never_serves_aga
     job = bench.job("double", environment="production", version=2, reason="because")
     with pytest.raises(GateRefused, match="2 was taken back"):
         run_stage("promote", job, on_paper(bench))
+
+
+def test_a_run_gives_away_no_number_while_the_ledger_is_lost(base):
+    lose(base)
+    commit(base / "repo", "better", factor_txt="0.95")
+    refused = drive(base, "road")
+    assert refused.returncode == 75
+    assert (
+        "by a decision that the ledger does not have; no version was made"
+        in json.loads(refused.stderr)["error"]
+    )
+    assert not (base / "repo.ledger.git").exists()
+    reconciled(base, "staging")
+    reconciled(base, "production")
+    assert drive(base, "road").returncode == 0
+    assert pointers(base)[0]["staging"] == 4
+
+
+def test_a_number_that_two_releases_have_is_not_adopted(base):
+    """As after a ledger that was begun anew before anybody noticed."""
+    bench = open_bench(base / "repo")
+    other = dataclasses.replace(bench.ledger.release("double", 3), version=1)
+    lose(base)
+    who = history.Who(actor="ada", at="2026-11-24T00:00:00+00:00")
+    open_bench(base / "repo").ledger.commit("double", lambda s: history.record(other, s, who))
+    with pytest.raises(IntegrityFailed, match="two releases of double have the number 1"):
+        reconciled(base, "production")
 
 
 def test_an_environment_that_is_only_behind_is_left_to_serve(base):
