@@ -41,9 +41,7 @@ def need(name, why):
 def admin():
     """The account that may create folders."""
     url = need("URL", "the address of a Jenkins that may be used for tests")
-    return Controller(
-        url, need("USER", "an account that may create folders"), need("TOKEN", "its API token")
-    )
+    return Controller(url, need("USER", "an account that may create folders"), need("TOKEN", "its API token"))
 
 
 def _person(admin, role, why):
@@ -87,7 +85,9 @@ def _end_builds(admin, name):
     def busy():
         found = admin.library.get_running_builds()
         mine = [one for one in found if f"/job/{name}/" in one["url"]]
-        waits = [one for one in admin.library.get_queue_info() if f"/job/{name}/" in one["task"].get("url", "")]
+        waits = [
+            one for one in admin.library.get_queue_info() if f"/job/{name}/" in one["task"].get("url", "")
+        ]
         for one in waits:
             admin.post("queue/cancelItem", {"id": str(one["id"])})
         for one in mine:
@@ -110,7 +110,9 @@ def agents(admin, base, folder):
         ended = admin.ended(job, admin.start(job))
         log = admin.log(job, ended["number"])
         assert ended["result"] == "SUCCESS", f"an agent with the label {label} needs git and Python:\n{log}"
-        assert seen.exists(), f"the agent with the label {label} is not on this machine, or has another /tmp:\n{log}"
+        assert seen.exists(), (
+            f"the agent with the label {label} is not on this machine, or has another /tmp:\n{log}"
+        )
         uid = seen.read_text().strip()
         assert uid == str(os.getuid()), f"run the tests as the user of the agents, {uid}"
         admin.library.delete_job(job)
@@ -157,6 +159,22 @@ def site(admin, agents, base, folder, remote):
         _end_builds(admin, folder)
         made.stop_servers()
         made.forget_installed()
+
+
+@pytest.fixture(scope="session")
+def ci(folder):
+    return f"{folder}/ci/{NAME}"
+
+
+@pytest.fixture(scope="session")
+def ops(folder):
+    return lambda kind: f"{folder}/ops/{NAME}-{kind}"
+
+
+@pytest.fixture(scope="session")
+def first(site, admin, ci):
+    """The first build of main, which the scan of a new job starts."""
+    return admin.ended(f"{ci}/main", 1)
 
 
 @pytest.fixture(autouse=True)

@@ -48,7 +48,9 @@ class Controller:
     # Builds
 
     def build(self, job, number):
-        return self.json(f"{job_path(job)}/{number}", tree="number,result,building,inProgress,description,url")
+        return self.json(
+            f"{job_path(job)}/{number}", tree="number,result,building,inProgress,description,url"
+        )
 
     def newest(self, job):
         """The number of the newest build; 0 for none, or where there is no such job."""
@@ -61,15 +63,14 @@ class Controller:
     def log(self, job, number):
         return self.get(f"{job_path(job)}/{number}/consoleText")
 
-    def log_has(self, job, number, words):
-        with contextlib.suppress(jenkins.NotFoundException):
-            return words in self.log(job, number)
-        return False
-
     def stages(self, job, number):
         """Name and status of each stage, as the stage view shows them."""
         found = json.loads(self.get(f"{job_path(job)}/{number}/wfapi/describe"))
         return {stage["name"]: stage["status"] for stage in found["stages"]}
+
+    def left_out(self, job, number, stage):
+        """Whether a stage was skipped. Where an earlier one was red or yellow the stage view shows it as that one."""
+        return f'Stage "{stage}" skipped due to' in self.log(job, number)
 
     def artifacts(self, job, number):
         found = self.json(f"{job_path(job)}/{number}", tree="artifacts[relativePath]")
@@ -98,15 +99,20 @@ class Controller:
 
     def scan(self, project, branch):
         """Scan the repository as a webhook would make it; the number of the build that this began."""
-        job = f"{project}/{quote(branch, safe='')}"
+        job = self.branch(project, branch)
         before = self.newest(job)
         assert self.post(f"{job_path(project)}/build", {"delay": "0"}).status_code in {201, 302}
         return job, until(lambda: self._newer(job, before), f"the scan to build {job}")
 
+    def branch(self, project, branch):
+        return f"{project}/{quote(branch, safe='')}"
+
     def replay(self, job, number, script):
         """Replay a build with a pipeline; the number of the new one."""
         before = self.newest(job)
-        answer = self.post(f"{job_path(job)}/{number}/replay/run", {"json": json.dumps({"mainScript": script})})
+        answer = self.post(
+            f"{job_path(job)}/{number}/replay/run", {"json": json.dumps({"mainScript": script})}
+        )
         assert answer.status_code in {200, 302}, answer.status_code
         return until(lambda: self._newer(job, before), f"{job} to be replayed")
 
@@ -151,6 +157,11 @@ class Controller:
         """Answer as a script with an API token does."""
         given = {"parameter": [{"name": name, "value": value} for name, value in values.items()]}
         return self.post(f"{job_path(job)}/{number}/input/Promote/proceed", {"json": json.dumps(given)})
+
+
+def choices(question):
+    """What a question about a version offers."""
+    return next(i for i in question["inputs"] if i["name"] == "VERSION")["definition"]["choices"]
 
 
 def job_path(job):

@@ -53,16 +53,16 @@ jenkins:
   cli: wheels/{wheel}
 """
 FILES = {
-    "check.sh": '#!/bin/sh\nset -eu\ntest -s factor.txt\n',
+    "check.sh": "#!/bin/sh\nset -eu\ntest -s factor.txt\n",
     "train.sh": """\
 #!/bin/sh
 set -eu
 case $(cat factor.txt) in
   broken) echo "no such column: y" >&2; exit 3 ;;
-  slow*) echo started > "{base}/training"; sleep 120 ;;
+  *slow) echo started > "{base}/training"; until test -e "{base}/go"; do sleep 0.2; done ;;
 esac
 cp -R model/. "$MMCICD_MODEL_DIR"/
-cp factor.txt "$MMCICD_MODEL_DIR"/assets_factor.txt
+cut -d " " -f 1 factor.txt > "$MMCICD_MODEL_DIR"/assets_factor.txt
 """,
     "evaluate.sh": """\
 #!/bin/sh
@@ -145,6 +145,13 @@ class Site:
         """From now on this stage runs with these variables, such as failpoints."""
         (self.base / "inject").mkdir(exist_ok=True)
         (self.base / "inject" / stage).write_text(json.dumps(variables))
+
+    def hang(self, stage, place):
+        """From now on this stage stands still at a failpoint; the file that tells when it does."""
+        seen = self.base / f"seen-{stage}"
+        seen.unlink(missing_ok=True)
+        self.inject(stage, MMCICD_FAILPOINTS=f"{place}=hang", MMCICD_FAILPOINTS_SEEN=str(seen))
+        return lambda: seen.exists() and place in seen.read_text().split()
 
     def mend(self):
         shutil.rmtree(self.base / "inject", ignore_errors=True)

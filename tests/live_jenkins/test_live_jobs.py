@@ -13,7 +13,9 @@ pytestmark = [pytest.mark.real, pytest.mark.live_jenkins]
 
 def test_jobs_are_there_and_a_second_sync_posts_nothing(site, admin, folder):
     """Nine items; the second time Jenkins stores nothing and scans nothing."""
-    made = {one["fullname"] for one in admin.library.get_all_jobs() if one["fullname"].startswith(f"{folder}/")}
+    made = {
+        one["fullname"] for one in admin.library.get_all_jobs() if one["fullname"].startswith(f"{folder}/")
+    }
     kinds = ("release", "promote", "rollback", "monitor")
     wanted = {f"{folder}/ci/retrain-all", *(f"{folder}/ops/{NAME}-{kind}" for kind in kinds)}
     assert made >= {f"{folder}/ci", f"{folder}/ops", f"{folder}/ci/{NAME}", *wanted}

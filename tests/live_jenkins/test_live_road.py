@@ -6,26 +6,9 @@ The tests follow one model on its road; each begins where the one before it ende
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from live_controller import job_path
-from live_site import NAME
+from live_controller import choices, job_path
 
 pytestmark = [pytest.mark.real, pytest.mark.live_jenkins]
-
-
-@pytest.fixture(scope="module")
-def ci(folder):
-    return f"{folder}/ci/{NAME}"
-
-
-@pytest.fixture(scope="module")
-def ops(folder):
-    return lambda kind: f"{folder}/ops/{NAME}-{kind}"
-
-
-@pytest.fixture(scope="module")
-def first(site, admin, ci):
-    """The first build of main, which the scan of a new job starts."""
-    return admin.ended(f"{ci}/main", 1)
 
 
 def test_a_push_serves_in_staging(first, site, admin, ci, ops):
@@ -145,7 +128,3 @@ def test_a_look_at_production(first, admin, ops):
     ended = admin.ended(ops("monitor"), number)
     assert ended["result"] == "SUCCESS", admin.log(ops("monitor"), number)
     assert ended["description"].startswith("Production 1:")
-
-
-def choices(question):
-    return next(i for i in question["inputs"] if i["name"] == "VERSION")["definition"]["choices"]
