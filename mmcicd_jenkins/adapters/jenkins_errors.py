@@ -36,7 +36,7 @@ def refused(status: int, address: str, headers: Mapping[str, str], body: str, *,
             f"Jenkins does not know {who}", where=address, why=said or "401 Unauthorized", fix=_TOKEN_FIX
         )
     if status == 403:
-        return _forbidden(address, said, who, headers.get("X-Required-Permission", ""))
+        return _forbidden(address, said, user, headers.get("X-Required-Permission", ""))
     if status == 404:
         return NotThere(
             "Jenkins has no such thing, or you may not know of it",
@@ -80,17 +80,28 @@ def _elsewhere(status: int, address: str, location: str) -> MmcicdError:
     )
 
 
-def _forbidden(address: str, said: str, who: str, permission: str) -> MmcicdError:
+def _forbidden(address: str, said: str, user: str, permission: str) -> MmcicdError:
     if "crumb" in said.lower():
         return OutsideFailed(
             "Jenkins wants a crumb, which only passwords need", where=address, why=said, fix=_TOKEN_FIX
         )
+    if not user:
+        return OutsideFailed(
+            "Jenkins wants to know who you are", where=address, why=said or "403 Forbidden", fix=_TOKEN_FIX
+        )
     return OutsideFailed(
-        f"{who} may not do this on Jenkins",
+        f"{user} may not do this on Jenkins",
         where=address,
         why=said or "403 Forbidden",
-        fix=f"ask an administrator for {permission or 'the missing permission'} there",
+        fix=f"ask an administrator for {_permission(permission) or 'the missing permission'} there",
     )
+
+
+def _permission(java_name: str) -> str:
+    """`Job/Configure`, as people read it on Jenkins' pages, for `hudson.model.Item.Configure`."""
+    owner, _, right = java_name.rpartition(".")
+    group = {"Item": "Job", "Run": "Run", "Hudson": "Overall", "View": "View", "Computer": "Agent"}
+    return f"{group[name]}/{right}" if (name := owner.rpartition(".")[2]) in group else java_name
 
 
 def _said(body: str) -> str:
