@@ -42,21 +42,27 @@ install_packages() {
     done
 }
 
-install_moto() {
-    # In an environment of its own: moto and s3fs want different versions of the same library.
-    has moto_server && return 0
-    echo "real parts: installing moto (an S3 server)"
-    python3 -m venv /opt/mmcicd-moto >/dev/null 2>&1 \
-        && /opt/mmcicd-moto/bin/pip install --quiet --disable-pip-version-check 'moto[server,s3]' >/dev/null 2>&1 \
-        && ln -sf /opt/mmcicd-moto/bin/moto_server /usr/local/bin/moto_server \
-        || echo "real parts: moto could not be installed"
+# A server for tests, as PROGRAM from PACKAGE. In an environment of its own: it and our clients of the same storage
+# want different versions of one library.
+install_server() {
+    program=$1 package=$2
+    has "$program" && return 0
+    echo "real parts: installing $package"
+    python3 -m venv "/opt/mmcicd-$program" >/dev/null 2>&1 \
+        && "/opt/mmcicd-$program/bin/pip" install --quiet --disable-pip-version-check "$package" >/dev/null 2>&1 \
+        && ln -sf "/opt/mmcicd-$program/bin/$program" "/usr/local/bin/$program" \
+        || echo "real parts: $package could not be installed"
 }
 
-install_s3() {
+install_storage_clients() {
     [ -x "$PYTHON" ] || return 0
-    "$PYTHON" -c 'import s3fs' 2>/dev/null && return 0
-    echo "real parts: adding s3fs to $PYTHON"
-    "$PYTHON" -m pip install --quiet --disable-pip-version-check -e '.[s3]' >/dev/null 2>&1 || echo "real parts: s3fs could not be installed"
+    "$PYTHON" -c 'import s3fs, gcsfs' 2>/dev/null && return 0
+    echo "real parts: adding s3fs and gcsfs to $PYTHON"
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check -e '.[s3,gs]' >/dev/null 2>&1 || echo "real parts: s3fs and gcsfs could not be installed"
+}
+
+say_client() {
+    if [ -x "$PYTHON" ] && "$PYTHON" -c "import $1" 2>/dev/null; then echo "  yes  $1"; else echo "  no   $1: pip install 'mmcicd-jenkins[$2]'"; fi
 }
 
 say_parts() {
@@ -66,14 +72,17 @@ say_parts() {
         if has "$program"; then echo "  yes  $part"; else echo "  no   $part: apt-get install $packages"; fi
     done
     if has moto_server; then echo "  yes  an S3 server"; else echo "  no   an S3 server: pipx install 'moto[server,s3]'"; fi
-    if [ -x "$PYTHON" ] && "$PYTHON" -c 'import s3fs' 2>/dev/null; then echo "  yes  s3fs"; else echo "  no   s3fs: pip install 'mmcicd-jenkins[s3]'"; fi
+    say_client s3fs s3
+    if has gcp-storage-emulator; then echo "  yes  a server of Google's storage"; else echo "  no   a server of Google's storage: pipx install gcp-storage-emulator"; fi
+    say_client gcsfs gs
     if [ "$(id -u)" = 0 ]; then echo "  yes  small and read-only disks"; else echo "  no   small and read-only disks: mounting needs root (sudo make test-real)"; fi
 }
 
-install_s3
+install_storage_clients
 if [ "$(id -u)" = 0 ] && has apt-get; then
     install_packages
-    install_moto
+    install_server moto_server 'moto[server,s3]'
+    install_server gcp-storage-emulator gcp-storage-emulator
 fi
 say_parts
 exit 0
