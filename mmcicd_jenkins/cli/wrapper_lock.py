@@ -20,6 +20,7 @@ from mmcicd_jenkins.render.wrapper import (
     lock_text,
     locked_requirement,
     requirement_of,
+    wheel_of,
 )
 
 # For what an index has as source only, and for our own from git; at least what pyproject.toml wants.
@@ -53,7 +54,7 @@ def pins(root: Path, config: Config) -> Pins:
                 fix=f"{_AGAIN}, or delete {LOCK} to go without hashes",
             )
     carried = is_wheel(requirement) and "://" not in requirement
-    return Pins(lock=lock, wheel=_bytes(root / requirement) if carried else None)
+    return Pins(lock=lock, wheel=_bytes(root / wheel_of(requirement)) if carried else None)
 
 
 def make(root: Path, config: Config) -> None:
@@ -107,7 +108,8 @@ def _argument(requirement: str) -> str:
 def _direct(requirement: str) -> str:
     """How a lock names a wheel; `./` tells pip that it is a path."""
     if "://" in requirement:
-        return f"{PROGRAM} @ {requirement}"
+        address = wheel_of(requirement)
+        return f"{PROGRAM}{requirement.removeprefix(address)} @ {address}"
     return requirement if requirement.startswith("/") else f"./{requirement}"
 
 

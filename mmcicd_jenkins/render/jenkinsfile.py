@@ -334,9 +334,9 @@ def rollback_stage(config: Config, model: Model) -> Stage:
         name="rollback",
         title="Rollback",
         agent=agent_of(config, "rollback", model, ops=True),
-        # Where the wrapper keeps what it installed; asked after PATH.
-        script='PATH="$PATH$(printf ":%s" "${MMCICD_CLI_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/mmcicd/cli}"/*/bin)"; '
-        + line,
+        # Where the wrapper keeps what it installed, the newest first; asked after PATH. An old one may not know the way.
+        script='PATH="$PATH$(ls -td "${MMCICD_CLI_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/mmcicd/cli}"/*/ready '
+        '2>/dev/null | sed "s/^/:/; s/ready$/bin/" | tr -d "\\n")"; ' + line,
         minutes=minutes(timeout_of(config, model, "rollback")),
         bindings=bindings(config, "ops", "rollback", config.production.name, model=model.name),
     )

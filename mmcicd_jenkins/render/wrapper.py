@@ -37,31 +37,38 @@ class Pinned:
 
 
 def requirement_of(config: Config, version: str) -> str:
-    """What agents install: what `jenkins.cli` says, else this version with what its data need."""
+    """What agents install: what `jenkins.cli` says, else this version with what verifying and its data need."""
     written = config.jenkins.cli if config.jenkins else ""
     if written:
         return written
     sources = [source for model in config.models.values() for source in model.data]
-    extras: list[str] = [kind for kind in data_kinds(s.url for s in sources) if kind != "https"]
+    # Verify loads each version in a server, and a release passes through it.
+    extras = ["tensorflow", *(kind for kind in data_kinds(s.url for s in sources) if kind != "https")]
     if any(source.url.partition("?")[0].endswith(".parquet") for source in sources):
         extras.append("parquet")
-    return f"{PROGRAM}[{','.join(sorted(extras))}]=={version}" if extras else f"{PROGRAM}=={version}"
+    return f"{PROGRAM}[{','.join(sorted(extras))}]=={version}"
 
 
 def pinned_version(requirement: str) -> str:
     """The exact version that a requirement or a wheel asks for; "" when it leaves it open."""
     match = re.search(r"mmcicd[-_]jenkins(?:\[[^]]*\])?\s*==\s*([\w.!+]+)\s*$", requirement) or re.search(
-        r"mmcicd_jenkins-([\w.!+]+)-[^/]*\.whl$", requirement
+        r"mmcicd_jenkins-([\w.!+]+)-[^/]*\.whl(?:\[[^]]*\])?$", requirement
     )
     return match.group(1) if match else ""
 
 
 def is_git(requirement: str) -> bool:
-    return requirement.startswith("git+")
+    """A git address; what stands before an @ names the extras."""
+    return (requirement.partition(" @ ")[2] or requirement).startswith("git+")
 
 
 def is_wheel(requirement: str) -> bool:
-    return requirement.endswith(".whl")
+    return wheel_of(requirement).endswith(".whl")
+
+
+def wheel_of(requirement: str) -> str:
+    """Where the wheel is: the requirement without the extras that may end it."""
+    return re.sub(r"\[[\w,-]*\]$", "", requirement)
 
 
 def is_exact(requirement: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mmcicd_jenkins.render.wrapper import pinned_version, wrapper_text
+from mmcicd_jenkins.render.wrapper import is_wheel, pinned_version, wheel_of, wrapper_text
 
 MAIN = """
 import os, sys
@@ -52,7 +52,7 @@ class Repository:
             (self.path / tool).symlink_to(shutil.which(tool) or "")
         (self.path / "python3").symlink_to(sys.executable)
         self.wrapper = folder / "mmcicdw"
-        carried = folder / requirement if requirement.endswith(".whl") else None
+        carried = folder / wheel_of(requirement) if is_wheel(requirement) else None
         wheel = carried.read_bytes() if carried and carried.exists() else None
         self.wrapper.write_text(wrapper_text(requirement, wheel=wheel), encoding="utf-8")
         self.wrapper.chmod(0o755)
@@ -110,6 +110,18 @@ def test_arguments_input_and_exit_code_pass_through(ready: Repository) -> None:
 
 def test_the_second_time_needs_neither_index_nor_python(ready: Repository) -> None:
     assert ready.run("x", MMCICD_PYTHON="/nowhere/python")[:2] == (0, "1.2.3 ['x'] \n")
+
+
+def test_a_wheel_with_extras(tmp_path: Path) -> None:
+    """The extras are pip's; the bytes that count are the file's."""
+    (tmp_path / "wheels").mkdir()
+    wheel = make_wheel(tmp_path / "wheels", "1.2.3")
+    repository = Repository(tmp_path, f"wheels/{wheel.name}[tensorflow]")
+    assert repository.run("x")[:2] == (0, "1.2.3 ['x'] \n")
+
+    code, _, err = repository.run("x", MMCICD_CLI=f"{tmp_path}/gone.whl[tensorflow]")
+    assert (code, "gone.whl[tensorflow] is not there" in err) == (5, True)
+    assert repository.run("x", MMCICD_CLI=f"{wheel}[tensorflow]")[:2] == (0, "1.2.3 ['x'] \n")
 
 
 def test_a_half_made_environment_is_made_again(ready: Repository) -> None:
@@ -216,6 +228,7 @@ def test_the_script_is_clean(tmp_path: Path) -> None:
         ("mmcicd-jenkins==0.1.0", "0.1.0"),
         ("mmcicd_jenkins[s3, tensorflow] == 1.2rc1", "1.2rc1"),
         ("wheels/mmcicd_jenkins-0.4.2-py3-none-any.whl", "0.4.2"),
+        ("wheels/mmcicd_jenkins-0.4.2-py3-none-any.whl[s3,tensorflow]", "0.4.2"),
         ("mmcicd-jenkins>=1", ""),
         ("git+https://git.acme.example/mmcicd.git@v1", ""),
         ("mmcicd-jenkins==1; echo", ""),

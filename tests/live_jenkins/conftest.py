@@ -31,33 +31,34 @@ node('{label}') {{ sh 'id -u > "{seen}"; command -v git; python3 -c "import venv
 
 
 def need(name, why):
-    value = SETTINGS.get(f"MMCICD_TEST_JENKINS_{name}", "")
+    value = SETTINGS.get(name, "")
     if not value:
-        pytest.skip(f"set MMCICD_TEST_JENKINS_{name}, {why}{HOW}")
+        pytest.skip(f"no {name}: {why}{HOW}")
     return value
 
 
 @pytest.fixture(scope="session")
 def admin():
     """The account that may create folders."""
-    url = need("URL", "the address of a Jenkins that may be used for tests")
-    return Controller(url, need("USER", "an account that may create folders"), need("TOKEN", "its API token"))
-
-
-def _person(admin, role, why):
-    return Controller(admin.url, need(role, why), need(f"{role}_TOKEN", "the API token of that person"))
+    url = need("MMCICD_TEST_JENKINS_URL", "the address of a Jenkins that may be used for tests")
+    user = need("MMCICD_TEST_JENKINS_USER", "an account there that may create folders")
+    return Controller(url, user, need("MMCICD_TEST_JENKINS_TOKEN", "the API token of that account"))
 
 
 @pytest.fixture(scope="session")
 def approver(admin):
     """Who may promote."""
-    return _person(admin, "APPROVER", "a user without rights of their own, who is made an approver")
+    name = need("MMCICD_TEST_JENKINS_APPROVER", "a user whom the tests make an approver")
+    return Controller(
+        admin.url, name, need("MMCICD_TEST_JENKINS_APPROVER_TOKEN", "the API token of that user")
+    )
 
 
 @pytest.fixture(scope="session")
 def other(admin):
     """Who may start promotions and approve none."""
-    return _person(admin, "OTHER", "a user without rights of their own, who may not approve")
+    name = need("MMCICD_TEST_JENKINS_OTHER", "a user who may not approve")
+    return Controller(admin.url, name, need("MMCICD_TEST_JENKINS_OTHER_TOKEN", "the API token of that user"))
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,7 @@ FILES = {
 set -eu
 case $(cat factor.txt) in
   broken) echo "no such column: y" >&2; exit 3 ;;
-  *slow) echo started > "{base}/training"; until test -e "{base}/go"; do sleep 0.2; done ;;
+  *slow) echo $$ > "{base}/training"; until test -e "{base}/go"; do sleep 0.2; done ;;
 esac
 cp -R model/. "$MMCICD_MODEL_DIR"/
 cut -d " " -f 1 factor.txt > "$MMCICD_MODEL_DIR"/assets_factor.txt

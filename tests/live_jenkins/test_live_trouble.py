@@ -3,7 +3,6 @@
 Each test pushes what it needs; the model serves in staging before the first.
 """
 
-import contextlib
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ pytestmark = [pytest.mark.real, pytest.mark.live_jenkins]
 def test_branches_end_as_their_commands_do(first, site, admin, ci, ops):
     """Better, broken, worse, too few samples: green, red, yellow, yellow; what comes after is left out, none is released."""
     wanted = {
-        "feature/better": ("0.90", "SUCCESS", 0, "passed"),
+        "feature/better": ("0.93", "SUCCESS", 0, "passed"),
         "feature/broken": ("broken", "FAILURE", None, ""),
         "feature/worse": ("0.30", "UNSTABLE", 4, "refused"),
         "feature/few": ("few", "UNSTABLE", 6, "inconclusive"),
@@ -56,17 +55,18 @@ def test_a_gate_that_says_no_on_main_releases_nothing(first, site, admin, ci, op
     assert (site.serving("staging"), admin.newest(ops("release"))) == before
 
 
-def test_training_that_is_aborted_is_trained_by_the_next_build(first, site, admin, folder, ci):
+def test_training_that_is_aborted_is_trained_by_the_next_build(first, site, admin, ci):
     """The abort reaches the command and ends it; the same commit again is green."""
     site.push("feature/slow", factor_txt="0.92 slow")
     site.git("checkout", "-q", "main")
     job, number = admin.scan(ci, "feature/slow")
-    until((site.base / "training").exists, "training to begin")
-    assert in_a_checkout(folder, "train.sh")
+    until(lambda: (site.base / "training").exists() and (site.base / "training").read_text(), "training")
+    process = Path("/proc", (site.base / "training").read_text().strip())
+    assert process.exists()
     admin.stop(job, number)
     ended = admin.ended(job, number)
     assert ended["result"] == "ABORTED", admin.log(job, number)
-    until(lambda: not in_a_checkout(folder, "train.sh"), "training to end", patience=30)
+    until(lambda: not process.exists(), "the command to end", patience=30)
     (site.base / "go").touch()
     again = admin.start(job)
     assert admin.ended(job, again)["result"] == "SUCCESS", admin.log(job, again)
@@ -149,14 +149,3 @@ def test_new_data_are_found_locked_and_trained(first, site, admin, folder, ci):
     built, number = admin.scan(ci, "main")
     assert admin.ended(built, number)["result"] == "SUCCESS", admin.log(built, number)
     assert admin.stages(built, number)["Train"] == "SUCCESS"
-
-
-def in_a_checkout(folder, program):
-    """Processes that run this program in a workspace of our jobs."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            words = (process / "cmdline").read_bytes().decode(errors="replace")
-            if program in words and folder in str((process / "cwd").readlink()):
-                found.append(words)
-    return found

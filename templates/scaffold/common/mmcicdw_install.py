@@ -74,12 +74,16 @@ def install(guard):
         check(lock)
         for part in parts():
             run(guard, *pip, "--no-build-isolation", "--require-hashes", "-r", part)
-        if wanted.startswith("git+"):
+        if "git+" in wanted:
             run(guard, *pip, "--no-deps", "--no-build-isolation", "--", wanted)
     else:
+        file, bracket, extras = wanted.partition(".whl[")
+        file += ".whl" if bracket else ""
         if digest:
-            check(wanted)
-        run(guard, *pip, "--", wanted)
+            check(file)
+        # pip takes extras behind a path, and before an address.
+        is_address = bracket and "://" in file
+        run(guard, *pip, "--", f"mmcicd-jenkins[{extras} @ {file}" if is_address else wanted)
     if not os.path.exists(program):
         shutil.rmtree(where, ignore_errors=True)
         stop("what was installed has no command mmcicd-jenkins", "MMCICD_CLI=another requirement or wheel")
