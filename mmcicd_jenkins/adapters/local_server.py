@@ -116,7 +116,8 @@ class LocalServer:
         for module in ("tensorflow", "tensorflow_serving", "aiohttp", "grpc"):
             if importlib.util.find_spec(module) is None:
                 raise InputError(
-                    f"serving here needs {module}", fix="pip install 'mmcicd-jenkins[tensorflow]'"
+                    f"serving here needs {module}",
+                    fix="pip install 'mmcicd-jenkins[tensorflow]'; for agents: jenkins.cli with [tensorflow]",
                 )
         command = [sys.executable, "-m", "mmcicd_jenkins.serving", "--state", str(self.root), "--detach"]
         started = subprocess.run(

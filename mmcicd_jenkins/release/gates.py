@@ -93,9 +93,11 @@ def _summary(counted: Sequence[GateOutcome], outcomes: Sequence[GateOutcome], ve
         return "; ".join(said)
     bad = [o for o in counted if o.verdict is not Verdict.PASSED]
     bad.sort(key=lambda o: o.verdict is not Verdict.FAILED)
-    said = [o.reason for o in bad[:3]]
-    if len(bad) > len(said):
-        said.append(f"{len(bad) - len(said)} more did not pass")
+    # Two rules on one metric may fail for one reason, such as too few rows.
+    reasons = list(dict.fromkeys(o.reason for o in bad))
+    said = reasons[:3]
+    if len(reasons) > len(said):
+        said.append(f"{len(reasons) - len(said)} more did not pass")
     return "; ".join(said)
 
 

@@ -51,6 +51,11 @@ def test_too_few_samples_are_inconclusive_even_when_bad():
     assert "99 of 100 samples" in report.reason
 
 
+def test_one_reason_of_several_rules_is_said_once():
+    report = verdict(["recall >= 0.8", "recall >= 0.7"], overall(samples=9, recall=0.1))
+    assert report.reason == "recall inconclusive, 9 of 100 samples"
+
+
 def test_against_the_champion():
     rule = "recall >= champion - 0.01"
     assert verdict(rule, overall(recall=0.815), overall(recall=0.824), champion=7).verdict is Verdict.PASSED
