@@ -30,3 +30,6 @@ class OfflineTarget(Protocol):
             Superseded: a newer decision stands.
             OutsideFailed: the version did not become available; what served before serves on.
         """
+
+    def forget(self, model: str) -> None:
+        """Drop the notes of rollbacks, which the ledger has now; nothing that serves is touched."""

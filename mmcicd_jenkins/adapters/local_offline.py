@@ -65,3 +65,7 @@ class OfflineLocalTarget:
         self._arrival.wait(Wanted(model=model, version=order.to, epoch=order.epoch, op_id=op_id))
         # What was taken back stays on the disk, where the next order tidies it away: it may be looked at.
         self._orders.change(model, order.epoch, lambda before: dataclasses.replace(before, fallback={}))
+
+    def forget(self, model: str) -> None:
+        epoch = self.remember(model).epoch
+        self._orders.change(model, epoch, lambda before: dataclasses.replace(before, offline=()))

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
 from mmcicd_jenkins.errors import Superseded
+from mmcicd_jenkins.release.desired import TakenBack
 from mmcicd_jenkins.release.documents import to_document
 from mmcicd_jenkins.release.history import Who
 from mmcicd_jenkins.release.ledger import (
@@ -39,11 +40,13 @@ def adopt(
     releases: Sequence[Release],
     serving: Collection[int],
     decided_on: int,
+    taken_back: Sequence[TakenBack] = (),
 ) -> Change | None:
     """The event `unplanned`: what serves is written down, with the releases that the ledger has lost.
 
     The pointer takes the environment's own epoch, so that the next decision is above the fence. Of `releases`, those that
     serve nowhere (`serving` are those that do) count as taken back: they may have been, and nobody knows any more.
+    `taken_back` are the rollbacks that the environment did by itself; what they left is revoked.
 
     Raises:
         Superseded: a decision was made meanwhile.
@@ -58,27 +61,35 @@ def adopt(
     after = _serving(pointer, version, epoch, who)
     files = {pointer_path(environment): to_document(after), **_records(releases)}
     revoked = {str(r.version): UNKNOWN for r in releases if r.version not in {version, *serving}}
-    highest = max([snapshot.head.versions, version, *(release.version for release in releases)])
-    detail: dict[str, object] = {
-        "environment": environment,
-        "action": "unplanned",
-        "from": pointer.serving,
-        "to": version,
-        "epoch": epoch,
-        "adopted": [release.version for release in releases],
-    }
-    if who.reason:
-        detail["reason"] = who.reason
+    revoked |= {str(t.left): _why(t) for t in taken_back if t.left != version}
+    adopted = [release.version for release in releases]
+    highest = max(snapshot.head.versions, version, *adopted)
     return Change(
         kind="unplanned",
         at=who.at,
         actor=who.actor,
-        detail=detail,
+        detail=_detail(pointer, after, adopted, who.reason),
         head=dataclasses.replace(
             snapshot.head, versions=highest, revoked={**revoked, **snapshot.head.revoked}
         ),
         files=files,
     )
+
+
+def _why(order: TakenBack) -> str:
+    return f"rolled back without a ledger by {order.actor}" + (f": {order.reason}" if order.reason else "")
+
+
+def _detail(before: Pointer, after: Pointer, adopted: list[int], reason: str) -> dict[str, object]:
+    known: dict[str, object] = {
+        "environment": after.environment,
+        "action": "unplanned",
+        "from": before.serving,
+        "to": after.serving,
+        "epoch": after.epoch,
+        "adopted": adopted,
+    }
+    return known | ({"reason": reason} if reason else {})
 
 
 def _serving(pointer: Pointer, version: int, epoch: int, who: Who) -> Pointer:

@@ -9,6 +9,7 @@ from dataclasses import field
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.adoption import adopt, is_unplanned
+from mmcicd_jenkins.release.desired import TakenBack
 from mmcicd_jenkins.release.ledger import Change, Snapshot
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.release.runs import short
@@ -28,6 +29,7 @@ class Facts:
     known: bool
     stored: tuple[Release, ...]
     serving: tuple[int, ...]
+    offline: tuple[TakenBack, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,7 @@ class Plan:
     adopted: tuple[int, ...]
     serving: tuple[int, ...]
     releases: tuple[Release, ...] = field(default=(), repr=False)
+    offline: tuple[TakenBack, ...] = ()
 
 
 def look(job: Job, ports: Ports) -> Facts:
@@ -60,6 +63,7 @@ def look(job: Job, ports: Ports) -> Facts:
         known=recorded is not None,
         stored=_lost_releases(job, ports, serving) if serving is not None else (),
         serving=_serving_anywhere(job, ports),
+        offline=ports.offline(place).remember(model).offline if place.kind == "local" else (),
     )
 
 
@@ -120,12 +124,14 @@ def plan(job: Job, facts: Facts) -> Plan:
         adopted=tuple(release.version for release in facts.stored),
         serving=facts.serving,
         releases=facts.stored,
+        offline=facts.offline,
     )
 
 
 def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
     version = plan.version
     if version is None:
+        _forget(plan, job, ports)
         return Outcome(
             stage="reconcile",
             sentence=f"{plan.environment}: the ledger knows what serves",
@@ -144,9 +150,11 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
             releases=plan.releases,
             serving=plan.serving,
             decided_on=plan.decided_on,
+            taken_back=plan.offline,
         )
 
     ports.ledger.commit(job.model.name, decide)
+    _forget(plan, job, ports)
     sentence = f"{plan.environment}: {version} was written down as what serves"
     if plan.adopted:
         numbers = ", ".join(map(str, plan.adopted))
@@ -154,8 +162,17 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
             f"; release {numbers} came back from the store. What served before is not known any more, and what "
             "serves nowhere counts as taken back"
         )
+    if plan.offline:
+        left = ", ".join(str(order.left) for order in plan.offline)
+        sentence += f"; {left} is revoked, as it was taken back without the ledger"
     return Outcome(
         stage="reconcile",
         sentence=sentence,
         detail={"environment": plan.environment, "version": version, "adopted": list(plan.adopted)},
     )
+
+
+def _forget(plan: Plan, job: Job, ports: Ports) -> None:
+    """Once the ledger has them; a kill in between leaves them to the next reconcile."""
+    if plan.offline:
+        ports.offline(job.place).forget(job.model.name)

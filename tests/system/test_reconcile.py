@@ -15,7 +15,9 @@ from test_failure_paths import cli
 from test_killed_anywhere import drive, update_lock
 
 from mmcicd_jenkins.errors import GateRefused, InputError, IntegrityFailed
+from mmcicd_jenkins.ports_offline import Remembered
 from mmcicd_jenkins.release import history
+from mmcicd_jenkins.release.desired import TakenBack
 from mmcicd_jenkins.stages import reconcile, run_stage
 from mmcicd_jenkins.wiring import open_bench
 
@@ -134,6 +136,44 @@ def test_a_number_that_two_releases_have_is_not_adopted(base):
     open_bench(base / "repo").ledger.commit("double", lambda s: history.record(other, s, who))
     with pytest.raises(IntegrityFailed, match="two releases of double have the number 1"):
         reconciled(base, "production")
+
+
+class Notes:
+    """What an environment remembers of a rollback that it did by itself."""
+
+    def __init__(self, *orders):
+        self.orders = orders
+
+    def remember(self, _):
+        return Remembered(serving=2, previous=None, epoch=9, offline=self.orders)
+
+    def forget(self, _):
+        self.orders = ()
+
+
+def test_a_rollback_without_the_ledger_is_written_down_and_what_it_left_is_revoked(base):
+    (base / "repo.serve/staging/target.json").write_text(json.dumps({"double": {"version": 2, "epoch": 9}}))
+    notes = Notes(TakenBack(left=3, to=2, epoch=9, at="2026-11-01T02:00:00Z", actor="ann", reason="pager"))
+    bench = open_bench(base / "repo")
+    job, ports = bench.job("double", environment="staging"), on_paper(bench, offline=lambda _: notes)
+    outcome = reconcile.apply(reconcile.plan(job, reconcile.look(job, ports)), job, ports)
+    assert outcome.sentence == (
+        "staging: 2 was written down as what serves; 3 is revoked, as it was taken back without the ledger"
+    )
+    serving, snapshot = pointers(base)
+    assert serving["staging"] == 2
+    assert snapshot.head.revoked["3"] == "rolled back without a ledger by ann: pager"
+    assert notes.orders == ()
+    with pytest.raises(GateRefused, match="taken back"):
+        run_stage("promote", bench.job("double", environment="production", version=3, reason="x"), ports)
+
+
+def test_notes_that_a_killed_reconcile_left_go_with_the_next(base):
+    notes = Notes(TakenBack(left=3, to=2, epoch=1, at="2026-11-01T02:00:00Z", actor="ann"))
+    bench = open_bench(base / "repo")
+    job, ports = bench.job("double", environment="staging"), on_paper(bench, offline=lambda _: notes)
+    assert reconcile.apply(reconcile.plan(job, reconcile.look(job, ports)), job, ports).found
+    assert notes.orders == ()
 
 
 def test_an_environment_that_is_only_behind_is_left_to_serve(base):

@@ -67,6 +67,9 @@ def test_the_way_back(place, offline, monkeypatch):
         assert target.observe("m").version == 1
     (base / "gone").rename(base / "store")
 
+    offline.forget("m")
+    assert offline.remember("m").offline == ()
+    assert target.observe("m").version == 1
     with pytest.raises(Superseded):
         offline.take_back("m", back(2, 1, 2))
     with pytest.raises(InputError, match="version 2 of m does not lie"):
