@@ -102,11 +102,12 @@ def test_heavy_libraries_are_imported_where_they_are_used():
 
 
 def test_the_owner_of_python_jenkins_is_imported_where_it_is_used():
-    wrong = []
-    for path in sources():
-        for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.ImportFrom) and (node.module or "").endswith("adapters.jenkins_server"):
-                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sources()
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").endswith("adapters.jenkins_server")
+    ]
     assert not wrong, "\n".join(wrong)
 
 
