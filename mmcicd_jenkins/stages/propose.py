@@ -76,7 +76,8 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
     elif plan.revoked:
         sentence = f"{plan.version} was taken back, so nothing waits"
     else:
-        sentence = f"{plan.environment} waits for you"
+        by = ", ".join(job.config.production.approval.by)
+        sentence = f"{plan.environment} waits for {by or 'you'}"
     return Outcome(
         stage="propose",
         sentence=sentence,

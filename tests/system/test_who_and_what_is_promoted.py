@@ -1,6 +1,7 @@
 """What may be promoted and by whom: judged against what serves by now, approvers that stand in the file, one environment alone."""
 
 import dataclasses
+import json
 import os
 import shutil
 import subprocess
@@ -90,6 +91,12 @@ def test_only_who_stands_in_the_file_approves(base):
         ask(base, 3, actor="ada@laptop")
     assert ask(base, 3, actor="grace@laptop").change
     assert ask(base, 3, actor="edsger").change
+
+
+def test_a_proposal_names_who_may_approve(base):
+    approve(base, "[ml-approvers, bob]")
+    (told,) = json.loads(drive(base, "propose").stdout)
+    assert told["sentence"] == "production waits for ml-approvers, bob"
 
 
 def test_who_proposed_does_not_approve(base):
