@@ -30,6 +30,14 @@ node('{label}') {{ sh 'id -u > "{seen}"; command -v git; python3 -c "import venv
 """
 
 
+def pytest_collection_modifyitems(config, items):
+    """Without a controller one test is left, which says once what is missing."""
+    ours = [item for item in items if Path(__file__).parent in item.path.parents]
+    if not SETTINGS.get("MMCICD_TEST_JENKINS_URL") and len(ours) > 1:
+        items[:] = [item for item in items if item not in ours[1:]]
+        config.hook.pytest_deselected(items=ours[1:])
+
+
 def need(name, why):
     value = SETTINGS.get(name, "")
     if not value:
