@@ -46,7 +46,9 @@ def sentence(event: Event) -> str:
     detail = event.detail
     if event.kind == "reserved":
         return f"version {detail.get('version')} for run {str(detail.get('run_id', '')).removeprefix('sha256:')[:8]}"
-    if event.kind in {"proposed", "declined"}:
+    if event.kind == "declined":
+        return f"{detail.get('environment')} keeps {detail.get('kept') or 'nothing'}"
+    if event.kind == "proposed":
         return f"version {detail.get('version')} to {detail.get('environment')}"
     if event.kind == "released":
         return f"version {detail.get('to')}, first for {detail.get('environment')}"
