@@ -1,4 +1,4 @@
-"""A real controller for the tests of this folder, as the variables say; without them each test says what is missing.
+"""A real controller for the tests of this folder, as the variables say; without them one sentence says what is missing.
 
 What they make has a name of chance, and goes again even when they fail: jobs, builds, servers, what agents installed.
 """
@@ -9,7 +9,6 @@ import secrets
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -27,6 +26,14 @@ SETTINGS = {name: value for name, value in os.environ.items() if name.startswith
 HOW = "; CONTRIBUTING.md says how"
 PROBE = """\
 node('{label}') {{ sh 'id -u > "{seen}"; command -v git; python3 -c "import venv"' }}
+"""
+PIPELINE = """\
+<flow-definition>
+  <definition class="org.jenkinsci.plugins.workflow.cps.CpsFlowDefinition">
+    <script><![CDATA[{script}]]></script>
+    <sandbox>true</sandbox>
+  </definition>
+</flow-definition>
 """
 
 
@@ -70,10 +77,9 @@ def other(admin):
 
 
 @pytest.fixture(scope="session")
-def base():
+def base(tmp_path_factory):
     """A folder that the agents see as well."""
-    # Not below pytest's own, which is named for the test and too long for sockets and logs.
-    folder = Path(tempfile.mkdtemp(prefix="mmcicd-live-"))
+    folder = tmp_path_factory.mktemp("live")
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -91,7 +97,7 @@ def folder(admin):
 def _end_builds(admin, name):
     """Nothing runs in the folder any more: a build that loses its job would write into nowhere."""
 
-    def busy():
+    def nothing_runs():
         found = admin.library.get_running_builds()
         mine = [one for one in found if f"/job/{name}/" in one["url"]]
         waits = [
@@ -104,7 +110,7 @@ def _end_builds(admin, name):
         return not (mine or waits)
 
     with contextlib.suppress(AssertionError, jenkins.JenkinsException):
-        until(busy, "builds to end", patience=60)
+        until(nothing_runs, "builds to end", patience=60)
 
 
 @pytest.fixture(scope="session")
@@ -125,16 +131,6 @@ def agents(admin, base, folder):
         uid = seen.read_text().strip()
         assert uid == str(os.getuid()), f"run the tests as the user of the agents, {uid}"
         admin.library.delete_job(job)
-
-
-PIPELINE = """\
-<flow-definition>
-  <definition class="org.jenkinsci.plugins.workflow.cps.CpsFlowDefinition">
-    <script><![CDATA[{script}]]></script>
-    <sandbox>true</sandbox>
-  </definition>
-</flow-definition>
-"""
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import zipfile
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -171,11 +172,23 @@ class Site:
         return self.answer("history")["events"]
 
     def stop_servers(self):
-        """End what deployments started: the processes whose state lies here."""
+        """End what deployments started; a server answers what it was asked before it ends."""
+        for number, seconds in ((signal.SIGTERM, 40), (signal.SIGKILL, 10)):
+            deadline = time.monotonic() + seconds
+            for process in self._servers():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, number)
+            while self._servers() and time.monotonic() < deadline:
+                time.sleep(0.2)
+
+    def _servers(self):
+        """Processes whose state lies here."""
+        found = []
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if f"{self.base}/serve/" in (process / "cmdline").read_bytes().decode(errors="replace"):
-                    os.kill(int(process.name), signal.SIGTERM)
+                    found.append(int(process.name))
+        return found
 
     def forget_installed(self):
         """What `mmcicdw` installed from our wheel, in the cache of the agent's user."""
