@@ -18,7 +18,7 @@ _PLAIN: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("scheduled", re.compile(r"Scheduling project: (?P<text>.+)\Z")),
     ("building", re.compile(r"Starting building: (?P<text>.+) #(?P<number>\d+)\Z")),
     ("skipped", re.compile(r'Stage "(?P<text>.+)" skipped due to ')),
-    ("code", re.compile(r"ERROR: exit code (?P<number>\d+)\b")),
+    ("code", re.compile(r"ERROR: (?:release #\d+: )?exit code (?P<number>\d+)\b")),
     # A hook's own status: what a team's command means by it we do not know.
     ("code", re.compile(r"ERROR: script returned exit code (?P<team>\d+)\Z")),
 )

@@ -194,7 +194,8 @@ def test_an_approval_is_shown_with_the_line_that_answers_it(jobs) -> None:
 @pytest.mark.parametrize(
     ("result", "log", "code", "word"),
     [("UNSTABLE", "", 4, "refused"), ("NOT_BUILT", "", 75, "superseded"), ("ABORTED", "", 130, "aborted"),
-     ("FAILURE", "ERROR: exit code 7; the log says what\n", 7, "failed"), ("FAILURE", "java.lang.Error\n", 5, "failed")],
+     ("FAILURE", "ERROR: exit code 7; the log says what\n", 7, "failed"),
+     ("FAILURE", "ERROR: release #4: exit code 7; the log says what\n", 7, "failed"), ("FAILURE", "java.lang.Error\n", 5, "failed")],
 )  # fmt: skip
 def test_an_outcome_is_the_exit_code(jobs, result, log, code, word) -> None:
     jobs("sync")
