@@ -259,11 +259,7 @@ def _refuse_unsafe(path: str, url: str) -> None:
 def told(error: Exception, url: str) -> MmcicdError:
     """Whatever a storage library raised, in our words."""
     cause = error.__cause__
-    if (
-        isinstance(error, FileNotFoundError)
-        and isinstance(cause, Exception)
-        and _status(cause) != _NOT_FOUND
-    ):
+    if isinstance(error, FileNotFoundError) and isinstance(cause, Exception) and _status(cause) != _NOT_FOUND:
         return told(cause, url)  # fsspec says "not found" for every answer of a web server, and for none
     where, why = redacted(url), _first_line(error)
     if isinstance(error, FileNotFoundError | NotADirectoryError) or _ABSENT.search(why):

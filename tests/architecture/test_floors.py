@@ -130,7 +130,8 @@ def test_help_loads_nothing_heavy(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "stage", "status", "promote", "rollback", "history", "config", "generate", "jobs", "doctor"]
+    "command",
+    ["run", "stage", "status", "promote", "rollback", "history", "config", "generate", "jobs", "doctor"],
 )
 def test_no_command_line_loads_tensorflow(command, tmp_path):
     loaded = loaded_after([command, "--help"], tmp_path)
