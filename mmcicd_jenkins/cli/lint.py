@@ -137,7 +137,9 @@ def _tell(findings: Sequence[Finding], texts: Mapping[str, str], *, as_json: boo
         f"{len(texts)} Jenkinsfile{'s' if len(texts) != 1 else ''}: {', '.join(counts) or 'nothing to tell'}"
     )
     if plugins:
-        report.say(f"steps and options of theirs need, beside workflow-aggregator: {', '.join(sorted(plugins))}")
+        report.say(
+            f"steps and options of theirs need, beside workflow-aggregator: {', '.join(sorted(plugins))}"
+        )
     if counts:
         report.say(f"Next: mmcicd-jenkins lint --explain {findings[0].rule}")
 
