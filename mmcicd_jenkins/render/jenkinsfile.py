@@ -45,6 +45,8 @@ REPORTS = ".mmcicd/runs"
 GATES = f"{REPORTS}/*/gates.xml"
 # What people read; predictions lie beside it and are large.
 PAGES = f"{REPORTS}/*/report.*,{REPORTS}/*/report/*,{GATES}"
+# All that a training said; errors show its end and name it, and nobody is let onto the agent to read it.
+LOG = f"{REPORTS}/*/train.log"
 TESTS = ".mmcicd/tests/*.xml"
 
 # What a pull request from a fork may not do: it would run a stranger's code with data, credentials or GPUs.
@@ -257,7 +259,8 @@ def ci_stages(config: Config, model: Model) -> tuple[Stage, ...]:
     if model.test:
         made += stages.hooked(stages.of("test", more=Options(junit=TESTS)))
     made += stages.hooked(stages.of("data", more=Options(when=trusted, flags=(_TO_TRAIN,))))
-    made += stages.hooked(stages.of("train", more=Options(when=(*trusted, _unless(_TO_TRAIN)))))
+    to_train = (*trusted, _unless(_TO_TRAIN))
+    made += stages.hooked(stages.of("train", more=Options(when=to_train, artifacts=LOG)))
     made += stages.hooked(stages.of("evaluate", more=_reported(when=trusted, flags=(_TO_RELEASE,))))
     return tuple(made)
 

@@ -33,6 +33,7 @@ def test_branches_end_as_their_commands_do(first, site, admin, ci, ops):
         assert admin.left_out(*builds[branch], "Release")
     broken = builds["feature/broken"]
     assert "no such column: y" in admin.log(*broken)
+    assert any(path.endswith("/train.log") for path in admin.artifacts(*broken))
     assert admin.stages(*broken)["Train"] == "FAILED"
     assert admin.left_out(*broken, "Evaluate")
     assert admin.stages(*builds["feature/worse"])["Evaluate"] == "UNSTABLE"
