@@ -35,6 +35,7 @@ from mmcicd_jenkins.ports_offline import OfflineTarget
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.context import Job, Ports
 from mmcicd_jenkins.stages.workspace import Workspace
+from mmcicd_jenkins.stages.zones import zone_of
 
 
 class Silent:
@@ -205,6 +206,7 @@ class Bench:
             workspace=self.workspace,
             actor=self.actor,
             builder=self.builder,
+            zone=zone_of(self.variables, self.config.jenkins.main if self.config.jenkins else "main"),
             requesters=tuple(filter(None, self.variables.get("MMCICD_REQUESTERS", "").split(","))),
             environment=self.place(environment).name if environment else "",
             version=version,
@@ -343,10 +345,12 @@ def cache_folder(variables: Mapping[str, str]) -> Path:
 
 
 def who_am_i(variables: Mapping[str, str]) -> str:
-    """Who acts: what Jenkins says, else the user of this machine."""
+    """Who acts: what Jenkins says of a person, else the build, else the user of this machine."""
     named = variables.get("MMCICD_ACTOR") or variables.get("BUILD_USER_ID")
     if named:
         return named
+    if variables.get("JOB_NAME") and variables.get("BUILD_NUMBER"):
+        return f"{variables['JOB_NAME']} #{variables['BUILD_NUMBER']}"
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

@@ -16,6 +16,7 @@ from mmcicd_jenkins.release.history import Who
 from mmcicd_jenkins.release.runs import short
 from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages.workspace import Workspace
+from mmcicd_jenkins.stages.zones import Zone
 
 
 class Ports(Protocol):
@@ -69,7 +70,7 @@ class Ports(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One stage for one model. `actor` is who acts, `builder` the build URL or the laptop.
+    """One stage for one model. `actor` is who acts, `builder` the build URL or the laptop, `zone` the side it runs on.
 
     `requesters` are those who started what `actor` now approves. `answered`: Jenkins asked, and took the answer from
     those alone whom it knows as approvers; groups are known to nobody but Jenkins.
@@ -81,6 +82,7 @@ class Job:
     workspace: Workspace
     actor: str
     builder: str
+    zone: Zone = "trusted"
     requesters: tuple[str, ...] = ()
     answered: bool = False
     environment: str = ""

@@ -13,6 +13,7 @@ from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.canonical import digest_of
 from mmcicd_jenkins.release.runs import run_id, short, training_files
 from mmcicd_jenkins.stages.context import Job, Ports
+from mmcicd_jenkins.stages.zones import run_tags
 
 # What training can import or run. Other untracked files are what a training may leave behind.
 CODE_SUFFIXES = frozenset(
@@ -68,10 +69,6 @@ class Identity:
                 fix=f"mmcicd-jenkins stage train --model {model}",
             )
         return self.artifact
-
-
-def run_tag(run: str) -> str:
-    return "run-" + run.removeprefix("sha256:")
 
 
 def locked_data(job: Job) -> dict[str, str]:
@@ -161,9 +158,9 @@ def identify(job: Job, ports: Ports) -> Identity:
             attempt=attempt,
         )
 
-    found = [_find_run(attempt_id(0), ports)]
+    found = [_found(attempt_id(0), job, ports)]
     while found[-1] is not None and len(found) < MOST_ATTEMPTS:
-        found.append(_find_run(attempt_id(len(found)), ports))
+        found.append(_found(attempt_id(len(found)), job, ports))
     attempt = len(found) - 1 if job.again else max(0, len(found) - 2)
     artifact = found[attempt]
     if isinstance(artifact, IntegrityFailed):
@@ -178,20 +175,32 @@ def identify(job: Job, ports: Ports) -> Identity:
     )
 
 
-def _find_run(run: str, ports: Ports) -> Artifact | IntegrityFailed | None:
-    """A tag can be moved by hand; only what says itself that it is this run counts."""
+def _found(run: str, job: Job, ports: Ports) -> Artifact | IntegrityFailed | None:
     try:
-        stored = ports.store.find(run_tag(run))
+        return find_run(run, job, ports)
     except IntegrityFailed as e:
         return e
-    if stored is not None and (stored.kind != RUN_KIND or stored.document.get("run_id") != run):
-        return IntegrityFailed(
-            "the store has another document under the name of a run",
-            where=run_tag(run),
-            why=f"{stored.digest} is a {stored.kind} of {stored.document.get('run_id')}",
-            fix="restore the store from a copy, or train anew: mmcicd-jenkins run --again",
-        )
-    return stored
+
+
+def find_run(run: str, job: Job, ports: Ports) -> Artifact | None:
+    """The stored run that this job may use.
+
+    Raises:
+        IntegrityFailed: it is damaged. A tag can be moved by hand; only what says itself that it is this run counts.
+    """
+    for tag in run_tags(run, job.zone):
+        stored = ports.store.find(tag)
+        if stored is None:
+            continue
+        if stored.kind != RUN_KIND or stored.document.get("run_id") != run:
+            raise IntegrityFailed(
+                "the store has another document under the name of a run",
+                where=tag,
+                why=f"{stored.digest} is a {stored.kind} of {stored.document.get('run_id')}",
+                fix="restore the store from a copy, or train anew: mmcicd-jenkins run --again",
+            )
+        return stored
+    return None
 
 
 def refuse_uncommitted(job: Job, ports: Ports) -> None:

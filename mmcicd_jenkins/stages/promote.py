@@ -55,7 +55,7 @@ def look(job: Job, ports: Ports) -> Facts:
         candidate=candidate,
         champion=None if serving is None else require_serving(job, ports, place.name, serving),
         observed=ports.target(place).observe(job.model.name).version,
-        asked_by=frozenset({candidate.builder, *_proposers(version, job, ports)}),
+        asked_by=frozenset({candidate.author, candidate.builder, *_proposers(version, job, ports)}),
     )
 
 
@@ -162,13 +162,19 @@ def _require_approver(job: Job, facts: Facts) -> None:
             where=job.config.mark(f"environments.{facts.environment}.approval.four_eyes"),
             fix="let another person promote it",
         )
-    if approval.four_eyes and names & {*facts.asked_by, *(n.partition("@")[0] for n in facts.asked_by)}:
+    if approval.four_eyes and names & {name for person in facts.asked_by for name in _known_as(person)}:
         raise Inconclusive(
             f"{job.actor} asked for this promotion; another person must approve it. Nothing was changed",
             where=job.config.mark(f"environments.{facts.environment}.approval.four_eyes"),
-            why=f"version {facts.candidate.version} was built or proposed by {', '.join(sorted(facts.asked_by))}",
+            why=f"version {facts.candidate.version} was written, built or proposed by {', '.join(sorted(facts.asked_by))}",
             fix="let another person promote it (MMCICD_ACTOR says who acts)",
         )
+
+
+def _known_as(person: str) -> set[str]:
+    """A commit says `Ann <ann@acme.example>`, a laptop `ann@host`, Jenkins `ann`."""
+    address = person.rpartition("<")[2].rstrip(">")
+    return {person, address, address.partition("@")[0]}
 
 
 def _same_person(job: Job) -> bool:

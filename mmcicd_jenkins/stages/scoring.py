@@ -33,6 +33,7 @@ from mmcicd_jenkins.stages.identity import (
 )
 from mmcicd_jenkins.stages.sealing import untouched
 from mmcicd_jenkins.stages.workspace import fresh_directory, make_directory, write_json
+from mmcicd_jenkins.stages.zones import Zone, evaluation_tags
 
 EVALUATION_KIND = "application/vnd.mmcicd.evaluation.v1+json"
 # Raised when scoring itself changes, so that stored evaluations are not mistaken for new ones.
@@ -74,39 +75,37 @@ def evaluation_id(job: Job, ports: Ports, model_digest: str) -> str:
     )
 
 
-def evaluation_tag(evaluation: str) -> str:
-    return "evaluation-" + evaluation.removeprefix("sha256:")
-
-
 def find_scored(job: Job, ports: Ports, model_digest: str) -> Scored | None:
     """The stored evaluation, None when this model was not scored on this data in this way."""
     evaluation = evaluation_id(job, ports, model_digest)
-    stored = _find(evaluation, ports)
+    stored = _find(evaluation, job.zone, ports)
     return None if stored is None else _read(stored, ports)
 
 
-def _find(evaluation: str, ports: Ports) -> Artifact | None:
+def _find(evaluation: str, zone: Zone, ports: Ports) -> Artifact | None:
     """A tag can be moved by hand; only what says itself that it is this evaluation counts."""
-    stored = ports.store.find(evaluation_tag(evaluation))
-    if stored is None:
-        return None
-    if stored.kind != EVALUATION_KIND or stored.document.get("evaluation") != evaluation:
-        raise IntegrityFailed(
-            "the store has another document under the name of an evaluation",
-            where=evaluation_tag(evaluation),
-            why=f"{stored.digest} is a {stored.kind} of {stored.document.get('evaluation')}",
-            fix="restore the store from a copy",
-        )
-    return stored
+    for tag in evaluation_tags(evaluation, zone):
+        stored = ports.store.find(tag)
+        if stored is None:
+            continue
+        if stored.kind != EVALUATION_KIND or stored.document.get("evaluation") != evaluation:
+            raise IntegrityFailed(
+                "the store has another document under the name of an evaluation",
+                where=tag,
+                why=f"{stored.digest} is a {stored.kind} of {stored.document.get('evaluation')}",
+                fix="restore the store from a copy",
+            )
+        return stored
+    return None
 
 
 def ensure_scored(job: Job, ports: Ports, subject: Subject) -> Scored:
     """Find the evaluation, or score the model and store what came out."""
     evaluation = evaluation_id(job, ports, subject.digest)
-    tag = evaluation_tag(evaluation)
+    tag = evaluation_tags(evaluation, job.zone)[-1]
     waiting = f"waiting for another process that evaluates {job.model.name}"
     with job.workspace.lock(tag[:40], lambda: ports.progress.line(waiting)):
-        stored = _find(evaluation, ports)
+        stored = _find(evaluation, job.zone, ports)
         if stored is None:
             scored = _score(job, ports, subject, job.workspace.evaluation(evaluation))
             failpoint("evaluate.scored")
@@ -326,5 +325,5 @@ def recorded_golden(evaluation: str, ports: Ports) -> Mapping[str, object]:
 
 def recorded(evaluation: str, ports: Ports) -> Scored | None:
     """A stored evaluation; None when the store no longer has it."""
-    stored = _find(evaluation, ports)
+    stored = _find(evaluation, "trusted", ports)
     return None if stored is None else _read(stored, ports)

@@ -22,12 +22,13 @@ from mmcicd_jenkins.stages.identity import (
     RUN_KIND,
     Identity,
     environment_of,
+    find_run,
     identify,
     refuse_uncommitted,
-    run_tag,
 )
 from mmcicd_jenkins.stages.sealing import untouched
 from mmcicd_jenkins.stages.workspace import fresh_directory, make_directory, remove, write_json
+from mmcicd_jenkins.stages.zones import run_tags
 
 CURVES = "metrics.jsonl"
 SIGNALLED = 128
@@ -76,7 +77,7 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
     with job.workspace.lock(
         f"train-{job.workspace.run(plan.run_id).name}", lambda: ports.progress.line(waiting)
     ):
-        stored = ports.store.find(run_tag(plan.run_id))
+        stored = find_run(plan.run_id, job, ports)
         if stored is not None:
             return _outcome(stored, found=True)
         return _outcome(_train(plan, job, ports), found=False)
@@ -246,7 +247,7 @@ def _store(
         "summary": _summary(curves),
     }
     return ports.store.put_artifact(
-        run_tag(plan.run_id),
+        run_tags(plan.run_id, job.zone)[-1],
         RUN_KIND,
         document,
         layers=[layer.blob for layer in layers.layers],
