@@ -31,6 +31,11 @@ class Binding:
     id: str
     variables: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def is_ours(self) -> bool:
+        """What signs, writes history, pushes images or reads for us alone: no command of a team is given it."""
+        return any(name.startswith("MMCICD_") for name in self.variables.values())
+
 
 # What each stage uses, as the ports say that it calls. `environment` is the one that the stage touches;
 # `bytes` is the registry as well where that environment is local, since its server fetches the model from there.
@@ -65,7 +70,7 @@ _NEEDS: Mapping[Zone, Mapping[str, tuple[str, ...]]] = {"ci": _CI, "ops": _OPS}
 def bindings(
     config: Config, zone: Zone, stage: str, environment: str = "", *, model: str = ""
 ) -> tuple[Binding, ...]:
-    """What to wrap around the one `sh` of a stage; a hook is given what its stage is given.
+    """What to wrap around the one `sh` of a stage; a hook is given of that what is not ours alone.
 
     Args:
         config: ids that it does not name are left out: the agent may have rights of its own.

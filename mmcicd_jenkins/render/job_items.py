@@ -47,6 +47,8 @@ _ALL = tuple(
         "Workspace",
     )
 )
+# Where the folder is closed, `doctor` would not see which credentials it holds; their values are shown to nobody.
+_ALL_OF_OPS = (*_ALL, "com.cloudbees.plugins.credentials.CredentialsProvider.View")
 # A safety net under webhooks: a push is found within this time even if its notice was lost.
 _SCAN_CRON, _SCAN_MILLISECONDS = "H H/4 * * *", "86400000"
 
@@ -177,7 +179,7 @@ def _ops_rights(config: Config, access: Access) -> dict[str, tuple[str, ...]]:
             for name in (*place.approval.by, *place.rollback.by)
         )
     )
-    return _rights((access.ci, _WATCH), (pressing, _PRESS), (access.configure, _ALL))
+    return _rights((access.ci, _WATCH), (pressing, _PRESS), (access.configure, _ALL_OF_OPS))
 
 
 def _rights(*groups: tuple[tuple[str, ...], tuple[str, ...]]) -> dict[str, tuple[str, ...]]:

@@ -112,12 +112,12 @@ class Stages:
         )
 
     def hooked(self, stage: Stage, place: Environment | None = None) -> list[Stage]:
-        """The stage between the hooks that the team hung on it; each is a stage of its own with the same rights."""
+        """The stage between the hooks that the team hung on it; each is a stage of its own."""
         before = self.hook(f"before_{stage.name}", stage, place)
         return [*before, stage, *self.hook(f"after_{stage.name}", stage, place)]
 
     def hook(self, key: str, stage: Stage, place: Environment | None = None) -> list[Stage]:
-        """The hook `key`, if there is one, with the agent, conditions and credentials of `stage`."""
+        """The hook `key`, if there is one, with the agent and conditions of `stage`, and what it may use of its credentials."""
         command = self._config.hooks.get(key)
         if command is None:
             return []
@@ -131,7 +131,7 @@ class Stages:
                 script=command,
                 minutes=stage.minutes,
                 when=stage.when,
-                bindings=stage.bindings,
+                bindings=tuple(b for b in stage.bindings if not b.is_ours),
                 is_hook=True,
                 variables=(("MMCICD_MODEL", self._model.name), *environment),
             )
