@@ -15,7 +15,7 @@ from mmcicd_jenkins.config.load import load_config
 from mmcicd_jenkins.render.jenkinsfile import render_jenkinsfiles
 
 STORIES = sorted((Path(__file__).parents[1] / "golden").glob("*/mmcicd.yaml"))
-SCRIPT = re.compile(r"returnStatus: true, script: '([^'\\]*)'\)")
+SCRIPT = re.compile(r"returnStatus: true, script: '((?:[^'\\]|\\\\)*)'\)")
 # A line may use a variable of its parameters, of its approval, or of its machine.
 GIVEN = ("COMMIT", "VERSION", "REASON", "MMCICD_CHOICE", "MMCICD_REASON")
 HOSTILE = 'it\'s $(id) `id` "x" --help\n;'
@@ -26,7 +26,7 @@ def lines() -> set[str]:
     texts = (
         text for story in STORIES for text in render_jenkinsfiles(load_config(story, environ={})).values()
     )
-    found = {line for text in texts for line in SCRIPT.findall(text)}
+    found = {line.replace("\\\\", "\\") for text in texts for line in SCRIPT.findall(text)}
     return {line for line in found if "mmcicd" in line and " --summary=" in line}
 
 
@@ -91,6 +91,7 @@ def test_a_rollback_finds_the_program_where_the_wrapper_keeps_it(tmp_path: Path)
     program.parent.mkdir(parents=True)
     program.write_text('#!/bin/sh\nprintf "%s|" "$@"\n')
     program.chmod(0o755)
+    (program.parents[1] / "ready").touch()
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "VERSION": "3"}
     done = subprocess.run(["/bin/sh", "-xec", line], env=environment, cwd=tmp_path, capture_output=True, check=True)  # fmt: skip
     assert done.stdout.decode().startswith("stage|rollback|")

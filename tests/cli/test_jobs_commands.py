@@ -138,7 +138,7 @@ def test_a_repository_that_is_not_here_is_read_from_its_address(jobs, tmp_path_f
     ("variables", "code", "words"),
     [({"MMCICD_JENKINS_TOKEN": "11wrong"}, 5, "does not know admin"), ({"MMCICD_JENKINS_TOKEN": ""}, 3, "is not"),
      ({"MMCICD_JENKINS_URL": "http://127.0.0.1:1/"}, 5, "cannot be reached"),
-     ({"MMCICD_JENKINS_URL": "ftp://x"}, 3, "address of Jenkins")],
+     ({"MMCICD_JENKINS_URL": "ftp://x"}, 3, "not the address of a Jenkins")],
 )  # fmt: skip
 def test_no_way_in_is_told_as_what_it_is(jobs, variables, code, words) -> None:
     assert words in jobs("sync", code=code, **variables).stderr

@@ -4,7 +4,9 @@ Real git, real remotes.
 """
 
 import os
+import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -127,3 +129,25 @@ def test_a_checkout_without_a_remote_says_so(tmp_path):
     git(tmp_path, "init", "-q")
     with pytest.raises(InputError, match="no remote"):
         LockPush(tmp_path, "main", login("source", {}))
+
+
+def test_killed_before_the_push_the_same_command_pushes(places):
+    base, _ = places
+    script = (
+        "import sys, pathlib\n"
+        "from mmcicd_jenkins.adapters.credentials import login\n"
+        "from mmcicd_jenkins.adapters.lock_push import LockPush\n"
+        "root = pathlib.Path(sys.argv[1])\n"
+        "push = LockPush(root, 'main', login('source', {}))\n"
+        "push.start()\n"
+        "(root / 'mmcicd.lock').write_text('moved')\n"
+        "print(push.carry('mmcicd.lock', 'Newer data'))\n"
+    )
+    command = [sys.executable, "-c", script, str(base / "build")]
+    before = git(base / "remote.git", "rev-parse", "main")
+    killed = {**os.environ, "MMCICD_TESTING": "1", "MMCICD_FAILPOINTS": "retrain.before-push=kill"}
+    assert subprocess.run(command, env=killed, check=False).returncode == -signal.SIGKILL
+    assert git(base / "remote.git", "rev-parse", "main") == before
+    sent = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    assert git(base / "remote.git", "rev-parse", "main") == sent
+    assert git(base / "remote.git", "rev-parse", "main~1") == before, "once, not twice"
