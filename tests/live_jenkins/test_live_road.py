@@ -123,7 +123,9 @@ def test_a_version_is_promoted_from_the_terminal_and_rolled_back(first, site, ad
     assert site.serving() == 1
 
 
-def test_a_look_at_production(first, admin, ops):
+@pytest.mark.usefixtures("first", "approver")
+def test_a_look_at_production(admin, ops):
+    """The monitor, once somebody could promote."""
     number = admin.start(ops("monitor"))
     ended = admin.ended(ops("monitor"), number)
     assert ended["result"] == "SUCCESS", admin.log(ops("monitor"), number)
