@@ -187,7 +187,7 @@ def test_told_to_end_anywhere(base, place, number):
 def test_told_to_end_while_the_training_runs(base, number):
     train_with(
         base,
-        'test -e ../go || { : > ../started; trap "echo told >> ../told; exit 1" TERM INT; sleep 600 & wait; }',
+        'test -e ../go || { trap "echo told >> ../told; exit 1" TERM INT; : > ../started; sleep 600 & wait; }',
     )
     process = subprocess.Popen(RUN, cwd=base / "repo", env=variables(base), stderr=subprocess.PIPE, text=True)
     while not (base / "started").exists():
