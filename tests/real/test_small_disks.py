@@ -14,6 +14,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "system"))
 from paper import MODEL, commit, make_repository
 from test_killed_anywhere import update_lock
 
+from mmcicd_jenkins.adapters import layout_files
+
 pytestmark = pytest.mark.real
 
 
@@ -78,8 +80,11 @@ def run(base, code, until="package", **more):
 @pytest.mark.parametrize("name", ["repo/.mmcicd", "repo.store"])
 def test_a_folder_that_fills_up_at_any_point(base, name):
     with small(base / name) as workspace:
+        # The store takes no folder in which it finds what is foreign.
+        inside = workspace / layout_files.OURS if name == "repo.store" else workspace
+        inside.mkdir(exist_ok=True)
         for kilobytes in range(0, 200, 8):
-            ballast = fill(workspace, leave=1024 * kilobytes)
+            ballast = fill(inside, leave=1024 * kilobytes)
             # 8: the full disk met the team's own command first, and its words are shown.
             said = run(base, (0, 5, 8)).lower()
             assert "version 1" in said or "space" in said or "room" in said, (kilobytes, said)
