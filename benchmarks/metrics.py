@@ -68,9 +68,12 @@ def peer(folder: Path) -> dict[str, float]:
 def measured(work: str, folder: Path, samples: harness.Samples) -> dict[str, float]:
     """Run one contender; the answer it left."""
     answer = folder / f"{work}.json"
-    _, peak = harness.measure([sys.executable, "-m", "benchmarks.metrics", work, str(folder), str(answer)])
+    _, cpu, peak = harness.measure(
+        [sys.executable, "-m", "benchmarks.metrics", work, str(folder), str(answer)]
+    )
     found: dict[str, float] = json.loads(answer.read_text())
     samples.seconds.append(found["seconds"])
+    samples.cpu_seconds.append(cpu)
     samples.peak_rss_mb.append(peak)
     return found
 
