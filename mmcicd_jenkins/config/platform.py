@@ -4,7 +4,6 @@ It has the keys of `mmcicd.yaml` but no models, and `locked`: the keys that a re
 the copy, so none of them fetches it. Pure but for reading the two files.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,9 @@ from mmcicd_jenkins.config.lock import FILE as LOCK_FILE
 from mmcicd_jenkins.config.lock import PlatformPin, load_lock
 from mmcicd_jenkins.config.marks import Document, KeyPath, dotted
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
+from mmcicd_jenkins.image.digest import digest_bytes
 
 COPY = "mmcicd.platform.yaml"
-# Of the repository that holds it.
-ORIGINAL = "platform.yaml"
 UPDATE = "mmcicd-jenkins generate --extends URL"
 _OWN = ("models", "extends")
 
@@ -38,7 +36,7 @@ def pinned_copy(root: Path) -> bytes:
         raise InputError(f"{COPY} cannot be read", where=str(root / COPY), why=e.strerror or str(e)) from e
     if pin is None:
         raise _missing(f"{LOCK_FILE} pins none")
-    found = digest_of(content)
+    found = digest_bytes(content)
     if found != pin.digest:
         raise IntegrityFailed(
             f"{COPY} is not what {LOCK_FILE} pins",
@@ -53,12 +51,8 @@ def _missing(why: str) -> InputError:
     return InputError("the platform file is not here", where=COPY, why=why, fix=UPDATE)
 
 
-def digest_of(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
-
-
 def pin_of(url: str, commit: str, content: bytes) -> PlatformPin:
-    return PlatformPin(url=url, commit=commit, digest=digest_of(content))
+    return PlatformPin(url=url, commit=commit, digest=digest_bytes(content))
 
 
 def address(plain: object) -> str:

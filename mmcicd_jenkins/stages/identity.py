@@ -13,7 +13,7 @@ from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.canonical import digest_of
 from mmcicd_jenkins.release.runs import run_id, short, training_files
 from mmcicd_jenkins.stages.context import Job, Ports
-from mmcicd_jenkins.stages.zones import run_tags
+from mmcicd_jenkins.stages.zones import first_kept, run_tags
 
 # What training can import or run. Other untracked files are what a training may leave behind.
 CODE_SUFFIXES = frozenset(
@@ -186,21 +186,16 @@ def find_run(run: str, job: Job, ports: Ports) -> Artifact | None:
     """The stored run that this job may use.
 
     Raises:
-        IntegrityFailed: it is damaged. A tag can be moved by hand; only what says itself that it is this run counts.
+        IntegrityFailed: it is damaged, or another document has its name.
     """
-    for tag in run_tags(run, job.zone):
-        stored = ports.store.find(tag)
-        if stored is None:
-            continue
-        if stored.kind != RUN_KIND or stored.document.get("run_id") != run:
-            raise IntegrityFailed(
-                "the store has another document under the name of a run",
-                where=tag,
-                why=f"{stored.digest} is a {stored.kind} of {stored.document.get('run_id')}",
-                fix="restore the store from a copy, or train anew: mmcicd-jenkins run --again",
-            )
-        return stored
-    return None
+    return first_kept(
+        run_tags(run, job.zone),
+        ports.store,
+        kind=RUN_KIND,
+        named=("run_id", run),
+        what="a run",
+        fix="restore the store from a copy, or train anew: mmcicd-jenkins run --again",
+    )
 
 
 def refuse_uncommitted(job: Job, ports: Ports) -> None:

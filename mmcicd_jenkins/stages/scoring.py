@@ -33,7 +33,7 @@ from mmcicd_jenkins.stages.identity import (
 )
 from mmcicd_jenkins.stages.sealing import untouched
 from mmcicd_jenkins.stages.workspace import fresh_directory, make_directory, write_json
-from mmcicd_jenkins.stages.zones import Zone, evaluation_tags
+from mmcicd_jenkins.stages.zones import Zone, evaluation_tags, first_kept
 
 EVALUATION_KIND = "application/vnd.mmcicd.evaluation.v1+json"
 # Raised when scoring itself changes, so that stored evaluations are not mistaken for new ones.
@@ -83,20 +83,14 @@ def find_scored(job: Job, ports: Ports, model_digest: str) -> Scored | None:
 
 
 def _find(evaluation: str, zone: Zone, ports: Ports) -> Artifact | None:
-    """A tag can be moved by hand; only what says itself that it is this evaluation counts."""
-    for tag in evaluation_tags(evaluation, zone):
-        stored = ports.store.find(tag)
-        if stored is None:
-            continue
-        if stored.kind != EVALUATION_KIND or stored.document.get("evaluation") != evaluation:
-            raise IntegrityFailed(
-                "the store has another document under the name of an evaluation",
-                where=tag,
-                why=f"{stored.digest} is a {stored.kind} of {stored.document.get('evaluation')}",
-                fix="restore the store from a copy",
-            )
-        return stored
-    return None
+    return first_kept(
+        evaluation_tags(evaluation, zone),
+        ports.store,
+        kind=EVALUATION_KIND,
+        named=("evaluation", evaluation),
+        what="an evaluation",
+        fix="restore the store from a copy",
+    )
 
 
 def ensure_scored(job: Job, ports: Ports, subject: Subject) -> Scored:

@@ -1,4 +1,4 @@
-"""On which side a stage runs, and under which names it keeps runs and evaluations. Pure.
+"""On which side a stage runs, and under which names it keeps runs and evaluations.
 
 A branch is written by whoever can push one. What it trains is kept apart and never becomes a version; what CI
 evaluated is never taken over by the side that releases, which evaluates again.
@@ -6,6 +6,10 @@ evaluated is never taken over by the side that releases, which evaluates again.
 
 from collections.abc import Mapping
 from typing import Literal
+
+from mmcicd_jenkins.errors import IntegrityFailed
+from mmcicd_jenkins.image.descriptor import Artifact
+from mmcicd_jenkins.ports import Store
 
 # `trusted`: the jobs in ops, or a laptop with a store of its own.
 Zone = Literal["branch", "main", "trusted"]
@@ -42,3 +46,27 @@ def evaluation_tags(evaluation: str, zone: Zone) -> tuple[str, ...]:
 
 def _tags(prefixes: tuple[str, ...], digest: str) -> tuple[str, ...]:
     return tuple(prefix + digest.removeprefix("sha256:") for prefix in prefixes)
+
+
+def first_kept(
+    tags: tuple[str, ...], store: Store, *, kind: str, named: tuple[str, str], what: str, fix: str
+) -> Artifact | None:
+    """What the first of `tags` that is there names; `named` is the field, and the value that says what it must be.
+
+    Raises:
+        IntegrityFailed: a tag can be moved by hand; only what says itself that it is this one counts.
+    """
+    field, value = named
+    for tag in tags:
+        stored = store.find(tag)
+        if stored is None:
+            continue
+        if stored.kind != kind or stored.document.get(field) != value:
+            raise IntegrityFailed(
+                f"the store has another document under the name of {what}",
+                where=tag,
+                why=f"{stored.digest} is a {stored.kind} of {stored.document.get(field)}",
+                fix=fix,
+            )
+        return stored
+    return None
