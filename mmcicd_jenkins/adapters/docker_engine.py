@@ -1,0 +1,314 @@
+"""A Docker engine through its SDK: found as the `docker` command finds it, asked for images, told in our errors.
+
+The only file that imports `docker`, and only when an engine is used. Containers are in `docker_containers`, which
+is given this engine's connection. The law: an image is named by digest or id, never by a tag that may move; whatever the
+SDK raises leaves as `OutsideFailed` (or `InputError` where the caller's own input is at fault).
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from mmcicd_jenkins.errors import InputError, OutsideFailed
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+# Docker 19.03: the first with requests for GPUs.
+OLDEST_API = (1, 40)
+# An engine on this machine answers at once; one that hangs must not hang a build for an hour.
+FIRST_ANSWER_SECONDS = 20
+# From the last byte of a large image until the engine has unpacked it.
+LONGEST_SILENCE_SECONDS = 3600
+# Of what an engine says in an error.
+SHOWN = 256
+
+Line = Callable[[str], None]
+
+
+class DockerEngine:
+    """An engine that answered. `name` is where it is, for people."""
+
+    def __init__(self, api: "APIClient", name: str, version: str) -> None:
+        self.api = api
+        self.name = name
+        self.version = version
+
+    @classmethod
+    def open(cls, variables: Mapping[str, str]) -> Self:
+        """The engine of DOCKER_HOST, of the Docker context, or the one of this machine.
+
+        Raises:
+            OutsideFailed: none answers, or it is too old; says which and what to do.
+        """
+        api = _connect(variables)
+        name = variables.get("DOCKER_HOST") or str(api.base_url)
+        with told("the Docker engine does not answer", name):
+            seen = api.version()
+        found = tuple(int(part) for part in str(seen.get("ApiVersion", "0")).split(".") if part.isdigit())
+        if found < OLDEST_API:
+            raise OutsideFailed(
+                "the Docker engine is too old",
+                where=name,
+                why=f"it speaks API {seen.get('ApiVersion')}; 1.40 (Docker 19.03) is the oldest that will do",
+                fix="upgrade Docker there",
+            )
+        api.timeout = LONGEST_SILENCE_SECONDS
+        return cls(api, name, str(seen.get("Version", "")))
+
+    def image(self, reference: str) -> Mapping[str, Any] | None:
+        """What the engine knows of an image (`docker image inspect`); None when it does not have it."""
+        from docker.errors import ImageNotFound, NotFound
+
+        with told(f"the engine cannot look at image {reference}", self.name):
+            try:
+                found: Mapping[str, Any] = self.api.inspect_image(reference)
+            except (ImageNotFound, NotFound):
+                return None
+        return found
+
+    def pull(
+        self, reference: str, login: Mapping[str, str] | None = None, on_line: Line | None = None
+    ) -> None:
+        """Have the engine fetch `registry/name@sha256:...`; it checks every digest.
+
+        Args:
+            reference: by digest.
+            login: `{"username", "password"}` or `{"identitytoken"}`; None = what Docker's own configuration has.
+            on_line: progress, a line at a time.
+        """
+        with told(f"the engine cannot pull {reference}", self.name):
+            lines = self.api.pull(reference, auth_config=login, stream=True, decode=True)
+            _follow(lines, on_line, f"the engine cannot pull {reference}", self.name)
+
+    def load(self, archive: Iterable[bytes]) -> None:
+        """Load images from the bytes of an archive, as `docker load`. What `archive` raises passes through."""
+        fed = _Fed(archive)
+        with told("the engine cannot load an image", self.name):
+            try:
+                lines = self.api.load_image(fed)
+                _follow(lines, None, "the engine cannot load an image", self.name)
+            except Exception:
+                # An archive that broke off reaches the engine as a broken request; the cause is what counts.
+                if fed.error is not None:
+                    raise fed.error from None
+                raise
+
+    def save(self, reference: str) -> Iterator[bytes]:
+        """The archive of an image, as `docker save`, in pieces of a megabyte."""
+        with told(f"the engine cannot hand out image {reference}", self.name):
+            yield from self.api.get_image(reference, chunk_size=2**20)
+
+    def build(
+        self,
+        context: Iterable[bytes],
+        *,
+        dockerfile: str,
+        arguments: Mapping[str, str],
+        labels: Mapping[str, str],
+        platform: str = "",
+        on_line: Line | None = None,
+    ) -> str:
+        """Build an image from the bytes of a tar with the classic builder; returns its id.
+
+        Raises:
+            BuildError: a step of the Dockerfile failed; its last lines are in it.
+        """
+        fed, said = _Fed(context), _BuildLog(on_line)
+        with told("the engine cannot build the image", self.name):
+            try:
+                lines = self.api.build(
+                    fileobj=fed,
+                    custom_context=True,
+                    dockerfile=dockerfile,
+                    buildargs=dict(arguments),
+                    labels=dict(labels),
+                    platform=platform or None,
+                    rm=True,
+                    forcerm=True,
+                    decode=True,
+                    timeout=LONGEST_SILENCE_SECONDS,
+                )
+                for line in lines:
+                    said.take(line)
+            except Exception as e:
+                if fed.error is not None:
+                    raise fed.error from None
+                if _is_dockerfile_fault(e):
+                    raise BuildError((str(getattr(e, "explanation", e))[:SHOWN],)) from e
+                raise
+        return said.result()
+
+    def push(
+        self, name: str, tag: str, login: Mapping[str, str] | None = None, on_line: Line | None = None
+    ) -> None:
+        """Push `name:tag`, which the engine has, to its registry."""
+        with told(f"the engine cannot push {name}:{tag}", self.name):
+            lines = self.api.push(name, tag=tag, auth_config=login, stream=True, decode=True)
+            _follow(lines, on_line, f"the engine cannot push {name}:{tag}", self.name)
+
+    def tag(self, image: str, name: str, tag: str) -> None:
+        with told(f"the engine cannot name image {image}", self.name):
+            self.api.tag(image, name, tag=tag, force=True)
+
+    def forget(self, reference: str) -> None:
+        """Take a name off an image; the image goes with its last name, unless a container uses it."""
+        from docker.errors import APIError
+
+        with told(f"the engine cannot remove {reference}", self.name), contextlib.suppress(APIError):
+            self.api.remove_image(reference)
+
+
+class BuildError(Exception):
+    """A step of a Dockerfile failed. Never leaves the adapters: whoever asked for the build tells it."""
+
+    def __init__(self, lines: tuple[str, ...]) -> None:
+        super().__init__(lines[-1] if lines else "no output")
+        self.lines = lines
+
+
+@contextlib.contextmanager
+def told(what: str, where: str) -> Iterator[None]:
+    """Turn what the SDK raises into ours.
+
+    Raises:
+        OutsideFailed: the engine, its registry or the way to it failed.
+    """
+    import requests
+    import urllib3
+    from docker.errors import APIError, DockerException
+
+    try:
+        yield
+    except APIError as e:
+        why = str(e.explanation or e)[:SHOWN]
+        status = e.status_code or 0
+        raise OutsideFailed(what, where=where, why=why, fix=_advice(why), retryable=status >= 500) from e
+    except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError) as e:
+        why = str(e)[:SHOWN] or type(e).__name__
+        raise OutsideFailed(what, where=where, why=why, retryable=True) from e
+
+
+def _advice(why: str) -> str:
+    said = why.lower()
+    if "unauthorized" in said or "denied" in said or "no basic auth" in said:
+        return "docker login there, or set MMCICD_REGISTRY_USER and MMCICD_REGISTRY_PASSWORD"
+    if "no space left" in said:
+        return "make room where the engine keeps its images: docker system df says what takes it"
+    if "http response to https" in said or "x509" in said or "certificate" in said:
+        return "the engine itself must trust that registry: /etc/docker/certs.d, or insecure-registries"
+    if "device driver" in said and "gpu" in said:
+        return "install the NVIDIA container toolkit on that machine, or set gpus: 0"
+    return ""
+
+
+def _connect(variables: Mapping[str, str]) -> "APIClient":
+    try:
+        import docker
+        from docker.errors import DockerException
+    except ImportError as e:
+        raise InputError("an engine is driven by the package docker", fix="pip install docker") from e
+    try:
+        client = docker.from_env(
+            environment=dict(variables), version="auto", timeout=FIRST_ANSWER_SECONDS, use_ssh_client=True
+        )
+    except (DockerException, OSError, ValueError) as e:
+        raise _no_engine(e, variables.get("DOCKER_HOST", "")) from e
+    return client.api
+
+
+def _no_engine(error: BaseException, host: str) -> OutsideFailed | InputError:
+    """Why there is no engine: the SDK tells it as the text of an exception in an exception."""
+    said = str(error)
+    where = host or "the engine of this machine (DOCKER_HOST is not set)"
+    if "PermissionError" in said or "Permission denied" in said:
+        return OutsideFailed(
+            "this user may not use the Docker engine",
+            where=where,
+            why="the socket belongs to root and the group docker",
+            fix="add the user to the group docker and log in again, or run a rootless engine and set DOCKER_HOST",
+        )
+    if "too old" in said or "is less than" in said or "minimum" in said.lower():
+        return OutsideFailed(
+            "the Docker engine is too old", where=where, why=said[:SHOWN], fix="upgrade Docker there"
+        )
+    if "TLS" in said or "Invalid bind address" in said or "cert" in said.lower():
+        return InputError(
+            "the Docker engine cannot be reached as it is named",
+            where=where,
+            why=said[:SHOWN],
+            fix="correct DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH: `docker version` must work",
+        )
+    if "FileNotFoundError" in said or "ConnectionRefused" in said or "Connection refused" in said:
+        return OutsideFailed(
+            "there is no Docker engine",
+            where=where,
+            why="nothing listens there",
+            fix="start it (systemctl start docker), or name another one: DOCKER_HOST=unix:///... or tcp://...",
+        )
+    return OutsideFailed("the Docker engine does not answer", where=where, why=said[:SHOWN], retryable=True)
+
+
+def _follow(lines: Iterable[Mapping[str, Any]], on_line: Line | None, what: str, where: str) -> None:
+    """Hand on progress; an engine tells failures in the stream, after it has said 200."""
+    for line in lines:
+        if "error" in line:
+            why = str(line["error"])[:SHOWN]
+            raise OutsideFailed(what, where=where, why=why, fix=_advice(why), retryable=_may_pass(why))
+        if on_line is not None and line.get("status"):
+            about = f"{line['id']}: " if line.get("id") else ""
+            on_line(" ".join(f"{about}{line['status']} {line.get('progress', '')}".split()))
+
+
+def _may_pass(why: str) -> bool:
+    said = why.lower()
+    return any(word in said for word in ("timeout", "connection", "eof", "unavailable", "too many"))
+
+
+def _is_dockerfile_fault(error: BaseException) -> bool:
+    """The engine refuses a Dockerfile that it cannot read with 400 before it builds anything."""
+    return getattr(error, "status_code", None) == 400
+
+
+class _Fed:
+    """An iterable for the SDK to send; keeps the error of whoever gives the bytes, which the SDK would bury."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = chunks
+        self.error: Exception | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._chunks
+        except Exception as e:
+            self.error = e
+            raise
+
+
+class _BuildLog:
+    """The lines of a build: handed on whole, the last ones kept."""
+
+    KEPT = 30
+
+    def __init__(self, on_line: Line | None) -> None:
+        self._on_line = on_line
+        self._lines: list[str] = []
+        self._image = ""
+
+    def take(self, line: Mapping[str, Any]) -> None:
+        """Raises `BuildError` when the build says that it failed."""
+        aux = line.get("aux")
+        if isinstance(aux, Mapping) and aux.get("ID"):
+            self._image = str(aux["ID"])
+        for text in str(line.get("stream") or line.get("status") or "").splitlines():
+            if text.strip():
+                self._lines = [*self._lines[1 - self.KEPT :], text.rstrip()]
+                if self._on_line is not None:
+                    self._on_line(text.rstrip())
+        if "error" in line:
+            raise BuildError((*self._lines, str(line["error"])[:SHOWN]))
+
+    def result(self) -> str:
+        if not self._image:
+            raise BuildError((*self._lines, "the build ended without an image"))
+        return self._image
