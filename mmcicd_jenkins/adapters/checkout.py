@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from mmcicd_jenkins.adapters.git_answers import Answer, Kind
 from mmcicd_jenkins.adapters.git_cli import Git
+from mmcicd_jenkins.adapters.git_head import HeadFiles, find_head
 from mmcicd_jenkins.errors import InputError, MmcicdError
 from mmcicd_jenkins.ports import Commit
 
@@ -29,6 +30,7 @@ class GitCheckout:
         self._branch = branch
         self._git = Git(root)
         self._head: Commit | None = None
+        self._kept: HeadFiles | None = None
         self._files: dict[str, Mapping[str, str]] = {}
 
     def commit(self) -> Commit:
@@ -37,20 +39,25 @@ class GitCheckout:
         Raises:
             InputError: not a repository, or no commit yet.
         """
-        if (
-            self._head is None
-            or self._ask("rev-parse", "--verify", "HEAD").strip().decode() != self._head.sha
-        ):
-            self._head = self._read_head()
-            self._files.clear()
+        if self._head is None or not self._stays(self._head):
+            head = self._read_head()
+            if self._head is None or head.sha != self._head.sha:
+                self._files.clear()
+            self._head = head
         return self._head
+
+    def _stays(self, head: Commit) -> bool:
+        """Whether the files say that HEAD is still there. Where they say nothing, it is read anew."""
+        if self._kept is None:
+            return False
+        now = self._kept.read()
+        return now is not None and (now.sha, now.branch or self._branch) == (head.sha, head.branch)
 
     def _read_head(self) -> Commit:
         shown = self._ask("log", "-1", "--no-show-signature", "--format=%H%x00%ct%x00%an <%ae>", "HEAD", "--")
         sha, seconds, author = shown.decode("utf-8", "replace").rstrip("\n").split("\0")
-        branch = self._git.try_run("symbolic-ref", "--quiet", "--short", "HEAD")
-        name = branch.out.decode("utf-8", "replace").strip() if branch.status == 0 else self._branch
-        return Commit(sha=sha, branch=name, time=int(seconds), author=author)
+        self._kept, branch = find_head(self._git)
+        return Commit(sha=sha, branch=branch or self._branch, time=int(seconds), author=author)
 
     def files(self, path: str) -> Mapping[str, str]:
         """Tracked files at HEAD under `path` ("." is the root): path -> mode and blob id.

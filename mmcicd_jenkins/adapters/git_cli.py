@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from mmcicd_jenkins.adapters.credentials import without_ours
@@ -57,6 +58,13 @@ _FOREIGN = (
     "GIT_SHALLOW_FILE",
     "GIT_WORK_TREE",
 )
+
+
+@cache
+def _program(path: str) -> str:
+    """Where git lies on this PATH. A child that searches for it first fails in every folder before the right one."""
+    found = shutil.which("git", path=path)
+    return found if found and Path(found).is_absolute() else "git"
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:
@@ -129,7 +137,7 @@ class Git:
         access = self._access
         try:
             process = subprocess.Popen(
-                ["git", *self._options, *arguments],
+                [_program(os.environ.get("PATH", os.defpath)), *self._options, *arguments],
                 cwd=self.folder,
                 env=_environment({**(access.variables() if access else {}), **(variables or {})}),
                 stdin=subprocess.PIPE,
