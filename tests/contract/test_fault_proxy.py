@@ -31,7 +31,8 @@ def server():
             if self.command == "GET":
                 self.wfile.write(CONTENT)
 
-        do_HEAD = do_GET
+        def do_HEAD(self):
+            self.do_GET()
 
         def do_PUT(self):
             if self.headers.get("Transfer-Encoding") == "chunked":
