@@ -52,8 +52,15 @@ def check_size(content: bytes, what: str) -> bytes:
     return content
 
 
-def artifact_manifest(kind: str, config: Descriptor, layers: Sequence[Descriptor]) -> bytes:
-    """The manifest of a document of `kind` (its artifactType).
+def artifact_manifest(
+    kind: str,
+    config: Descriptor,
+    layers: Sequence[Descriptor],
+    *,
+    subject: Descriptor | None = None,
+    annotations: Mapping[str, str] | None = None,
+) -> bytes:
+    """The manifest of a document of `kind` (its artifactType); `subject` is what it is said of, if it is.
 
     Raises:
         InputError: `kind` is no media type, or there are too many layers.
@@ -69,8 +76,15 @@ def artifact_manifest(kind: str, config: Descriptor, layers: Sequence[Descriptor
         "artifactType": kind,
         "config": config.to_json(),
         "layers": [layer.to_json() for layer in layers],
+        **({"subject": _bare(subject).to_json()} if subject else {}),
+        **({"annotations": dict(annotations)} if annotations else {}),
     }
     return check_size(json_bytes(document), "a manifest")
+
+
+def _bare(named: Descriptor) -> Descriptor:
+    """Without annotations: the same subject gives the same bytes, whoever describes it."""
+    return Descriptor(media_type=named.media_type, digest=named.digest, size=named.size)
 
 
 def json_bytes(document: Mapping[str, object]) -> bytes:
@@ -103,7 +117,8 @@ def read_descriptor(document: Any, where: str) -> Descriptor:
     match document:
         case {"mediaType": str(media_type), "digest": str(digest), "size": int(size)} if is_digest(digest):
             annotations = document.get("annotations", {})
-            if size >= 0 and _is_texts(annotations):
+            # True is a number to Python; a size beyond 64 bits is one to nobody.
+            if not isinstance(size, bool) and 0 <= size < 2**63 and _is_texts(annotations):
                 return Descriptor(media_type=media_type, digest=digest, size=size, annotations=annotations)
     raise malformed(where, "it has a descriptor without media type, sha256 digest and size")
 

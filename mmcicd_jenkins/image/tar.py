@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 # Apart from a model's name and version, so that one set of layers serves under every name and version.
 MODEL_ROOT = "srv/mmcicd/model"
 MODELS = "models"
+# Apart from what TF Serving takes for versions of a model.
+MONITORING = "etc/mmcicd/monitoring.config"
 
 RECORD = 512
 # One second after the epoch: some tools take 0 for "no time".

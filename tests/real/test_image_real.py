@@ -12,10 +12,11 @@ from docker_engine import docker  # noqa: F401 - a fixture
 
 from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
 from mmcicd_jenkins.errors import OutsideFailed
+from mmcicd_jenkins.image.base_image import read_base
 from mmcicd_jenkins.image.layer import pack_layer, plan_layers
 from mmcicd_jenkins.image.manifest import BaseImage, Origin, join
 from mmcicd_jenkins.image.tree import scan
-from mmcicd_jenkins.image.version_layer import version_layer
+from mmcicd_jenkins.image.version_layer import version_layer, warmup_layer
 
 pytestmark = pytest.mark.real
 
@@ -42,12 +43,13 @@ def write(folder, content):
 
 
 def put_version(store, layers, name, version, base=BaseImage()):  # noqa: B008 - a frozen value
-    blob, layer = version_layer(name, version, b"warm")
+    blob, layer = version_layer(name, version)
+    warm, warmup = warmup_layer(b"warm")
     origin = Origin(
         model=name, version=version, run_id="sha256:" + "1" * 64, commit="c" * 40, committed=10**9
     )
-    image = join(base, layers, layer, origin)
-    store.put_image(f"{name}-{version}", image.config, image.manifest, [blob])
+    image = join(base, layers, layer, origin, warmup=warmup)
+    store.put_image(name, version, image, [blob, warm])
     return image
 
 
@@ -139,7 +141,7 @@ def test_a_container_on_a_base_reads_the_model_through_the_link(docker, layout, 
     base = small_base(docker, tmp_path)
     skopeo("copy", f"docker-archive:{base}", f"oci:{layout}:base")
     store = OciLayoutStore(layout)
-    bottom = BaseImage.of(store.find("base"), store.read, "base:1")
+    bottom = read_base(store.find("base").manifest, store.read, "base:1")
     layers = store.put_model(write(tmp_path / "model", MODEL))
     put_version(store, layers, "churn", 9, bottom)
     load(docker, f"oci:{layout}:churn-9", "mmcicd-test/churn:9", tmp_path)

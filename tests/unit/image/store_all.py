@@ -26,10 +26,10 @@ def main():
     layout.put_artifact(
         "run-1", "application/vnd.mmcicd.run.v1", {"n": 1}, layers=blobs, files={"f": b"text"}
     )
-    blob, layer = version_layer("churn", 1, b"warm")
+    blob, layer = version_layer("churn", 1)
     origin = Origin(model="churn", version=1, run_id="sha256:" + "1" * 64, commit="c" * 40, committed=10**9)
     image = join(BaseImage(), layers, layer, origin)
-    layout.put_image("churn-1", image.config, image.manifest, [blob])
+    layout.put_image("churn", 1, image, [blob])
     if not out.exists():
         layout.extract(blobs, out)
     return image.digest

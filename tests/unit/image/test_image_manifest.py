@@ -8,10 +8,14 @@ import tarfile
 import pytest
 
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
+from mmcicd_jenkins.image.base_image import BasePlatform
 from mmcicd_jenkins.image.descriptor import CONFIG, LAYER, LAYER_GZIP, Descriptor, Layer, ModelLayers
 from mmcicd_jenkins.image.digest import digest_bytes
 from mmcicd_jenkins.image.manifest import BaseImage, Origin, check, join
-from mmcicd_jenkins.image.version_layer import version_layer
+from mmcicd_jenkins.image.platforms import Platform
+from mmcicd_jenkins.image.start import Start
+from mmcicd_jenkins.image.unpack import Unpacker
+from mmcicd_jenkins.image.version_layer import version_layer, warmup_layer
 
 ORIGIN = Origin(
     model="churn",
@@ -56,7 +60,21 @@ def base(media_type=LAYER_GZIP, **settings):
             "layers": [{"mediaType": media_type, "digest": digest(n), "size": 5} for n in (3, 4)],
         }
     ).encode()
-    return BaseImage(config=config, manifest=manifest, name="registry.example/tensorflow-serving:2.20.0")
+    return one(config, manifest)
+
+
+NAME = "registry.example/tensorflow-serving:2.20.0"
+
+
+def one(config, manifest):
+    """A base of one image with these two documents."""
+    platform = Platform(os="linux", architecture="arm64", variant="v8")
+    images = (BasePlatform(config=config, manifest=manifest, platform=platform),)
+    return BaseImage(name=NAME, digest=digest_bytes(manifest), platforms=images)
+
+
+def documents(base_image):
+    return base_image.platforms[0].config, base_image.platforms[0].manifest
 
 
 def joined(base_image=BaseImage(), origin=ORIGIN):  # noqa: B008 - a frozen value
@@ -125,11 +143,11 @@ def test_a_base_that_names_no_user_gets_one_that_is_not_root(user):
 
 def test_null_settings_and_no_history_of_a_base_are_taken():
     bare = base(Env=None, Labels=None, ExposedPorts=None)
-    document = json.loads(bare.config) | {"history": None}
-    config = json.dumps(document).encode()
-    manifest = json.loads(bare.manifest)
+    before, named = documents(bare)
+    config = json.dumps(json.loads(before) | {"history": None}).encode()
+    manifest = json.loads(named)
     manifest["config"] |= {"digest": digest_bytes(config), "size": len(config)}
-    _, made, _ = joined(BaseImage(config=config, manifest=json.dumps(manifest).encode()))
+    _, made, _ = joined(one(config, json.dumps(manifest).encode()))
     assert len(made["history"]) == 5
 
 
@@ -143,16 +161,14 @@ def test_null_settings_and_no_history_of_a_base_are_taken():
 def test_dockers_layer_types_become_ocis(docker, oci):
     bare = base(docker)
     if oci == LAYER:
-        bare = BaseImage(
-            config=bare.config.replace(
-                b'"sha256:%064x", "sha256:%064x"' % (1, 2), b'"sha256:%064x", "sha256:%064x"' % (3, 4)
-            ),
-            manifest=bare.manifest,
+        config, named = documents(bare)
+        config = config.replace(
+            b'"sha256:%064x", "sha256:%064x"' % (1, 2), b'"sha256:%064x", "sha256:%064x"' % (3, 4)
         )
-        manifest = json.loads(bare.manifest)
-        manifest["config"]["digest"] = digest_bytes(bare.config)
-        bare = BaseImage(config=bare.config, manifest=json.dumps(manifest).encode())
-    assert {one["mediaType"] for one in joined(bare)[2]["layers"][:2]} == {oci}
+        manifest = json.loads(named)
+        manifest["config"]["digest"] = digest_bytes(config)
+        bare = one(config, json.dumps(manifest).encode())
+    assert {made["mediaType"] for made in joined(bare)[2]["layers"][:2]} == {oci}
 
 
 @pytest.mark.parametrize("what", ["config", "manifest"])
@@ -161,7 +177,8 @@ def test_dockers_layer_types_become_ocis(docker, oci):
 )
 def test_a_base_that_cannot_be_read_is_refused(what, content):
     good = base()
-    broken = BaseImage(**({"config": good.config, "manifest": good.manifest} | {what: content}))
+    config, manifest = documents(good)
+    broken = one(**({"config": config, "manifest": manifest} | {what: content}))
     with pytest.raises(IntegrityFailed):
         joined(broken)
 
@@ -182,17 +199,19 @@ def test_a_base_that_cannot_be_read_is_refused(what, content):
 )
 def test_a_base_whose_config_has_other_types_is_refused(config):
     good = base()
-    document = json.dumps(json.loads(good.config) | config).encode()
-    manifest = json.loads(good.manifest)
+    before, named = documents(good)
+    document = json.dumps(json.loads(before) | config).encode()
+    manifest = json.loads(named)
     manifest["config"] |= {"digest": digest_bytes(document), "size": len(document)}
     with pytest.raises(IntegrityFailed):
-        joined(BaseImage(config=document, manifest=json.dumps(manifest).encode()))
+        joined(one(document, json.dumps(manifest).encode()))
 
 
 def test_a_base_whose_documents_contradict_each_other_is_refused():
     good = base()
     with pytest.raises(IntegrityFailed):
-        joined(BaseImage(config=good.config.replace(b'"a"', b'"z"'), manifest=good.manifest))
+        config, manifest = documents(good)
+        joined(one(config.replace(b'"a"', b'"z"'), manifest))
 
 
 def break_config(image, **changes):
@@ -244,28 +263,30 @@ def members(blob):
         }
 
 
-def test_the_version_layer_is_a_link_to_the_model_and_the_warm_up():
-    blob, made = version_layer("churn", 8, b"warm")
+def test_the_version_layer_is_a_link_to_the_model_and_the_monitoring_file():
+    blob, made = version_layer("churn", 8)
     found = members(blob)
     assert set(found) == {
-        "models",
-        "models/churn",
-        "models/churn/8",
-        "srv",
-        "srv/mmcicd",
-        "srv/mmcicd/model",
-        "srv/mmcicd/model/assets.extra",
-        "srv/mmcicd/model/assets.extra/tf_serving_warmup_requests",
-    }
+        "models", "models/churn", "models/churn/8", "etc", "etc/mmcicd", "etc/mmcicd/monitoring.config",
+    }  # fmt: skip
     assert found["models/churn/8"][0].linkname == "../../srv/mmcicd/model"
-    assert found["srv/mmcicd/model/assets.extra/tf_serving_warmup_requests"][1] == b"warm"
+    assert b"enable: true" in found["etc/mmcicd/monitoring.config"][1]
+    assert found["etc/mmcicd/monitoring.config"][0].mode == 0o644
     assert made.blob.digest == digest_bytes(blob)
     assert made.diff_id == digest_bytes(gzip.decompress(blob))
     assert len(blob) < 8000
 
 
-def test_the_version_layer_without_warm_up_touches_no_model_folder():
-    assert set(members(version_layer("churn", 8)[0])) == {"models", "models/churn", "models/churn/8"}
+def test_the_version_layer_without_monitoring_holds_the_link_alone():
+    blob, _ = version_layer("churn", 8, monitoring=False)
+    assert set(members(blob)) == {"models", "models/churn", "models/churn/8"}
+
+
+def test_the_warm_up_layer_is_a_layer_of_a_model_that_everyone_may_read(tmp_path):
+    blob, made = warmup_layer(b"records")
+    Unpacker(tmp_path).unpack([blob], made.blob, "here")
+    assert (tmp_path / "assets.extra/tf_serving_warmup_requests").read_bytes() == b"records"
+    assert {member.mode for member, _ in members(blob).values()} == {0o755, 0o644}
 
 
 @pytest.mark.parametrize(
