@@ -1,19 +1,22 @@
 """The whole outside world on one page. Stages see these protocols; `wiring` decides what stands behind them.
 
+The store's port is in `ports_store`, those of single commands in `ports_doctor`, `ports_jenkins`, `ports_offline`.
+
 A method raises only the errors of `mmcicd_jenkins.errors`. A port has few methods, none that some
 adapter would leave empty; what can be derived from them is a function elsewhere.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from mmcicd_jenkins.image.descriptor import Artifact, Descriptor, ModelLayers
+from mmcicd_jenkins.image.descriptor import Descriptor
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.ledger import Change, Event, Snapshot
 from mmcicd_jenkins.release.measures import Measures
+from mmcicd_jenkins.release.operations import Concern
 from mmcicd_jenkins.release.records import GateReport, Release
 
 
@@ -77,35 +80,6 @@ class Ledger(Protocol):
             Superseded: `decide` raised it, because a newer decision stands.
             OutsideFailed: no answer within the budget; nothing was written, or it says what was.
         """
-
-
-class Store(Protocol):
-    """Content-addressed bytes: an OCI registry or an OCI image layout. Digests are checked on every read."""
-
-    def put_model(self, directory: Path, progress: Callable[[int, int], None] | None = None) -> ModelLayers:
-        """Store the files of `directory` as reproducible layers in one pass; `progress(done, total)` in bytes."""
-
-    def put_artifact(
-        self,
-        tag: str,
-        kind: str,
-        document: Mapping[str, object],
-        *,
-        layers: Sequence[Descriptor] = (),
-        files: Mapping[str, Path | bytes] | None = None,
-    ) -> Artifact:
-        """Store a manifest under `tag`. Create-only: when the tag exists, what it names is returned instead."""
-
-    def put_image(self, tag: str, config: bytes, manifest: bytes, blobs: Sequence[bytes] = ()) -> str:
-        """Store an image's small documents (its layers are stored already); returns the manifest digest."""
-
-    def find(self, tag: str) -> Artifact | None:
-        """The artifact a tag (or `sha256:` digest) names."""
-
-    def read(self, blob: Descriptor) -> bytes: ...
-
-    def extract(self, layers: Sequence[Descriptor], directory: Path) -> None:
-        """Unpack model layers into `directory` (absent or empty), safely; nothing is left of a failed try."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -358,6 +332,13 @@ class SavedModels(Protocol):
 
         Raises:
             InputError: no SavedModel there, it cannot be parsed, or it lacks the signature.
+        """
+
+    def concerns(self, directory: Path, allowed: Collection[str]) -> tuple[Concern, ...]:
+        """What does not belong into a model that a server loads; `allowed` are operations that the team lets pass.
+
+        Raises:
+            InputError: no SavedModel there, or it cannot be parsed.
         """
 
     def diagnose(self, directory: Path, checkout: Path, since: float) -> tuple[str, str]:

@@ -28,10 +28,10 @@ from mmcicd_jenkins.ports import (
     Progress,
     Reports,
     SavedModels,
-    Store,
     Target,
 )
 from mmcicd_jenkins.ports_offline import OfflineTarget
+from mmcicd_jenkins.ports_store import Store
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.context import Job, Ports
 from mmcicd_jenkins.stages.workspace import Workspace

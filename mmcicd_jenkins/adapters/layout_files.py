@@ -23,7 +23,6 @@ from mmcicd_jenkins.image.container import Sink
 from mmcicd_jenkins.image.descriptor import Descriptor
 from mmcicd_jenkins.image.unpack import write_all
 
-REF_NAME = "org.opencontainers.image.ref.name"
 OURS = ".mmcicd"
 
 _EMPTY: dict[str, Any] = {"schemaVersion": 2, "manifests": []}

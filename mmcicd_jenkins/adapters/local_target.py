@@ -18,7 +18,8 @@ from mmcicd_jenkins.adapters.unpacked_models import UnpackedModels
 from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import MmcicdError, OutsideFailed, Superseded
 from mmcicd_jenkins.failpoints import failpoint
-from mmcicd_jenkins.ports import Endpoint, Observed, Store, Switch
+from mmcicd_jenkins.ports import Endpoint, Observed, Switch
+from mmcicd_jenkins.ports_store import Store
 from mmcicd_jenkins.release.desired import Actual, Desired, ModelState, ServedModel, ServedVersion
 
 # Loading is bounded by the model, not by us; this only ends a wait that nothing will end.

@@ -4,14 +4,24 @@ Any tool that reads layouts reads it (`skopeo inspect oci:PATH:TAG`). Every byte
 against its digest. How its files are shared by several processes is in `layout_files`.
 """
 
+import dataclasses
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
-from mmcicd_jenkins.adapters.layout_files import REF_NAME, LayoutFiles
+from mmcicd_jenkins.adapters.layout_files import LayoutFiles
+from mmcicd_jenkins.adapters.layout_index import (
+    REF_NAME,
+    SUBJECT,
+    Entry,
+    image_tag,
+    may_be_attached,
+    retagged,
+    tagged,
+)
 from mmcicd_jenkins.adapters.private_folder import new_folder
 from mmcicd_jenkins.adapters.stat_cache import StatCache
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
@@ -27,9 +37,11 @@ from mmcicd_jenkins.image.artifact import (
     read_descriptor,
     read_manifest,
 )
+from mmcicd_jenkins.image.attachments import EMPTY_CONFIG, attachment, subject_of
 from mmcicd_jenkins.image.container import container
 from mmcicd_jenkins.image.descriptor import (
     DOCUMENT,
+    EMPTY,
     FILE,
     MANIFEST,
     TITLE,
@@ -37,12 +49,14 @@ from mmcicd_jenkins.image.descriptor import (
     Descriptor,
     ModelLayers,
 )
-from mmcicd_jenkins.image.digest import digest_bytes, model_digest
+from mmcicd_jenkins.image.digest import model_digest
+from mmcicd_jenkins.image.documents import check_image, layers_of, read_image
 from mmcicd_jenkins.image.layer import LayerPlan, PackedLayer, pack_layer, plan_layers
-from mmcicd_jenkins.image.manifest import check
+from mmcicd_jenkins.image.manifest import Image
 from mmcicd_jenkins.image.tree import scan
 from mmcicd_jenkins.image.unpack import Limits, Unpacker
 from mmcicd_jenkins.image.verifying import verified
+from mmcicd_jenkins.ports_store import BlobSource
 from mmcicd_jenkins.release.canonical import canonical
 
 _CHUNK = 2**20
@@ -96,36 +110,86 @@ class OciLayoutStore:
                 return existing
         self._files.prepare()
         self._expect_blobs(layers)
-        config = self._put_bytes(check_size(canonical(document), "a document"), DOCUMENT)
+        config = self._put(check_size(canonical(document), "a document"), DOCUMENT)
         stored = [self._put_file(name, content) for name, content in sorted((files or {}).items())]
-        manifest = self._put_bytes(artifact_manifest(kind, config, [*layers, *stored]), MANIFEST)
+        manifest = self._put(artifact_manifest(kind, config, [*layers, *stored]), MANIFEST)
         entry = {**manifest.to_json(), "artifactType": kind, "annotations": {REF_NAME: tag}}
-        failpoint("store.before-tag")
-        self._files.change_index(lambda entries: None if _tagged(entries, tag) else [*entries, entry])
-        failpoint("store.after-tag")
+        self._change_index(lambda entries: None if tagged(entries, tag) else [*entries, entry])
         return self._found(tag)
 
-    def put_image(self, tag: str, config: bytes, manifest: bytes, blobs: Sequence[bytes] = ()) -> str:
+    def put_image(self, model: str, version: int, image: Image, blobs: Sequence[bytes] = ()) -> str:
         """As the port says. A tag that named another image names this one afterwards; the other stays by digest."""
-        check(config, manifest)
-        check_tag(tag)
+        documents = check_image(image.documents)
+        tag = check_tag(image_tag(model, version))
         self._files.prepare()
-        for content in (config, *blobs):
-            self._put_bytes(content, FILE)
-        self._expect_blobs(read_manifest(manifest, "image manifest")[2])
-        stored = self._put_bytes(manifest, MANIFEST)
-        entry = {**stored.to_json(), "annotations": {REF_NAME: tag}}
-        failpoint("store.before-tag")
-        self._files.change_index(lambda entries: _retagged(entries, entry))
-        failpoint("store.after-tag")
-        return stored.digest
+        for content in blobs:
+            self._put(content, FILE)
+        self._expect_blobs(layers_of(image.documents))
+        for content, named in zip(image.documents, documents, strict=True):
+            self._put(content, named.media_type)
+        entry = {**documents[-1].to_json(), "annotations": {REF_NAME: tag}}
+        self._change_index(lambda entries: retagged(entries, entry))
+        return documents[-1].digest
+
+    def find_image(self, model: str, which: int | str) -> Artifact | None:
+        if isinstance(which, str):
+            size = self._files.size(which) if is_digest(which) else None
+            return None if size is None else self._image(Descriptor(media_type="", digest=which, size=size))
+        entry = tagged(self._files.manifests(), image_tag(model, which))
+        return self._image(read_descriptor(entry, str(self._files.index))) if entry else None
+
+    def take(
+        self,
+        model: str,  # noqa: ARG002 - a layout has one folder for all
+        blobs: Sequence[Descriptor],
+        source: BlobSource,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self._files.prepare()
+        total, done = sum(blob.size for blob in blobs), 0
+        for blob in blobs:
+            if self._files.size(blob.digest) != blob.size:
+                self._copy(blob, source)
+            done += blob.size
+            if progress:
+                progress(done, total)
+
+    def attach(
+        self,
+        model: str,  # noqa: ARG002 - a layout has one folder for all
+        subject: Descriptor,
+        kind: str,
+        content: bytes,
+        annotations: Mapping[str, str] = MappingProxyType({}),
+    ) -> Artifact:
+        manifest = attachment(subject, kind, content, annotations)
+        self._files.prepare()
+        self._expect_blobs([subject])
+        self._put(content, kind)
+        self._put(EMPTY_CONFIG, EMPTY)
+        stored = self._put(manifest, MANIFEST)
+        entry = {**stored.to_json(), "artifactType": kind, "annotations": {SUBJECT: subject.digest}}
+        self._change_index(lambda entries: None if entry in entries else [*entries, entry])
+        return self._artifact(stored)
+
+    def attached(self, model: str, digest: str, kind: str = "") -> tuple[Artifact, ...]:  # noqa: ARG002
+        found = {}
+        for entry in may_be_attached(self._files.manifests(), digest):
+            named = read_descriptor(entry, str(self._files.index))
+            content = self._document(named)
+            if subject_of(content, str(self._files.blob(named.digest))) == digest:
+                found[named.digest] = self._artifact(named)
+        return tuple(one for one in found.values() if not kind or one.kind == kind)
+
+    def address(self, model: str, digest: str) -> str:  # noqa: ARG002 - no engine pulls from a folder
+        return ""
 
     def find(self, tag: str) -> Artifact | None:
         if is_digest(tag):
             size = self._files.size(tag)
             named = Descriptor(media_type=MANIFEST, digest=tag, size=size or 0)
             return None if size is None else self._artifact(named)
-        entry = _tagged(self._files.manifests(), tag)
+        entry = tagged(self._files.manifests(), tag)
         return self._artifact(read_descriptor(entry, str(self._files.index))) if entry else None
 
     def read(self, blob: Descriptor) -> bytes:
@@ -149,13 +213,18 @@ class OciLayoutStore:
         self._cache.put(plan, self._compression, packed, read_at_ns)
         return packed
 
-    def _put_bytes(self, content: bytes, media_type: str) -> Descriptor:
-        with self._files.new_blob() as blob:
-            blob.sink([content])
-            blob.keep(digest_bytes(content))
-        return Descriptor(media_type=media_type, digest=digest_bytes(content), size=len(content))
+    def _change_index(self, decide: Callable[[list[Entry]], list[Entry] | None]) -> None:
+        failpoint("store.before-tag")
+        self._files.change_index(decide)
+        failpoint("store.after-tag")
 
-    def _put_file(self, name: str, content: Path | bytes) -> Descriptor:
+    def _copy(self, blob: Descriptor, source: BlobSource) -> None:
+        with self._files.new_blob() as new:
+            for chunk in verified(source.chunks(blob), blob, str(source.place or "the source of a layer")):
+                new.sink([chunk])
+            new.keep(blob.digest)
+
+    def _put(self, content: Path | bytes, media_type: str) -> Descriptor:
         sha256, size = hashlib.sha256(), 0
         with self._files.new_blob() as blob:
             for chunk in _chunks_of(content):
@@ -164,7 +233,10 @@ class OciLayoutStore:
                 blob.sink([chunk])
             digest = "sha256:" + sha256.hexdigest()
             blob.keep(digest)
-        return Descriptor(media_type=FILE, digest=digest, size=size, annotations={TITLE: name})
+        return Descriptor(media_type=media_type, digest=digest, size=size)
+
+    def _put_file(self, name: str, content: Path | bytes) -> Descriptor:
+        return dataclasses.replace(self._put(content, FILE), annotations={TITLE: name})
 
     def _expect_blobs(self, blobs: Sequence[Descriptor]) -> None:
         for blob in blobs:
@@ -182,33 +254,13 @@ class OciLayoutStore:
         content = self._document(manifest)
         return read_artifact(manifest, content, self._document(read_manifest(content, where)[1]), where)
 
+    def _image(self, named: Descriptor) -> Artifact:
+        return read_image(named, self._document(named), self.read, str(self._files.blob(named.digest)))
+
     def _document(self, named: Descriptor) -> bytes:
         if named.size > LARGEST_DOCUMENT:
             raise malformed(str(self._files.blob(named.digest)), f"it has {named.size} bytes")
         return self.read(named)
-
-
-def _tagged(entries: Sequence[dict[str, Any]], tag: str) -> dict[str, Any] | None:
-    return next((entry for entry in entries if _tag_of(entry) == tag), None)
-
-
-def _retagged(entries: Sequence[dict[str, Any]], new: dict[str, Any]) -> list[dict[str, Any]] | None:
-    """`entries` with `new`; what its tag named before stays without that name, so that no tool drops it."""
-    if new in entries:
-        return None
-    kept = [_untagged(entry) if _tag_of(entry) == _tag_of(new) else entry for entry in entries]
-    return [*(entry for entry in kept if _tag_of(entry) or entry.get("digest") != new["digest"]), new]
-
-
-def _untagged(entry: dict[str, Any]) -> dict[str, Any]:
-    notes = {key: text for key, text in entry["annotations"].items() if key != REF_NAME}
-    rest = {key: value for key, value in entry.items() if key != "annotations"}
-    return {**rest, "annotations": notes} if notes else rest
-
-
-def _tag_of(entry: dict[str, Any]) -> object:
-    annotations = entry.get("annotations")
-    return annotations.get(REF_NAME) if isinstance(annotations, dict) else None
 
 
 def _chunks_of(content: Path | bytes) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from mmcicd_jenkins.errors import MmcicdError, OutsideFailed
 from mmcicd_jenkins.image.descriptor import Descriptor
 from mmcicd_jenkins.image.digest import digest_tree
 from mmcicd_jenkins.image.tree import scan
-from mmcicd_jenkins.ports import Store
+from mmcicd_jenkins.ports_store import Store
 
 # The largest models are unpacked in minutes.
 WAIT_SECONDS = 1800.0

@@ -11,6 +11,7 @@ from mmcicd_jenkins.config.lock import Lock
 from mmcicd_jenkins.config.model import Config, Environment, Model
 from mmcicd_jenkins.errors import GateRefused, Inconclusive
 from mmcicd_jenkins.ports_offline import OfflineTarget
+from mmcicd_jenkins.ports_store import Store
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.history import Who
 from mmcicd_jenkins.release.runs import short
@@ -32,7 +33,7 @@ class Ports(Protocol):
     def ledger(self) -> p.Ledger: ...
 
     @property
-    def store(self) -> p.Store: ...
+    def store(self) -> Store: ...
 
     @property
     def commands(self) -> p.Commands: ...

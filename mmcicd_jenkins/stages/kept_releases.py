@@ -7,7 +7,6 @@ from mmcicd_jenkins.errors import IntegrityFailed
 from mmcicd_jenkins.release.documents import from_document, to_document
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.stages.context import Ports
-from mmcicd_jenkins.stages.package import image_tag
 from mmcicd_jenkins.stages.zones import run_tags
 
 RELEASE_KIND = "application/vnd.mmcicd.release.v1+json"
@@ -38,7 +37,7 @@ def kept(model: str, version: int, ports: Ports) -> Release | None:
     if (release.model, release.version) != (model, version):
         raise _foreign(model, version, f"it is the record of {release.model} {release.version}")
     (run_tag,) = run_tags(release.run_id, "trusted")
-    run, image = ports.store.find(run_tag), ports.store.find(image_tag(model, version))
+    run, image = ports.store.find(run_tag), ports.store.find_image(model, version)
     if run is None or run.document.get("model_digest") != release.model_digest:
         return None
     return release if image is not None and image.digest == release.image_digest else None

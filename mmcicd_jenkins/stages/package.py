@@ -103,17 +103,13 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
             "version": packaged.version,
             "image": packaged.image.digest,
             "size": packaged.size,
-            "tag": image_tag(job.model.name, packaged.version),
+            "address": ports.store.address(job.model.name, packaged.image.digest),
         },
     )
 
 
 def _told_size(size: int) -> str:
     return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"
-
-
-def image_tag(model: str, version: int) -> str:
-    return f"{model}-{version}"
 
 
 def ensure_image(run_id: str, job: Job, ports: Ports) -> Packaged:
@@ -125,12 +121,11 @@ def ensure_image(run_id: str, job: Job, ports: Ports) -> Packaged:
     model = model_layers(run)
     image = join(_base(job), model, layer, _origin(job, run, version))
     size = len(image.config) + len(image.manifest) + layer.blob.size + sum(m.blob.size for m in model.layers)
-    tag = image_tag(job.model.name, version)
-    existing = ports.store.find(tag)
+    existing = ports.store.find_image(job.model.name, version)
     if existing is not None and existing.digest == image.digest:
         return Packaged(version=version, image=image, size=size, found=True)
     failpoint("package.before-image")
-    ports.store.put_image(tag, image.config, image.manifest, [blob])
+    ports.store.put_image(job.model.name, version, image, [blob])
     failpoint("package.after-image")
     return Packaged(version=version, image=image, size=size, found=False)
 

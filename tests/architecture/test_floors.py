@@ -16,7 +16,7 @@ PACKAGE = ROOT / "mmcicd_jenkins"
 FLOORS = [
     {"errors", "failpoints", "records"},
     {"release", "image"},
-    {"ports", "ports_doctor", "ports_jenkins", "ports_offline"},
+    {"ports", "ports_doctor", "ports_jenkins", "ports_offline", "ports_store"},
     {"config"},
     {"render", "lint", "checks"},
     {"stages", "adapters", "serving", "reports"},

@@ -6,6 +6,7 @@ behind the store's back (None: removes it).
 """
 
 import concurrent.futures
+import dataclasses
 import hashlib
 import json
 
@@ -14,13 +15,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
-from mmcicd_jenkins.image.descriptor import CONFIG, MANIFEST, Descriptor
+from mmcicd_jenkins.image.artifact import json_bytes
+from mmcicd_jenkins.image.descriptor import (
+    CONFIG,
+    INDEX,
+    LAYER,
+    MANIFEST,
+    Descriptor,
+    Layer,
+    ModelLayers,
+)
 from mmcicd_jenkins.image.digest import digest_bytes, digest_tree
-from mmcicd_jenkins.image.manifest import BaseImage, Origin, join
+from mmcicd_jenkins.image.manifest import BaseImage, Image, Origin, join
 from mmcicd_jenkins.image.tree import scan
 from mmcicd_jenkins.image.version_layer import version_layer
 
 RUN = "application/vnd.mmcicd.run.v1"
+SIGNED = "application/vnd.mmcicd.signed.v1+json"
+LISTED = "application/vnd.mmcicd.listed.v1+json"
 MODEL = {
     "saved_model.pb": b"\x08\x01graph",
     "variables/variables.index": b"index",
@@ -57,6 +69,30 @@ def image_of(layers, version=3):
         model="churn", version=version, run_id="sha256:" + "1" * 64, commit="c" * 40, committed=10**9
     )
     return join(BaseImage(), layers, layer, origin), blob
+
+
+class Elsewhere:
+    """A source of blobs that counts what it is asked for."""
+
+    place = None
+
+    def __init__(self, contents):
+        self.content = {digest_bytes(content): content for content in contents}
+        self.asked = []
+
+    @property
+    def blobs(self):
+        return [Descriptor(media_type=LAYER, digest=d, size=len(c)) for d, c in self.content.items()]
+
+    def chunks(self, blob):
+        self.asked.append(blob.digest)
+        content = self.content[blob.digest]
+        yield from (content[at : at + 1000] for at in range(0, len(content), 1000))
+
+
+@dataclasses.dataclass(frozen=True)
+class SeveralPlatforms:
+    documents: tuple[bytes, ...]
 
 
 class StoreContract:
@@ -219,36 +255,137 @@ class StoreContract:
 
     def test_an_image_is_found_with_its_config_and_layers(self, open_store, store, layers):
         image, blob = image_of(layers)
-        digest = store.put_image("churn-3", image.config, image.manifest, [blob])
+        digest = store.put_image("churn", 3, image, [blob])
         assert digest == image.digest == digest_bytes(image.manifest)
-        found = open_store().find("churn-3")
-        assert found == open_store().find(digest)
+        other = open_store()
+        found = other.find_image("churn", 3)
+        assert found == open_store().find_image("churn", digest)
         assert found.kind == CONFIG
         assert found.document == json.loads(image.config)
+        assert other.read(found.config) == image.config
         named = Descriptor(media_type=MANIFEST, digest=digest, size=len(image.manifest))
-        assert open_store().read(named) == image.manifest
+        assert found.manifest == named
+        assert other.read(named) == image.manifest
 
-    def test_an_image_put_again_changes_nothing_and_a_moved_tag_names_the_new_one(
+    @pytest.mark.parametrize("which", [4, 0, -1, "sha256:" + "a" * 64, "3", "", "../x", "latest"])
+    def test_no_image_is_found_under_another_version_or_digest(self, store, layers, which):
+        image, blob = image_of(layers)
+        store.put_image("churn", 3, image, [blob])
+        assert store.find_image("churn", which) is None
+        assert store.find_image("fraud", 3) is None
+
+    def test_an_image_put_again_changes_nothing_and_a_moved_version_names_the_new_one(
         self, open_store, store, layers
     ):
         first, blob = image_of(layers, 3)
         second, other = image_of(layers, 4)
         for _ in range(2):
-            store.put_image("churn", first.config, first.manifest, [blob])
-        store.put_image("churn", second.config, second.manifest, [other])
-        assert open_store().find("churn").digest == second.digest
-        assert open_store().find(first.digest).digest == first.digest
+            store.put_image("churn", 3, first, [blob])
+        store.put_image("churn", 3, second, [other])
+        assert open_store().find_image("churn", 3).digest == second.digest
+        assert open_store().find_image("churn", first.digest).digest == first.digest
 
     def test_an_image_whose_layer_was_never_stored_is_refused(self, store, layers):
         image, _ = image_of(layers)
         with pytest.raises(IntegrityFailed):
-            store.put_image("churn-3", image.config, image.manifest)
-        assert store.find("churn-3") is None
+            store.put_image("churn", 3, image)
+        assert store.find_image("churn", 3) is None
 
     def test_documents_that_contradict_each_other_are_refused(self, store, layers):
         image, blob = image_of(layers)
+        wrong = Image(documents=(image.config + b" ", image.manifest))
         with pytest.raises(IntegrityFailed):
-            store.put_image("churn-3", image.config + b" ", image.manifest, [blob])
+            store.put_image("churn", 3, wrong, [blob])
+        assert store.find_image("churn", 3) is None
+
+    def test_images_for_several_platforms_are_one_under_their_index(self, open_store, store, layers):
+        one, blob = image_of(layers, 3)
+        other, second = image_of(layers, 4)
+        entries = [
+            Descriptor(media_type=MANIFEST, digest=i.digest, size=len(i.manifest)) for i in (one, other)
+        ]
+        index = json_bytes(
+            {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry.to_json() for entry in entries]}
+        )
+        both = SeveralPlatforms((*one.documents, *other.documents, index))
+        digest = store.put_image("churn", 3, both, [blob, second])
+        found = open_store().find_image("churn", 3)
+        assert (found.digest, found.kind, found.layers) == (digest, INDEX, tuple(entries))
+        assert open_store().find_image("churn", other.digest).document == json.loads(other.config)
+        with pytest.raises(IntegrityFailed, match="contradict"):
+            store.put_image("churn", 4, SeveralPlatforms((*one.documents, index)), [blob])
+
+    def test_what_is_attached_is_found_by_what_it_is_said_of(self, open_store, store, layers):
+        image, blob = image_of(layers)
+        store.put_image("churn", 3, image, [blob])
+        subject = store.find_image("churn", 3).manifest
+        assert store.attached("churn", image.digest) == ()
+        notes = {"org.example.note": "ü $(id)"}
+        one = store.attach("churn", subject, SIGNED, b'{"a": 1}', notes)
+        other = open_store().attach("churn", subject, LISTED, b"")
+        assert open_store().attach("churn", subject, SIGNED, b'{"a": 1}', notes) == one
+        again = open_store()
+        assert {a.digest for a in again.attached("churn", image.digest)} == {one.digest, other.digest}
+        assert again.attached("churn", image.digest, SIGNED) == (one,)
+        assert again.attached("churn", image.digest, "application/none") == ()
+        assert again.attached("churn", "sha256:" + "a" * 64) == ()
+        assert (one.kind, one.annotations) == (SIGNED, notes)
+        assert [again.read(layer) for layer in one.layers] == [b'{"a": 1}']
+        assert [again.read(layer) for layer in again.attached("churn", image.digest, LISTED)[0].layers] == [
+            b""
+        ]
+
+    def test_nothing_is_attached_to_what_is_not_there(self, store, layers):  # noqa: ARG002 - makes the store
+        absent = Descriptor(media_type=MANIFEST, digest="sha256:" + "a" * 64, size=3)
+        with pytest.raises(IntegrityFailed):
+            store.attach("churn", absent, SIGNED, b"x")
+        assert store.attached("churn", absent.digest) == ()
+
+    def test_many_say_something_at_once(self, open_store, store, layers):
+        image, blob = image_of(layers)
+        store.put_image("churn", 3, image, [blob])
+        subject = store.find_image("churn", 3).manifest
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            said = list(
+                pool.map(lambda n: open_store().attach("churn", subject, SIGNED, b"%d" % (n % 6)), range(12))
+            )
+        found = open_store().attached("churn", image.digest)
+        assert {a.digest for a in found} == {a.digest for a in said}
+        assert len(found) == 6
+
+    def test_blobs_are_taken_from_elsewhere_once(self, open_store, store, layers):
+        elsewhere = Elsewhere([b"base" * 1000, b"", b"more"])
+        seen = []
+        store.take("churn", elsewhere.blobs, elsewhere, lambda done, total: seen.append((done, total)))
+        assert seen[-1] == (4004, 4004)
+        assert seen == sorted(seen)
+        assert elsewhere.asked == [blob.digest for blob in elsewhere.blobs]
+        open_store().take("churn", elsewhere.blobs, elsewhere)
+        assert len(elsewhere.asked) == 3
+        base = ModelLayers(
+            digest=layers.digest,
+            size=layers.size,
+            layers=(
+                Layer(blob=elsewhere.blobs[0], diff_id=elsewhere.blobs[0].digest),
+                *layers.layers,
+            ),
+        )
+        image, blob = image_of(base)
+        open_store().put_image("churn", 3, image, [blob])
+        assert open_store().find_image("churn", 3).layers[0] == elsewhere.blobs[0]
+
+    @pytest.mark.parametrize("wrong", [b"bas", b"base ", b"bose", b""])
+    def test_a_source_that_gives_other_bytes_is_refused_and_nothing_is_kept(self, open_store, wrong):
+        elsewhere = Elsewhere([b"base"])
+        elsewhere.content[elsewhere.blobs[0].digest] = wrong
+        with pytest.raises(IntegrityFailed):
+            open_store().take("churn", elsewhere.blobs, elsewhere)
+        elsewhere.content[elsewhere.blobs[0].digest] = b"base"
+        open_store().take("churn", elsewhere.blobs, elsewhere)
+        assert len(elsewhere.asked) == 2
+
+    def test_an_address_ends_in_the_digest_or_there_is_none(self, store):
+        assert store.address("churn", "sha256:" + "a" * 64).partition("@")[2] in ("", "sha256:" + "a" * 64)
 
     def test_a_flipped_bit_in_any_blob_is_noticed_by_whoever_needs_it(self, store, model, damage, tmp_path):
         layers = store.put_model(model)

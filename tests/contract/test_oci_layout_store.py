@@ -7,7 +7,7 @@ import pytest
 from store_contract import StoreContract
 
 from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
-from mmcicd_jenkins.ports import Store
+from mmcicd_jenkins.ports_store import Store
 
 
 def open_layout(path, compression="gzip") -> Store:

@@ -12,13 +12,12 @@ from mmcicd_jenkins.image.version_layer import version_layer
 
 
 def image_of(layers, version):
-    """Config, manifest and further blobs of an image."""
+    """An image and its further blobs."""
     blob, layer = version_layer("churn", version)
     origin = Origin(
         model="churn", version=version, run_id="sha256:" + "1" * 64, commit="c" * 40, committed=10**9
     )
-    image = join(BaseImage(), layers, layer, origin)
-    return image.config, image.manifest, [blob]
+    return join(BaseImage(), layers, layer, origin), [blob]
 
 
 @pytest.mark.parametrize(
@@ -77,6 +76,22 @@ def test_a_tag_moved_to_and_fro_leaves_one_entry_for_each_image(tmp_path, model)
     store = OciLayoutStore(tmp_path / "store")
     layers = store.put_model(model)
     for version in (1, 2, 1, 2, 2):
-        store.put_image("churn", *image_of(layers, version))
+        image, blobs = image_of(layers, version)
+        store.put_image("churn", 7, image, blobs)
     entries = json.loads((tmp_path / "store" / "index.json").read_text())["manifests"]
     assert len({entry["digest"] for entry in entries}) == len(entries) == 2
+
+
+def test_what_is_attached_stands_in_the_index_without_a_tag_and_stays_when_tags_move(tmp_path, model):
+    store = OciLayoutStore(tmp_path / "store")
+    layers = store.put_model(model)
+    image, blobs = image_of(layers, 1)
+    store.put_image("churn", 1, image, blobs)
+    said = store.attach("churn", store.find_image("churn", 1).manifest, "application/x", b"said")
+    other, blobs = image_of(layers, 2)
+    store.put_image("churn", 1, other, blobs)
+    entries = json.loads((tmp_path / "store" / "index.json").read_text())["manifests"]
+    (entry,) = [entry for entry in entries if entry["digest"] == said.digest]
+    assert entry["artifactType"] == "application/x"
+    assert "org.opencontainers.image.ref.name" not in entry["annotations"]
+    assert store.attached("churn", image.digest) == (said,)
