@@ -47,7 +47,7 @@ check: $(VENV)/dev ## ruff, mypy, lint of what templates give, generated pages a
 	@$(BIN)/mmcicd-jenkins lint --no-groovy jenkins tests/golden
 	@$(BIN)/python -m pytest tests/architecture
 
-test-real: $(VENV)/dev ## the real parts (Docker, skopeo, Groovy, git servers): installed when root on Debian, else told
+test-real: $(VENV)/dev ## the real parts (Docker, a registry, skopeo, Groovy, git servers): installed when root on Debian, else told
 	@sh tests/real/prepare.sh
 	@$(BIN)/python -m pytest -m real -rs
 

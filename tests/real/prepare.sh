@@ -10,7 +10,9 @@ PATH=$PATH:/usr/sbin:/sbin
 # part | a program that proves it is there | Debian packages
 PARTS='
 Docker engine (images load and run)|dockerd|docker.io containerd runc iptables
+a container registry|docker-registry|docker-registry
 skopeo (images are read by another tool)|skopeo|skopeo
+containerd by itself (it pulls as the nodes of a cluster do)|ctr|containerd runc
 Groovy (Jenkinsfiles are compiled and executed)|groovy|groovy
 shellcheck (generated shell)|shellcheck|shellcheck
 a browser (reports under the policy of Jenkins)|chromium|chromium
@@ -54,6 +56,19 @@ install_server() {
         || echo "real parts: $package could not be installed"
 }
 
+# The third reader of images. Newer Debians package it; where Go is, its module is built once (a minute or two).
+CRANE=github.com/google/go-containerregistry/cmd/crane@v0.20.7
+install_crane() {
+    has crane && return 0
+    if apt-cache show crane >/dev/null 2>&1; then
+        echo "real parts: installing crane"
+        apt-get install -y -qq --no-install-recommends crane >/dev/null 2>&1 && return 0
+    fi
+    has go || return 0
+    echo "real parts: building crane"
+    GOBIN=/usr/local/bin go install "$CRANE" >/dev/null 2>&1 || echo "real parts: crane could not be built"
+}
+
 install_storage_clients() {
     [ -x "$PYTHON" ] || return 0
     "$PYTHON" -c 'import s3fs, gcsfs' 2>/dev/null && return 0
@@ -71,6 +86,7 @@ say_parts() {
         [ -n "$part" ] || continue
         if has "$program"; then echo "  yes  $part"; else echo "  no   $part: apt-get install $packages"; fi
     done
+    if has crane; then echo "  yes  crane"; else echo "  no   crane: apt-get install crane (Debian 13 and newer), or go install $CRANE"; fi
     if has moto_server; then echo "  yes  an S3 server"; else echo "  no   an S3 server: pipx install 'moto[server,s3]'"; fi
     say_client s3fs s3
     if has gcp-storage-emulator; then echo "  yes  a server of Google's storage"; else echo "  no   a server of Google's storage: pipx install gcp-storage-emulator"; fi
@@ -81,6 +97,7 @@ say_parts() {
 install_storage_clients
 if [ "$(id -u)" = 0 ] && has apt-get; then
     install_packages
+    install_crane
     install_server moto_server 'moto[server,s3]'
     install_server gcp-storage-emulator gcp-storage-emulator
 fi
