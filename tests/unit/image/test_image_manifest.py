@@ -209,8 +209,8 @@ def test_a_base_whose_config_has_other_types_is_refused(config):
 
 def test_a_base_whose_documents_contradict_each_other_is_refused():
     good = base()
+    config, manifest = documents(good)
     with pytest.raises(IntegrityFailed):
-        config, manifest = documents(good)
         joined(one(config.replace(b'"a"', b'"z"'), manifest))
 
 
