@@ -28,6 +28,7 @@ FAILPOINTS = (
     "ledger.after-push",
     "package.before-image",
     "package.after-image",
+    "verify.container-made",
     "verify.before-record",
     "deploy.after-intent",
     "deploy.before-switch",

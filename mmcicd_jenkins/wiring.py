@@ -32,10 +32,12 @@ from mmcicd_jenkins.ports import (
 )
 from mmcicd_jenkins.ports_offline import OfflineTarget
 from mmcicd_jenkins.ports_store import Store
+from mmcicd_jenkins.ports_trial import Trial
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.context import Job, Ports
 from mmcicd_jenkins.stages.workspace import Workspace
 from mmcicd_jenkins.stages.zones import zone_of
+from mmcicd_jenkins.wiring_docker import DockerSite
 
 
 class Silent:
@@ -102,9 +104,9 @@ class Bench:
                 where=self.config.mark("store.registry"),
                 fix="store: {path: DIRECTORY}, an OCI image layout",
             )
-        return OciLayoutStore(self._store_folder(), settings.compression)
+        return OciLayoutStore(self.store_folder(), settings.compression)
 
-    def _store_folder(self) -> Path:
+    def store_folder(self) -> Path:
         root, path = self.config.root, self.config.store.path
         if path != beside(root, STORE):
             return root / path
@@ -152,12 +154,18 @@ class Bench:
 
         return OfflineLocalTarget(environment, self.serving(environment.name))
 
-    def throwaway(self, folder: Path) -> Target:
-        """A server of its own on free ports, for `verify`."""
-        from mmcicd_jenkins.adapters.local_target import LocalTarget
+    @cached_property
+    def docker(self) -> DockerSite:
+        return DockerSite(
+            variables=self.variables,
+            progress=self.progress,
+            store=lambda: self.store,
+            layout=self.store_folder,
+        )
 
-        place = Environment(name="verify", kind="local", rest_port=0, grpc_port=0)
-        return LocalTarget(place, folder, self.store)
+    def throwaway(self, folder: Path, *, runnable: bool) -> Trial:
+        """A server of its own for one look at an image, for `verify`."""
+        return self.docker.trial(folder, runnable=runnable)
 
     def model(self, name: str | None) -> Model:
         """The model of that name, or the only one.

@@ -14,8 +14,8 @@ from mmcicd_jenkins.errors import InputError, OutsideFailed
 if TYPE_CHECKING:
     from docker import APIClient
 
-# Docker 19.03: the first with requests for GPUs.
-OLDEST_API = (1, 40)
+# Docker 20.10: the first that measures a container without waiting a second for it.
+OLDEST_API = (1, 41)
 # An engine on this machine answers at once; one that hangs must not hang a build for an hour.
 FIRST_ANSWER_SECONDS = 20
 # From the last byte of a large image until the engine has unpacked it.
@@ -27,12 +27,13 @@ Line = Callable[[str], None]
 
 
 class DockerEngine:
-    """An engine that answered. `name` is where it is, for people."""
+    """An engine that answered. `name` is where it is, for people; `platform` is `linux/amd64` and the like."""
 
-    def __init__(self, api: "APIClient", name: str, version: str) -> None:
+    def __init__(self, api: "APIClient", name: str, version: str, platform: str = "linux/amd64") -> None:
         self.api = api
         self.name = name
         self.version = version
+        self.platform = platform
 
     @classmethod
     def open(cls, variables: Mapping[str, str]) -> Self:
@@ -50,11 +51,12 @@ class DockerEngine:
             raise OutsideFailed(
                 "the Docker engine is too old",
                 where=name,
-                why=f"it speaks API {seen.get('ApiVersion')}; 1.40 (Docker 19.03) is the oldest that will do",
+                why=f"it speaks API {seen.get('ApiVersion')}; 1.41 (Docker 20.10) is the oldest that will do",
                 fix="upgrade Docker there",
             )
         api.timeout = LONGEST_SILENCE_SECONDS
-        return cls(api, name, str(seen.get("Version", "")))
+        platform = f"{seen.get('Os', 'linux')}/{seen.get('Arch', 'amd64')}"
+        return cls(api, name, str(seen.get("Version", "")), platform)
 
     def image(self, reference: str) -> Mapping[str, Any] | None:
         """What the engine knows of an image (`docker image inspect`); None when it does not have it."""
@@ -150,6 +152,17 @@ class DockerEngine:
     def tag(self, image: str, name: str, tag: str) -> None:
         with told(f"the engine cannot name image {image}", self.name):
             self.api.tag(image, name, tag=tag, force=True)
+
+    def tags(self, name: str) -> tuple[str, ...]:
+        """Every `name:tag` that the engine has of this name."""
+        with told(f"the engine cannot list the images {name}", self.name):
+            found = self.api.images(name)
+        return tuple(tag for one in found for tag in one.get("RepoTags") or () if tag.startswith(f"{name}:"))
+
+    def has_gpus(self) -> bool:
+        """Whether the engine can give a container GPUs."""
+        with told("the engine does not describe itself", self.name):
+            return "nvidia" in (self.api.info().get("Runtimes") or {})
 
     def forget(self, reference: str) -> None:
         """Take a name off an image; the image goes with its last name, unless a container uses it."""

@@ -24,7 +24,8 @@ def command(environment: str | None, as_json: bool) -> int:
     if environment is None:
         # What a killed `verify` left; the next one would end it as well.
         for folder in bench.workspace.verifications.glob("*"):
-            stopped["verify"] = bench.throwaway(folder).stop() or stopped.get("verify", False)
+            trial = bench.throwaway(folder, runnable=bool(bench.config.image.base))
+            stopped["verify"] = trial.stop() or stopped.get("verify", False)
     if as_json:
         report.emit({"stopped": stopped})
         return 0

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from mmcicd_jenkins.release.measures import Measure, Measures
 from mmcicd_jenkins.release.records import GateOutcome, GateReport
-from mmcicd_jenkins.release.rules import Rule
+from mmcicd_jenkins.release.rules import MEMORY, Rule
 from mmcicd_jenkins.release.verdicts import Verdict, worst
 
 NO_CHAMPION = "no champion yet"
@@ -30,6 +30,8 @@ def figures(metric: str, *values: float) -> tuple[str, ...]:
     """Values of one metric with its unit, in as many digits as it takes to see that two of them differ."""
     if metric.startswith("latency_"):
         return tuple(f"{value * 1000:,.4g} ms" for value in values)
+    if metric == MEMORY:
+        return tuple(f"{value / 2**20:,.0f} MiB" for value in values)
     texts = tuple(number(value) for value in values)
     digits = 4
     while len(set(texts)) < len(set(values)) and digits <= MOST_DIGITS:

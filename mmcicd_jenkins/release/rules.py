@@ -11,7 +11,9 @@ import re
 from mmcicd_jenkins.records import dataclass
 
 # Metrics that only a running server can show; `verify` judges their rules, `evaluate` the others.
-SERVING_METRICS = frozenset({"latency_p50", "latency_p95", "latency_p99"})
+LATENCIES = ("latency_p50", "latency_p95", "latency_p99")
+MEMORY = "memory"
+SERVING_METRICS = frozenset({*LATENCIES, MEMORY})
 # To the unit in which each measure is kept: seconds, bytes, fractions.
 UNITS = {"": 1.0, "%": 0.01, "us": 1e-6, "ms": 1e-3, "s": 1.0, "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30}
 
@@ -148,7 +150,8 @@ class _Reader:
             )
         return relation
 
-    def _number(self, *, needs_unit: bool = False) -> float:
+    def _number(self, *, units: tuple[str, ...] = ()) -> float:
+        """A number; one that needs a unit names those that make sense."""
         self._skip()
         match = _NUMBER.match(self.text, self.at)
         if not match:
@@ -163,9 +166,10 @@ class _Reader:
                 self.at = unit.start(1)
                 raise self._error(f"unknown unit {unit.group(1)!r}", "use one of: %, us, ms, s, Ki, Mi, Gi")
             scale, self.at = UNITS[unit.group(1)], unit.end()
-        elif needs_unit:
+        elif units:
             self.at = start
-            raise self._error("a time without a unit", f"write {match.group()} ms, or {match.group()} s")
+            written = ", or ".join(f"{match.group()} {unit}" for unit in units)
+            raise self._error("a number without a unit", f"write {written}")
         number = float(match.group()) * scale
         if not math.isfinite(number):
             self.at = start
@@ -174,14 +178,14 @@ class _Reader:
 
     def _limit(self, metric: str) -> Limit:
         # Forty seconds that were meant as milliseconds let everything pass.
-        is_time = metric in SERVING_METRICS
+        units = ("ms", "s") if metric in LATENCIES else ("Mi", "Gi") if metric == MEMORY else ()
         baseline = self._take("champion", "stable")
         if not baseline:
-            return Limit(number=self._number(needs_unit=is_time))
+            return Limit(number=self._number(units=units))
         operator = self._take("+", "-", "*")
         if not operator:
             return Limit(number=0.0, baseline=baseline)
-        number = self._number(needs_unit=is_time and operator != "*")
+        number = self._number(units=units if operator != "*" else ())
         return Limit(number=number, baseline=baseline, operator=operator)
 
     def _slice(self) -> tuple[str, tuple[str, str] | None]:

@@ -12,6 +12,7 @@ from mmcicd_jenkins.config.model import Config, Environment, Model
 from mmcicd_jenkins.errors import GateRefused, Inconclusive
 from mmcicd_jenkins.ports_offline import OfflineTarget
 from mmcicd_jenkins.ports_store import Store
+from mmcicd_jenkins.ports_trial import Trial
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.history import Who
 from mmcicd_jenkins.release.runs import short
@@ -66,7 +67,8 @@ class Ports(Protocol):
 
     def offline(self, environment: Environment) -> OfflineTarget: ...
 
-    def throwaway(self, folder: Path) -> p.Target: ...
+    def throwaway(self, folder: Path, *, runnable: bool) -> Trial:
+        """A server of its own for one look; `runnable`: the image has a base, so that a container can be made of it."""
 
 
 @dataclass(frozen=True, kw_only=True)

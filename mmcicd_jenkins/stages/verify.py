@@ -1,21 +1,25 @@
-"""Stage `verify`: the packaged bytes load, answer the golden requests alike by REST and gRPC, fast enough.
+"""Stage `verify`: the packaged image serves, answers the golden requests alike by REST and gRPC, fast and small enough.
 
-What it saw is stored under the image's digest, so that a verified image is not verified twice and the
+In a container of exactly that image where it has a base and an engine answers, else by the embedded server on the same
+layers; the outcome says which. What it saw is stored under the image's digest, so that a verified image is not verified twice and the
 release record can be written from what was measured.
 """
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from mmcicd_jenkins.errors import GateRefused, OutsideFailed
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.descriptor import Artifact
-from mmcicd_jenkins.ports import Endpoint, GoldenResult, Switch
+from mmcicd_jenkins.ports import Endpoint, GoldenResult
+from mmcicd_jenkins.ports_trial import Trial, TrialOrder
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.documents import from_document, to_document
 from mmcicd_jenkins.release.gates import extend, judge_measure
 from mmcicd_jenkins.release.measures import Measure
 from mmcicd_jenkins.release.records import GateOutcome, GateReport
-from mmcicd_jenkins.release.rules import Rule
+from mmcicd_jenkins.release.rules import MEMORY, Rule
 from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.evaluate import judge_run, run_subject
@@ -26,14 +30,21 @@ from mmcicd_jenkins.stages.workspace import fresh_directory
 VERIFIED_KIND = "application/vnd.mmcicd.verified.v1+json"
 # Latency is judged on this many single requests at least; golden requests are asked again until there are enough.
 LATENCY_REQUESTS = 100
+# Beside the run's other logs, where a build keeps them.
+LOG = "serving.log"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verified:
-    """What `verify` saw: golden answers and the outcomes of the rules that need a server."""
+    """What `verify` saw: golden answers and the outcomes of the rules that need a server.
+
+    `memory` is the most bytes in use, 0 when not known; `how` what served, in words.
+    """
 
     golden: GoldenResult
     outcomes: tuple[GateOutcome, ...]
+    memory: int = 0
+    how: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -100,7 +111,7 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
             ports.store.put_artifact(tag, VERIFIED_KIND, to_document(verified))
     return Outcome(
         stage="verify",
-        sentence=_sentence(verified),
+        sentence=_sentence(verified, runnable=_can_run(job)),
         found=found,
         verdict=verified.verdict,
         detail={"version": plan.version, "image": plan.image, "verified": to_document(verified)},
@@ -116,7 +127,7 @@ def find_verified(image: str, job: Job, ports: Ports) -> Verified | None:
     if stored is None:
         return None
     seen = from_document(Verified, dict(stored.document), f"verification of {image}")
-    return Verified(golden=seen.golden, outcomes=_judge(rules, seen.golden))
+    return replace(seen, outcomes=_judge(rules, seen.golden, seen.memory))
 
 
 def with_outcomes(report: GateReport, verified: Verified) -> GateReport:
@@ -128,27 +139,68 @@ def _verify(plan: Plan, job: Job, ports: Ports) -> Verified:
     run = identify(job, ports).trained(job.model.name)
     golden = judge_run(job, ports, run).scored.golden
     folder = job.workspace.verification(plan.image)
-    order = Switch(
+    serving = job.model.serving
+    order = TrialOrder(
         model=job.model.name,
         version=plan.version,
-        epoch=1,
-        op_id=plan.image,
+        image=plan.image,
         layers=run_subject(run).layers,
+        log=job.workspace.run(plan.run_id) / LOG,
+        memory_bytes=serving.memory_bytes,
+        cpu=serving.cpu,
+        gpus=serving.gpus,
     )
     waiting = f"waiting for another process that verifies version {plan.version}"
     with job.workspace.lock(f"verify-{folder.name}", lambda: ports.progress.line(waiting)):
-        target = ports.throwaway(folder)
+        trial = ports.throwaway(folder, runnable=_can_run(job))
         # The server of a verify that was killed here lives on; nobody else knows of it.
-        target.stop()
+        trial.stop()
         fresh_directory(folder)
         try:
             ports.progress.update("loading the packaged model")
-            target.switch(order)
-            result = _ask(job, ports, golden, target.endpoint())
+            result = _ask_alive(job, ports, golden, trial, order)
+            memory, how = trial.memory(), trial.how
         finally:
-            target.stop()
+            trial.stop()
             shutil.rmtree(folder, ignore_errors=True)
-    return Verified(golden=result, outcomes=_judge(_server_rules(job), result))
+    outcomes = _judge(_server_rules(job), result, memory)
+    return Verified(golden=result, outcomes=outcomes, memory=memory, how=how)
+
+
+def _can_run(job: Job) -> bool:
+    """Whether a container can be made of the image: the model alone has nothing to start."""
+    return bool(job.config.image.base)
+
+
+def _ask_alive(
+    job: Job, ports: Ports, golden: Mapping[str, object], trial: Trial, order: TrialOrder
+) -> GoldenResult:
+    """The golden answers of a server that lives to the end.
+
+    Raises:
+        GateRefused: it ended under the requests.
+    """
+    endpoint = trial.start(order)
+    try:
+        result = _ask(job, ports, golden, endpoint)
+    except OutsideFailed as e:
+        death = trial.death()
+        if not death:
+            raise
+        raise _died(order, death) from e
+    death = trial.death()
+    if death:
+        raise _died(order, death)
+    return result
+
+
+def _died(order: TrialOrder, death: str) -> GateRefused:
+    return GateRefused(
+        f"version {order.version} of {order.model} was refused: {death}",
+        where=str(order.log),
+        why="it ended while it answered the golden requests",
+        fix="read the log; more serving.memory, or a smaller model",
+    )
 
 
 def _server_rules(job: Job) -> tuple[Rule, ...]:
@@ -181,19 +233,23 @@ def percentile(seconds: Sequence[float], share: float) -> float:
     return ordered[max(0, int(rank) - 1)]
 
 
-def _judge(rules: Sequence[Rule], result: GoldenResult) -> tuple[GateOutcome, ...]:
+def _judge(rules: Sequence[Rule], result: GoldenResult, memory: int) -> tuple[GateOutcome, ...]:
     shares = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
     outcomes = []
     for rule in rules:
-        measure = None
+        measure, least = None, LATENCY_REQUESTS
         if rule.metric in shares and result.seconds:
             value = percentile(result.seconds, shares[rule.metric])
             measure = Measure(value=value, samples=len(result.seconds))
-        outcomes.append(judge_measure(rule, "", measure, None, champion=None, min_samples=LATENCY_REQUESTS))
+        elif rule.metric == MEMORY and memory:
+            # One number of one server: how many requests it answered decides nothing.
+            measure, least = Measure(value=float(memory), samples=len(result.seconds)), 0
+        outcomes.append(judge_measure(rule, "", measure, None, champion=None, min_samples=least))
     return tuple(outcomes)
 
 
-def _sentence(verified: Verified) -> str:
+def _sentence(verified: Verified, *, runnable: bool) -> str:
+    """What was seen; and by which server, where there was a choice."""
     golden = verified.golden
     if golden.differences:
         return f"refused: {golden.differences[0]}"
@@ -202,6 +258,10 @@ def _sentence(verified: Verified) -> str:
     else:
         p99 = percentile(golden.seconds, 0.99) * 1e3 if golden.seconds else 0.0
         said = f"loads; {golden.matched_rest} of {golden.asked} golden answers; p99 {p99:.0f} ms"
+    if verified.memory:
+        said += f"; {verified.memory / 2**20:,.0f} MiB"
+    if runnable and verified.how:
+        said += f", {verified.how}"
     bad = [o.reason for o in verified.outcomes if o.verdict is not Verdict.PASSED]
     word = "refused" if verified.verdict is Verdict.FAILED else "inconclusive"
     return f"{word}: {'; '.join([*bad, said])}" if bad else said

@@ -11,6 +11,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from mmcicd_jenkins.adapters.embedded_trial import EmbeddedTrial
 from mmcicd_jenkins.errors import OutsideFailed, Superseded
 from mmcicd_jenkins.ports import Endpoint, Observed
 
@@ -157,7 +158,9 @@ def on_paper(bench, **instead):
     return Replaced(
         bench.ports,
         target=lambda place: FileTarget(bench.serving(place.name) / "target.json", bench.store),
-        throwaway=lambda folder: FileTarget(folder / "target.json", bench.store),
+        throwaway=lambda folder, runnable: EmbeddedTrial(
+            FileTarget(folder / "target.json", bench.store), folder, "paper"
+        ),
         **instead,
     )
 

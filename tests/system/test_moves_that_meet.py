@@ -9,6 +9,7 @@ import pytest
 from paper import FileTarget, commit, make_repository, on_paper
 from test_killed_anywhere import drive, update_lock
 
+from mmcicd_jenkins.adapters.embedded_trial import EmbeddedTrial
 from mmcicd_jenkins.errors import GateRefused, OutsideFailed, Superseded, UsageError
 from mmcicd_jenkins.ports import GoldenResult
 from mmcicd_jenkins.release import history
@@ -276,7 +277,9 @@ def test_verify_ends_what_a_killed_verify_left_running(base):
     (left / "left").touch()
     seen = []
     ports = on_paper(bench, client=Client())
-    ports.throwaway = lambda folder: Throwaway(folder, bench.store, seen)
+    ports.throwaway = lambda folder, runnable: EmbeddedTrial(
+        Throwaway(folder, bench.store, seen), folder, "paper"
+    )
     run_stage("verify", job, ports)
     assert seen == [("stop", True), ("switch", False), ("stop", True)]
     assert not left.exists()
