@@ -5,13 +5,28 @@ well formed raises `ValueError`.
 """
 
 from collections.abc import Iterator
-from mmap import mmap
+from contextlib import contextmanager
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
 
 Buffer = bytes | memoryview | mmap
 # A field's value: a number, or where the bytes of a message or text stand.
 Value = int | tuple[int, int]
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+
+
+@contextmanager
+def mapped(path: Path) -> Iterator[mmap]:
+    """A file as a buffer, of which only what is looked at is read.
+
+    Raises:
+        ValueError: it is empty. `OSError` passes.
+    """
+    if path.stat().st_size == 0:
+        raise ValueError("the file is empty")
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as buffer:
+        yield buffer
 
 
 def fields(buffer: Buffer, start: int, end: int) -> Iterator[tuple[int, Value]]:

@@ -3,14 +3,14 @@
 Field numbers are those of saved_model.proto, meta_graph.proto and tensor_shape.proto of TensorFlow.
 """
 
-import mmap
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from mmcicd_jenkins.adapters import proto_wire as wire
 from mmcicd_jenkins.adapters.model_formats import what_training_wrote
+from mmcicd_jenkins.adapters.model_scan import scan_model
 from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.release.operations import Concern
 
 SERVE = "serve"
 # types.proto; a reference type is its type plus 100.
@@ -44,6 +44,9 @@ class SavedModelFiles:
             )
         return found[name]
 
+    def concerns(self, directory: Path, allowed: Collection[str]) -> tuple[Concern, ...]:
+        return scan_model(directory, allowed)
+
     def diagnose(self, directory: Path, checkout: Path, since: float) -> tuple[str, str]:
         return what_training_wrote(directory, checkout, since)
 
@@ -58,7 +61,7 @@ def read_signatures(directory: Path) -> Mapping[str, Signature]:
     """
     path = directory / "saved_model.pb"
     try:
-        with _mapped(path) as buffer:
+        with wire.mapped(path) as buffer:
             graph = _serving_graph(buffer, path)
             # The entry that begins with __ is TensorFlow's own: it runs the initialisation.
             return {
@@ -80,14 +83,6 @@ def read_signatures(directory: Path) -> Mapping[str, Signature]:
             why=str(e),
             fix="export the model again; was the disk full?",
         ) from e
-
-
-@contextmanager
-def _mapped(path: Path) -> Iterator[mmap.mmap]:
-    if path.stat().st_size == 0:
-        raise ValueError("the file is empty")
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
-        yield buffer
 
 
 def _serving_graph(buffer: wire.Buffer, path: Path) -> tuple[int, int]:

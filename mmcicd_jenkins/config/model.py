@@ -59,6 +59,8 @@ class Serving:
     cpu: float = 1.0
     memory_bytes: int = 2 * 2**30
     gpus: int = 0
+    # Operations that the model may hold although they are on no list of safe ones.
+    allow_ops: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,7 +42,10 @@ def _model(name: str, written: schema.ModelSection) -> made.Model:
         gates=written.gates,
         min_samples=written.min_samples,
         serving=made.Serving(
-            cpu=written.serving.cpu, memory_bytes=written.serving.memory, gpus=written.serving.gpus
+            cpu=written.serving.cpu,
+            memory_bytes=written.serving.memory,
+            gpus=written.serving.gpus,
+            allow_ops=tuple(written.serving.allow_ops),
         ),
     )
 

@@ -119,6 +119,11 @@ class ServingSection(Section):
     cpu: Number = key(1, "CPU cores.", 2, gt=0, le=1024)
     memory: Size = key("2Gi", "Memory.", "4Gi")
     gpus: Whole = key(0, "GPUs.", 1, ge=0, le=64)
+    allow_ops: Texts = key(
+        [],
+        "TensorFlow operations that its SavedModel may hold although they do more than compute, or are custom.",
+        ["WordpieceTokenizeWithOffsets"],
+    )
 
 
 class ModelSection(Section):

@@ -15,8 +15,10 @@ from mmcicd_jenkins.release.adoption import is_unplanned
 from mmcicd_jenkins.release.ledger import Change, Snapshot
 from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports, short
-from mmcicd_jenkins.stages.evaluate import Judged, judge_run
+from mmcicd_jenkins.stages.evaluate import Judged, judge_run, run_subject
 from mmcicd_jenkins.stages.identity import Identity, identify
+from mmcicd_jenkins.stages.scanning import refuse_unsafe
+from mmcicd_jenkins.stages.scoring import model_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +126,8 @@ def ensure_image(run_id: str, job: Job, ports: Ports) -> Packaged:
     existing = ports.store.find_image(job.model.name, version)
     if existing is not None and existing.digest == image.digest:
         return Packaged(version=version, image=image, size=size, found=True)
+    # What was evaluated was looked at; what is released is looked at whoever evaluated it, and by today's list.
+    refuse_unsafe(model_files(job, ports, run_subject(run)), job, ports)
     failpoint("package.before-image")
     ports.store.put_image(job.model.name, version, image, [blob])
     failpoint("package.after-image")

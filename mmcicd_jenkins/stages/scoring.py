@@ -31,6 +31,7 @@ from mmcicd_jenkins.stages.identity import (
     refuse_uncommitted,
     requirements_path,
 )
+from mmcicd_jenkins.stages.scanning import refuse_unsafe
 from mmcicd_jenkins.stages.sealing import untouched
 from mmcicd_jenkins.stages.workspace import fresh_directory, make_directory, write_json
 from mmcicd_jenkins.stages.zones import Zone, evaluation_tags, first_kept
@@ -175,6 +176,7 @@ def _is_model(folder: Path, digest: str) -> bool:
 def _score(job: Job, ports: Ports, subject: Subject, folder: Path) -> Scored:
     fresh_directory(folder)
     model = model_files(job, ports, subject)
+    refuse_unsafe(model, job, ports)
     if job.model.evaluate.command:
         return _score_by_command(job, ports, model, folder)
     source = _judged_source(job)

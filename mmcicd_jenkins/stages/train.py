@@ -26,6 +26,7 @@ from mmcicd_jenkins.stages.identity import (
     identify,
     refuse_uncommitted,
 )
+from mmcicd_jenkins.stages.scanning import refuse_unsafe
 from mmcicd_jenkins.stages.sealing import untouched
 from mmcicd_jenkins.stages.workspace import fresh_directory, make_directory, remove, write_json
 from mmcicd_jenkins.stages.zones import run_tags
@@ -193,6 +194,7 @@ def _check_model(job: Job, ports: Ports, model: Path, folder: Path, started: flo
         ports.saved_models.signature(model, job.model.evaluate.signature)
     except InputError as e:
         raise _unusable(e, job, folder) from e
+    refuse_unsafe(model, job, ports)
 
 
 def _unusable(error: InputError, job: Job, folder: Path) -> CommandFailed:
