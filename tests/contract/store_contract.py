@@ -6,7 +6,6 @@ behind the store's back (None: removes it).
 """
 
 import concurrent.futures
-import dataclasses
 import hashlib
 import json
 
@@ -88,11 +87,6 @@ class Elsewhere:
         self.asked.append(blob.digest)
         content = self.content[blob.digest]
         yield from (content[at : at + 1000] for at in range(0, len(content), 1000))
-
-
-@dataclasses.dataclass(frozen=True)
-class SeveralPlatforms:
-    documents: tuple[bytes, ...]
 
 
 class StoreContract:
@@ -307,13 +301,13 @@ class StoreContract:
         index = json_bytes(
             {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry.to_json() for entry in entries]}
         )
-        both = SeveralPlatforms((*one.documents, *other.documents, index))
+        both = Image(documents=(*one.documents, *other.documents, index))
         digest = store.put_image("churn", 3, both, [blob, second])
         found = open_store().find_image("churn", 3)
         assert (found.digest, found.kind, found.layers) == (digest, INDEX, tuple(entries))
         assert open_store().find_image("churn", other.digest).document == json.loads(other.config)
         with pytest.raises(IntegrityFailed, match="contradict"):
-            store.put_image("churn", 4, SeveralPlatforms((*one.documents, index)), [blob])
+            store.put_image("churn", 4, Image(documents=(*one.documents, index)), [blob])
 
     def test_what_is_attached_is_found_by_what_it_is_said_of(self, open_store, store, layers):
         image, blob = image_of(layers)
