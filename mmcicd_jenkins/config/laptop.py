@@ -16,6 +16,7 @@ from mmcicd_jenkins.config.model import (
     RollbackPolicy,
     StoreSettings,
 )
+from mmcicd_jenkins.image.base_name import parse_base
 
 
 def is_address(url: str) -> bool:
@@ -31,7 +32,7 @@ def on_this_machine(config: Config) -> Config:
         config,
         ledger=_own_ledger(config),
         store=_own_store(config.store),
-        image=ImageSettings(),
+        image=_own_image(config.image),
         environments=_own_environments(config.environments),
     )
 
@@ -43,6 +44,17 @@ def _own_ledger(config: Config) -> LedgerSettings:
 
 def _own_store(store: StoreSettings) -> StoreSettings:
     return dataclasses.replace(store, registry="") if store.registry else store
+
+
+def _own_image(image: ImageSettings) -> ImageSettings:
+    """A base that lies on this machine stays; one on a registry is not fetched, and the image holds the model alone."""
+    kept = {name: text for name in ("base", "gpu_base") if is_here(text := getattr(image, name))}
+    platforms = image.platforms if kept else ()
+    return dataclasses.replace(image, **({"base": "", "gpu_base": ""} | kept), platforms=platforms)
+
+
+def is_here(base: str) -> bool:
+    return bool(base) and parse_base(base).is_here
 
 
 def _own_environments(environments: Mapping[str, Environment]) -> dict[str, Environment]:

@@ -59,6 +59,7 @@ class Serving:
     cpu: float = 1.0
     memory_bytes: int = 2 * 2**30
     gpus: int = 0
+    warmup: bool = True
     # Operations that the model may hold although they are on no list of safe ones.
     allow_ops: tuple[str, ...] = ()
 
@@ -175,6 +176,17 @@ class LedgerSettings:
 @dataclass(frozen=True, kw_only=True)
 class ImageSettings:
     base: str = ""  # "" = no base: model and version layers only
+    gpu_base: str = ""  # "" = `base` for models that serve on GPUs too
+    platforms: tuple[str, ...] = ()  # () = all that the base has
+    user: str = ""  # "" = the base's when it is not root, else image.start.USER
+    monitoring: bool = True
+
+    def base_for(self, serving: Serving) -> str:
+        """The base of a model, as it is written."""
+        return (self.gpu_base if serving.gpus else "") or self.base
+
+    def base_key(self, serving: Serving) -> str:
+        return "image.gpu_base" if serving.gpus and self.gpu_base else "image.base"
 
 
 @dataclass(frozen=True, kw_only=True)

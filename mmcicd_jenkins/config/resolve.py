@@ -19,11 +19,21 @@ def resolve(file: schema.FileSection, *, root: Path, name: str, marks: Mapping[s
             compression=file.store.compression,
         ),
         ledger=made.LedgerSettings(url=file.ledger.url or ""),
-        image=made.ImageSettings(base=file.image.base or ""),
+        image=_image(file.image),
         jenkins=_jenkins(file.jenkins) if file.jenkins else None,
         hooks=file.hooks,
         extends=_extends(file.extends) if file.extends else None,
         marks=marks,
+    )
+
+
+def _image(written: schema.ImageSection) -> made.ImageSettings:
+    return made.ImageSettings(
+        base=written.base or "",
+        gpu_base=written.gpu_base or "",
+        platforms=tuple(written.platforms),
+        user=written.user or "",
+        monitoring=written.monitoring,
     )
 
 
@@ -45,6 +55,7 @@ def _model(name: str, written: schema.ModelSection) -> made.Model:
             cpu=written.serving.cpu,
             memory_bytes=written.serving.memory,
             gpus=written.serving.gpus,
+            warmup=written.serving.warmup,
             allow_ops=tuple(written.serving.allow_ops),
         ),
     )

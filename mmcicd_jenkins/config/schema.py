@@ -19,6 +19,7 @@ from mmcicd_jenkins.config.section import (
     Size,
     Text,
     Texts,
+    Truth,
     Whole,
     key,
     required,
@@ -119,6 +120,12 @@ class ServingSection(Section):
     cpu: Number = key(1, "CPU cores.", 2, gt=0, le=1024)
     memory: Size = key("2Gi", "Memory.", "4Gi")
     gpus: Whole = key(0, "GPUs.", 1, ge=0, le=64)
+    warmup: Truth = key(
+        True,
+        "Put the golden requests into the image: the server runs them before it takes a version for loaded. A model "
+        "that brings its own warm-up requests keeps them.",
+        False,
+    )
     allow_ops: Texts = key(
         [],
         "TensorFlow operations that its SavedModel may hold although they do more than compute, or are custom.",
@@ -188,6 +195,25 @@ class ImageSection(Section):
         None, "The image with TensorFlow Serving that the model is joined to; pinned by digest in mmcicd.lock.",
         "tensorflow/serving:2.20.0",
     )  # fmt: skip
+    gpu_base: Text | None = key(
+        None,
+        "The base of the models whose `serving.gpus` is not 0. Default: `base` for them too.",
+        "tensorflow/serving:2.20.0-gpu",
+    )
+    platforms: Texts = key(
+        [],
+        "What the servers run on, of all that a base for several platforms is made for. Default: every Linux of the base.",
+        ["linux/amd64"],
+    )
+    user: Text | None = key(
+        None,
+        "The user that the server runs as, a number and if you like a group. Default: the base's own when it is not "
+        "root, else 10001:10001.",
+        "65532:65532",
+    )
+    monitoring: Truth = key(
+        True, "Start TensorFlow Serving with its metrics for Prometheus switched on.", False
+    )
 
 
 class JenkinsSource(Section):

@@ -30,6 +30,7 @@ from mmcicd_jenkins.config.schema import (
 from mmcicd_jenkins.config.suggest import nearest
 from mmcicd_jenkins.config.validate_credentials import check_credentials
 from mmcicd_jenkins.config.validate_environments import check_environments
+from mmcicd_jenkins.config.validate_image import check_image
 from mmcicd_jenkins.release.names import is_name
 from mmcicd_jenkins.release.rules import SERVING_METRICS, Rule
 
@@ -48,6 +49,7 @@ def check_sense(file: FileSection, findings: Findings, root: Path) -> None:
     for name in file.environments:
         _check_named(("environments", name), "environment", findings)
     check_environments(file, findings)
+    check_image(file, findings)
     _check_shared(file, findings)
     check_credentials(file, findings, root)
     _check_passwords(findings)

@@ -73,3 +73,11 @@ def test_what_is_local_already_is_left_alone(tmp_path):
 )
 def test_addresses_and_paths(url, address):
     assert is_address(url) is address
+
+
+@pytest.mark.parametrize("base", ["oci:../base:2.20", "docker:tensorflow/serving:2.20.0"])
+def test_a_base_that_lies_here_stays(tmp_path, base):
+    (tmp_path / "mmcicd.yaml").write_text(
+        SHARED.split("image: ", maxsplit=1)[0] + f'image: {{base: "{base}", user: "7"}}\n'
+    )
+    assert on_this_machine(load_config(tmp_path, environ={})).image.base == base

@@ -1,0 +1,47 @@
+"""What is wrong with `image` is said where it stands."""
+
+import pytest
+
+from mmcicd_jenkins.config.load import load_config
+from mmcicd_jenkins.errors import ConfigInvalid
+
+FILE = "models: {m: {train: ./t, evaluate: {command: ./e}}}\nimage: "
+
+
+def loaded(folder, image):
+    (folder / "mmcicd.yaml").write_text(FILE + image)
+    return load_config(folder, environ={})
+
+
+@pytest.mark.parametrize(
+    ("image", "what", "column"),
+    [
+        ("'https://registry.example/serving:1'", "images have no scheme", 8),
+        ("{base: 'Serving:1'}", "not the name of an image", 15),
+        ("{base: 'oci:folder'}", "names no image in a layout", 15),
+        ("{base: b, gpu_base: 'docker:A'}", "not the name of an image", 28),
+        ("{base: b, platforms: linux/amd64/v1/x}", "not a platform", 29),
+        ("{base: b, platforms: [linux/amd64, windows/amd64]}", "is no Linux", 43),
+        ("{base: b, user: root}", "cannot see that a name is not root", 24),
+        ("{base: b, user: '1:2:3'}", "is no number", 24),
+    ],
+)
+def test_a_mistake_has_its_place_and_a_fix(tmp_path, image, what, column):
+    with pytest.raises(ConfigInvalid) as e:
+        loaded(tmp_path, image)
+    (problem,) = e.value.problems
+    assert what in problem.what
+    assert (problem.line, problem.column) == (2, column)
+    assert problem.fix
+
+
+def test_models_on_gpus_stand_on_their_own_base(tmp_path):
+    image = loaded(tmp_path, "{base: b:1, gpu_base: b:1-gpu}").image
+    serving = load_config(tmp_path, environ={}).models["m"].serving
+    assert image.base_for(serving) == "b:1"
+    (tmp_path / "mmcicd.yaml").write_text(
+        FILE.replace("evaluate:", "serving: {gpus: 1}, evaluate:") + "{base: b:1, gpu_base: b:1-gpu}"
+    )
+    config = load_config(tmp_path, environ={})
+    assert config.image.base_for(config.models["m"].serving) == "b:1-gpu"
+    assert loaded(tmp_path, "b:1").image.base_for(config.models["m"].serving) == "b:1"
