@@ -82,5 +82,12 @@ class Store(Protocol):
     def read(self, blob: Descriptor) -> bytes:
         """A blob or manifest that an artifact of this store names."""
 
+    def check_blob(self, model: str, blob: Descriptor, *, deep: bool = False) -> None:
+        """Whether a blob lies where images of `model` are pulled from: by its size, or by reading all of it.
+
+        Raises:
+            IntegrityFailed: it does not, or has another size or other bytes.
+        """
+
     def extract(self, layers: Sequence[Descriptor], directory: Path) -> None:
         """Unpack model layers into `directory` (absent or empty), safely; nothing is left of a failed try."""

@@ -7,11 +7,12 @@ against its digest. How its files are shared by several processes is in `layout_
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
+from mmcicd_jenkins.adapters.given_files import chunks_of
 from mmcicd_jenkins.adapters.layout_files import LayoutFiles
 from mmcicd_jenkins.adapters.layout_index import (
     REF_NAME,
@@ -24,7 +25,7 @@ from mmcicd_jenkins.adapters.layout_index import (
 )
 from mmcicd_jenkins.adapters.private_folder import new_folder
 from mmcicd_jenkins.adapters.stat_cache import StatCache
-from mmcicd_jenkins.errors import InputError, IntegrityFailed
+from mmcicd_jenkins.errors import IntegrityFailed
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.artifact import (
     LARGEST_DOCUMENT,
@@ -58,8 +59,6 @@ from mmcicd_jenkins.image.unpack import Limits, Unpacker
 from mmcicd_jenkins.image.verifying import verified
 from mmcicd_jenkins.ports_store import BlobSource
 from mmcicd_jenkins.release.canonical import canonical
-
-_CHUNK = 2**20
 
 
 class OciLayoutStore:
@@ -195,6 +194,13 @@ class OciLayoutStore:
     def read(self, blob: Descriptor) -> bytes:
         return b"".join(verified(self._files.chunks(blob), blob, str(self._files.blob(blob.digest))))
 
+    def check_blob(self, model: str, blob: Descriptor, *, deep: bool = False) -> None:  # noqa: ARG002  one folder
+        if self._files.size(blob.digest) != blob.size:
+            raise self._files.lost(blob)
+        if deep:
+            for _ in verified(self._files.chunks(blob), blob, str(self._files.blob(blob.digest))):
+                pass
+
     def extract(self, layers: Sequence[Descriptor], directory: Path) -> None:
         with new_folder(directory) as folder:
             unpacker = Unpacker(folder, self._limits)
@@ -227,7 +233,7 @@ class OciLayoutStore:
     def _put(self, content: Path | bytes, media_type: str) -> Descriptor:
         sha256, size = hashlib.sha256(), 0
         with self._files.new_blob() as blob:
-            for chunk in _chunks_of(content):
+            for chunk in chunks_of(content):
                 sha256.update(chunk)
                 size += len(chunk)
                 blob.sink([chunk])
@@ -261,15 +267,3 @@ class OciLayoutStore:
         if named.size > LARGEST_DOCUMENT:
             raise malformed(str(self._files.blob(named.digest)), f"it has {named.size} bytes")
         return self.read(named)
-
-
-def _chunks_of(content: Path | bytes) -> Iterator[bytes]:
-    if isinstance(content, bytes):
-        yield content
-        return
-    try:
-        with content.open("rb", buffering=0) as file:
-            while chunk := file.read(_CHUNK):
-                yield chunk
-    except OSError as e:
-        raise InputError(f"a file cannot be read: {e.strerror}", where=str(content)) from e
