@@ -71,6 +71,13 @@ class Ledger(Protocol):
     def events(self, model: str, limit: int | None = None) -> Iterator[Event]:
         """Newest first."""
 
+    def sealed_by(self, model: str) -> str:
+        """The zone of the key that signed the newest event, and by it all before; "" when nobody did.
+
+        Raises:
+            IntegrityFailed: its signature does not fit, or its key is unknown.
+        """
+
     def commit(self, model: str, decide: Callable[[Snapshot], Change | None]) -> Snapshot:
         """Write what `decide` answers for the newest head, calling it again whenever the head moved.
 

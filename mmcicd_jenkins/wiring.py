@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmcicd_jenkins.adapters.system_clock import SystemClock
 from mmcicd_jenkins.config.defaults import LEDGER, SERVE, STORE, beside
@@ -34,10 +35,14 @@ from mmcicd_jenkins.ports_offline import OfflineTarget
 from mmcicd_jenkins.ports_store import Store
 from mmcicd_jenkins.ports_trial import Trial
 from mmcicd_jenkins.records import dataclass
+from mmcicd_jenkins.release.dsse import Authority
 from mmcicd_jenkins.stages.context import Job, Ports
 from mmcicd_jenkins.stages.workspace import Workspace
 from mmcicd_jenkins.stages.zones import zone_of
 from mmcicd_jenkins.wiring_docker import DockerSite
+
+if TYPE_CHECKING:
+    from mmcicd_jenkins.adapters.signing import DsseSigner
 
 
 class Silent:
@@ -78,11 +83,29 @@ class Bench:
     def ledger(self) -> Ledger:
         from mmcicd_jenkins.adapters.credentials import login
         from mmcicd_jenkins.adapters.git_ledger import GitLedger
+
+        known = login("ledger", self.variables)
+        return GitLedger(self._ledger_place(), signer=self._signer, clock=SystemClock(), login=known)
+
+    @cached_property
+    def _signer(self) -> "DsseSigner":
         from mmcicd_jenkins.adapters.signing import DsseSigner, private_key_path, read_trusted
 
-        signer = DsseSigner(read_trusted(self.config.root), private_key_path(self.variables))
-        known = login("ledger", self.variables)
-        return GitLedger(self._ledger_place(), signer=signer, clock=SystemClock(), login=known)
+        return DsseSigner(read_trusted(self.config.root), private_key_path(self.variables))
+
+    @cached_property
+    def authority(self) -> Authority:
+        """Whose signatures count in this ledger, and this machine's own."""
+        from mmcicd_jenkins.adapters.git_places import is_local
+        from mmcicd_jenkins.release.proof import ACCEPTED
+
+        zone = "laptop" if is_local(self.config.ledger.url) else "ops"
+        return Authority(
+            sign=self._signer.sign,
+            check=self._signer.check,
+            accepted=ACCEPTED[zone],
+            required=self._signer.trusts(zone),
+        )
 
     def _ledger_place(self) -> str:
         root = self.config.root
@@ -234,6 +257,10 @@ class _Adapters:
         self.target = bench.target
         self.offline = bench.offline
         self.throwaway = bench.throwaway
+
+    @property
+    def authority(self) -> Authority:
+        return self._bench.authority
 
     @cached_property
     def checkout(self) -> Checkout:

@@ -120,6 +120,18 @@ class GitLedger:
                 yield event
             at = numbers[-1] - 1
 
+    def sealed_by(self, model: str) -> str:
+        snapshot = self.snapshot(model)
+        if not snapshot.commit:
+            return ""
+        path = event_path(snapshot.head.seq)
+        data = self._place.objects.files(snapshot.commit, [path])[0]
+        event, signatures = chain.read_event(data or b"", f"{model} {path}")
+        zones = [
+            self._signer.check(chain.PAYLOAD_TYPE, chain.event_payload(event), one) for one in signatures
+        ]
+        return zones[0] if zones else ""
+
     def steps(self, model: str) -> "Iterator[Step]":
         """Every commit, oldest first, for `release.proof`; the one read that needs the whole history."""
         from mmcicd_jenkins.adapters.git_history import steps

@@ -122,6 +122,10 @@ class DsseSigner:
         self._path = private_key
         self._loaded: tuple[str, Ed25519PrivateKey] | None = None
 
+    def trusts(self, zone: str) -> bool:
+        """Whether a key of this zone is on the list."""
+        return any(key.zone == zone for key in self._trusted.values())
+
     def sign(self, payload_type: str, payload: bytes) -> Mapping[str, str] | None:
         """As the port says; None as well when this machine's key is not on the list."""
         if not self._trusted or self._path is None or not self._path.exists():

@@ -10,10 +10,12 @@ from mmcicd_jenkins import ports as p
 from mmcicd_jenkins.config.lock import Lock
 from mmcicd_jenkins.config.model import Config, Environment, Model
 from mmcicd_jenkins.errors import GateRefused, Inconclusive
+from mmcicd_jenkins.ports_images import BaseImages
 from mmcicd_jenkins.ports_offline import OfflineTarget
 from mmcicd_jenkins.ports_store import Store
 from mmcicd_jenkins.ports_trial import Trial
 from mmcicd_jenkins.records import dataclass
+from mmcicd_jenkins.release.dsse import Authority
 from mmcicd_jenkins.release.history import Who
 from mmcicd_jenkins.release.runs import short
 from mmcicd_jenkins.release.verdicts import Verdict
@@ -28,6 +30,9 @@ class Ports(Protocol):
     """
 
     @property
+    def authority(self) -> Authority: ...
+
+    @property
     def checkout(self) -> p.Checkout: ...
 
     @property
@@ -35,6 +40,9 @@ class Ports(Protocol):
 
     @property
     def store(self) -> Store: ...
+
+    @property
+    def bases(self) -> BaseImages: ...
 
     @property
     def commands(self) -> p.Commands: ...

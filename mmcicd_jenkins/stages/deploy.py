@@ -7,6 +7,7 @@ from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.ledger import Change, Snapshot
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.stages import kept_releases
+from mmcicd_jenkins.stages.attesting import attest
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.moving import Move, move, require_release
 from mmcicd_jenkins.stages.releasing import draft_release, find_release
@@ -90,7 +91,7 @@ def plan(job: Job, facts: Facts) -> Plan:  # noqa: ARG001  every stage has the s
 def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
     release = find_release(job, ports)
     new = release is None
-    release = release or draft_release(job, ports)
+    release = release or attest(draft_release(job, ports), job, ports)
     golden = recorded_golden(release.evaluation, ports)
     for name, epoch in zip(plan.environments, plan.epochs, strict=True):
         ports.progress.update(f"{name}: loading version {plan.version}")

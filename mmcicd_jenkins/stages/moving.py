@@ -24,6 +24,7 @@ from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.ledger import Change, Pointer, Snapshot
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.stages.context import Job, Ports
+from mmcicd_jenkins.stages.proving import refuse_unproven
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,7 @@ def move(order: Move, job: Job, ports: Ports, golden: Mapping[str, object]) -> i
     """Perform it; returns the epoch under which the version serves.
 
     Raises:
+        IntegrityFailed: the release is not what was released; nothing was changed.
         Superseded: a newer decision stands; nothing was changed, or the newer one undid it. Or the version was
             revoked meanwhile; what served before serves on.
         GateRefused: the version answers otherwise than recorded; what served before serves on.
@@ -53,6 +55,7 @@ def move(order: Move, job: Job, ports: Ports, golden: Mapping[str, object]) -> i
         IntegrityFailed: its bytes are not what was recorded, or gone; what served before serves on.
     """
     place = job.config.environments[order.environment]
+    refuse_unproven(order.release, job, ports, way_back=order.action == "rollback")
     begun = _begin(order, job, ports)
     pointer = begun.pointer(order.environment)
     failpoint("deploy.after-intent")
@@ -120,10 +123,15 @@ def switch_to(release: Release, pointer: Pointer) -> Switch:
         version=release.version,
         epoch=pointer.epoch,
         op_id=pointer.operation.op_id if pointer.operation else "",
-        layers=tuple(descriptor(layer) for layer in release.layers),
+        layers=served_layers(release),
         reference=release.reference,
         takes_back=pointer.operation is not None and pointer.operation.action == "rollback",
     )
+
+
+def served_layers(release: Release) -> tuple[Descriptor, ...]:
+    """What a server loads: the model with the warm-up requests that its image has."""
+    return tuple(descriptor(layer) for layer in (*release.layers, *filter(None, [release.warmup])))
 
 
 def ask(target: Target, job: Job, ports: Ports, golden: Mapping[str, object]) -> GoldenResult:

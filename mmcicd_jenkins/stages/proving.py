@@ -1,0 +1,163 @@
+"""Is what is about to serve what was released? Asked before every switch, and of every release by an audit.
+
+The image is read by its digest: every document of it, and each layer by its size or, when asked, by all of its bytes.
+The statements that the ledger names lie beside it, are signed by a key that counts, and are about this very release.
+Releases of earlier versions have no statements; then the signature over the ledger's newest event speaks for them.
+"""
+
+from collections.abc import Callable, Iterator
+
+from mmcicd_jenkins.errors import IntegrityFailed, OutsideFailed
+from mmcicd_jenkins.image.artifact import json_object, read_descriptor, read_manifest
+from mmcicd_jenkins.image.descriptor import Artifact, Descriptor, descriptor
+from mmcicd_jenkins.image.manifest import check
+from mmcicd_jenkins.ports_store import Store
+from mmcicd_jenkins.release.dsse import Authority, unseal
+from mmcicd_jenkins.release.records import Release
+from mmcicd_jenkins.release.statements import KINDS, PAYLOAD_TYPE, check_statement
+from mmcicd_jenkins.stages.context import Job, Ports
+
+MODEL_DIGEST = "io.mmcicd.model-digest"
+
+
+def refuse_unproven(release: Release, job: Job, ports: Ports, *, way_back: bool = False) -> None:
+    """Nothing happens when everything fits.
+
+    On a `way_back` a store that does not answer is no reason to leave a bad version serving: the target keeps what
+    served there, by its digest. What the store does say counts there as well.
+
+    Raises:
+        IntegrityFailed: something is missing or different; nothing was switched.
+    """
+    authority = ports.authority
+    if way_back and not authority.required:
+        return
+    try:
+        check_image(release, ports.store)
+        check_attestations(release, ports.store, authority)
+    except OutsideFailed:
+        if not way_back:
+            raise
+        ports.progress.line(f"the store does not answer: version {release.version} goes back unproven")
+    if not release.attestations and authority.required and not way_back:
+        _require_sealed(release, job, ports)
+
+
+def _require_sealed(release: Release, job: Job, ports: Ports) -> None:
+    zone = ports.ledger.sealed_by(job.model.name)
+    if zone not in ports.authority.accepted:
+        raise IntegrityFailed(
+            f"nobody who counts signed version {release.version} of {release.model}; nothing was changed",
+            where=f"ledger of {release.model}, newest event",
+            why=f"it has no statements of its own, and the newest event is signed by {zone or 'nobody'}",
+            fix="mmcicd-jenkins ledger verify; the next event that a machine with a key of "
+            f"{' or '.join(sorted(ports.authority.accepted))} writes covers all before it",
+        )
+
+
+def check_image(release: Release, store: Store, *, deep: bool = False) -> int:
+    """Every document and blob of a release's image; returns how many there are.
+
+    Raises:
+        IntegrityFailed: something is missing or different.
+    """
+    image = store.find_image(release.model, release.image_digest)
+    if image is None or image.manifest is None:
+        raise _differs(release, "its image", f"the store does not hold {release.image_digest}")
+    blobs = dict.fromkeys(_blobs(release, image.manifest, store))
+    for blob in blobs:
+        store.check_blob(release.model, Descriptor(media_type="", digest=blob[0], size=blob[1]), deep=deep)
+    return len(blobs) + 1
+
+
+def _blobs(release: Release, manifest: Descriptor, store: Store) -> Iterator[tuple[str, int]]:
+    """Digest and size of all that a manifest or an index names; their own bytes are read and checked on the way."""
+    where = f"{release.model} {manifest.digest}"
+    content = store.read(manifest)
+    children = json_object(content, where).get("manifests")
+    if isinstance(children, list):
+        for child in children:
+            named = read_descriptor(child, where)
+            yield named.digest, named.size
+            yield from _blobs(release, named, store)
+        return
+    _, config, layers, notes = read_manifest(content, where)
+    check(store.read(config), content)
+    if MODEL_DIGEST in notes:
+        _check_model(release, notes[MODEL_DIGEST], layers)
+    for blob in (config, *layers):
+        yield blob.digest, blob.size
+
+
+def _check_model(release: Release, stated: str, layers: tuple[Descriptor, ...]) -> None:
+    held = {layer.digest for layer in layers}
+    lacking = [layer.digest for layer in map(descriptor, release.layers) if layer.digest not in held]
+    if stated != release.model_digest or lacking:
+        raise _differs(
+            release, "its image", f"it holds the model {stated}, released was {release.model_digest}"
+        )
+
+
+def check_attestations(release: Release, store: Store, authority: Authority) -> int:
+    """Every statement that the ledger names for a release; returns how many there are.
+
+    Raises:
+        IntegrityFailed: one is missing, not signed by a key that counts, or about something else.
+    """
+    if not release.attestations:
+        return 0
+    lacking = KINDS.keys() - release.attestations.keys()
+    if lacking:
+        raise _differs(release, f"its {min(lacking)} statement", "the ledger names none")
+    found = store.attached(release.model, release.image_digest)
+    for kind, digest in sorted(release.attestations.items()):
+        where = f"{release.model} {release.version} {kind} {digest}"
+        envelope = _envelope(release, kind, digest, found)
+        check_statement(kind, unseal(store.read(envelope), PAYLOAD_TYPE, authority, where), release, where)
+    return len(release.attestations)
+
+
+def _envelope(release: Release, kind: str, digest: str, found: tuple[Artifact, ...]) -> Descriptor:
+    for artifact in found:
+        if artifact.kind == KINDS.get(kind):
+            for layer in artifact.layers:
+                if layer.digest == digest:
+                    return layer
+    raise _differs(release, f"its {kind} statement", f"the store does not hold {digest} beside the image")
+
+
+def check_tag(release: Release, store: Store) -> None:
+    """Whether the version's name in the store is still the image that was released.
+
+    Raises:
+        IntegrityFailed: it is another one.
+    """
+    image = store.find_image(release.model, release.version)
+    if image is None or image.digest != release.image_digest:
+        named = image.digest if image else "nothing"
+        raise _differs(release, "its name in the store", f"{release.version} names {named} there")
+
+
+def audit(release: Release, store: Store, authority: Authority, *, deep: bool) -> tuple[str, ...]:
+    """All that does not hold of a release, each in one sentence; () when everything does."""
+    told = []
+    checks: tuple[Callable[[], object], ...] = (
+        lambda: check_tag(release, store),
+        lambda: check_image(release, store, deep=deep),
+        lambda: check_attestations(release, store, authority),
+    )
+    for one in checks:
+        try:
+            one()
+        except IntegrityFailed as e:
+            told.append(": ".join(filter(None, [e.what, e.where, e.why])))
+    return tuple(told)
+
+
+def _differs(release: Release, what: str, why: str) -> IntegrityFailed:
+    return IntegrityFailed(
+        f"version {release.version} of {release.model} is not what was released: {what} differs",
+        where=f"{release.model} {release.version} {release.image_digest[:19]}",
+        why=why,
+        fix="mmcicd-jenkins ledger verify --images shows all that differs; put the store back from a copy",
+    )
