@@ -24,13 +24,17 @@ def is_digest(text: str) -> bool:
     return _DIGEST.fullmatch(text) is not None
 
 
+def is_tag(text: str) -> bool:
+    return _TAG.fullmatch(text) is not None
+
+
 def check_tag(tag: str) -> str:
     """`tag` itself.
 
     Raises:
         InputError: registries would refuse it.
     """
-    if not _TAG.fullmatch(tag):
+    if not is_tag(tag):
         raise InputError(
             f"{tag!r} cannot be a tag in a store",
             fix="use letters, digits, `_`, `.` and `-`, at most 128, beginning with a letter, a digit or `_`",
