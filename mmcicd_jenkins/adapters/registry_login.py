@@ -30,8 +30,7 @@ TokenAsk = Callable[[str, str, Mapping[str, str], bytes | None, Doing], bytes]
 class Login:
     """The login to one registry; `find` looks the account up when it is first needed."""
 
-    def __init__(self, registry: str, find: Callable[[], Identity], ask: TokenAsk) -> None:
-        self._registry = registry
+    def __init__(self, find: Callable[[], Identity], ask: TokenAsk) -> None:
         self._find = find
         self._ask = ask
         self._identity: Identity | None = None

@@ -1,0 +1,52 @@
+"""What blobs and documents of one repository share: its addresses, its rights, its requests."""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from mmcicd_jenkins.adapters.registry_asks import Answer, Ask
+from mmcicd_jenkins.adapters.registry_errors import Doing
+from mmcicd_jenkins.adapters.registry_http import Registry
+from mmcicd_jenkins.image.reference import Reference
+
+READ, WRITE = "read from it", "write to it"
+
+
+class Requests:
+    """Requests to the repository `place`, whose tag and digest say nothing here."""
+
+    def __init__(self, place: Reference, registry: Registry) -> None:
+        self.place = Reference(registry=place.registry, name=place.name)
+        self._registry = registry
+        self._pull = (f"repository:{place.name}:pull",)
+        self._push = (f"repository:{place.name}:pull,push",)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.place})"
+
+    def _doing(self, to: str) -> Doing:
+        return self._registry.doing(to, self.place.name)
+
+    def _url(self, path: str, to: str = READ) -> str:
+        return self._registry.url(f"{self.place.name}/{path}", self._doing(to))
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        to: str,
+        *,
+        expect: Collection[int],
+        scopes: tuple[str, ...] = (),
+        look: Callable[[], Answer | None] | None = None,
+        **more: Any,
+    ) -> Answer:
+        """The answer to a request; `path` is below the repository, or a whole address."""
+        ask = Ask(
+            method=method,
+            url=path if "://" in path else self._url(path, to),
+            doing=self._doing(to),
+            scopes=scopes or self._pull,
+            expect=frozenset(expect),
+            **more,
+        )
+        return self._registry.ask(ask, look)
