@@ -36,6 +36,8 @@ FOLDER = "io.mmcicd.folder"
 # Models of many gigabytes load from a cold disk in minutes.
 START_SECONDS = 900.0
 POLL_SECONDS = 0.2
+# From the death of a server until its engine says so.
+DEATH_SECONDS = 5.0
 SAMPLE_SECONDS = 0.5
 LOG_LINES = 8
 
@@ -69,7 +71,7 @@ class DockerTrial:
         name = self._images.bring(order.model, order.image, self._progress.update)
         self._order = order
         self._container = create(self._engine, self._wanted(name, order))
-        failpoint("verify.container-made")
+        failpoint("docker.container-made")
         try:
             self._container.start()
         except CannotStartError as e:
@@ -82,8 +84,19 @@ class DockerTrial:
         return self._memory.most if self._memory else 0
 
     def death(self) -> str:
-        ended = self._container.ended() if self._container else None
-        return self._told(ended) if ended and self._order else ""
+        """A server that does not answer may have died a moment ago, before the engine knows of it."""
+        order, container = self._order, self._container
+        if order is None or container is None:
+            return ""
+        deadline = time.monotonic() + DEATH_SECONDS
+        while time.monotonic() < deadline:
+            ended = container.ended()
+            if ended is not None:
+                return self._told(ended)
+            if self._answering(container, order):
+                return ""
+            time.sleep(POLL_SECONDS)
+        return ""
 
     def stop(self) -> bool:
         if self._memory is not None:
@@ -129,6 +142,10 @@ class DockerTrial:
             fix="read the log; a machine that is busy needs another try",
             retryable=True,
         )
+
+    def _answering(self, container: Container, order: TrialOrder) -> bool:
+        places = self._places(container, REST_PORT)
+        return any(read_state(f"http://{host}:{port}", order.model, order.version) for host, port in places)
 
     def _endpoint(self, container: Container, host: str, rest: int) -> Endpoint:
         """Both ports where one of them answered."""

@@ -20,10 +20,14 @@ _WHERE = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
 
 class Engine:
-    """A Docker engine at `host`, or the default one when `host` is empty."""
+    """A Docker engine at `host`, or the default one when `host` is empty.
 
-    def __init__(self, host: str = "") -> None:
+    `without_network` says why its containers can publish no port; "" when they can.
+    """
+
+    def __init__(self, host: str = "", without_network: str = "") -> None:
         self.host = host
+        self.without_network = without_network
 
     def __call__(self, *arguments: str, stdin: bytes | None = None) -> bytes:
         done = self.run(*arguments, stdin=stdin)
@@ -64,7 +68,8 @@ def serve() -> Iterator[Engine]:
 @contextlib.contextmanager
 def _own_engine() -> Iterator[Engine]:
     folder = Path(tempfile.mkdtemp(prefix="docker-"))
-    engine = Engine(f"unix://{folder}/docker.sock")
+    bridge, why = _make_bridge()
+    engine = Engine(f"unix://{folder}/docker.sock", why)
     log = (folder / "log").open("wb")
     process = subprocess.Popen(
         [
@@ -73,8 +78,9 @@ def _own_engine() -> Iterator[Engine]:
             f"--data-root={folder}/data",
             f"--exec-root={folder}/run",
             f"--pidfile={folder}/pid",
-            # Nothing here needs a network, and the rules of a running firewall stay as they are.
-            "--bridge=none",
+            # A bridge of its own: the usual one belongs to whichever engine came last. Ports are published by a process,
+            # so the rules of a running firewall stay as they are.
+            f"--bridge={bridge or 'none'}",
             "--iptables=false",
         ],
         stdout=log,
@@ -90,7 +96,33 @@ def _own_engine() -> Iterator[Engine]:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)
         log.close()
+        if bridge:
+            _ip("link", "delete", bridge)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_bridge() -> tuple[str, str]:
+    """The name of a new bridge, or "" and why there is none."""
+    number = os.getpid()
+    name = f"mmcicd{number % 10**7}"
+    made = _ip("link", "add", name, "type", "bridge")
+    if made:
+        return "", f"no bridge for containers can be made here ({made}): run the tests as root, with iproute2"
+    # One of the small networks that nobody routes; another engine of these tests has another number.
+    _ip("address", "add", f"10.213.{number % 254 + 1}.1/24", "dev", name)
+    _ip("link", "set", name, "up")
+    return name, ""
+
+
+def _ip(*arguments: str) -> str:
+    """What `ip` complained of; "" when it did as it was told."""
+    try:
+        done = subprocess.run(
+            [shutil.which("ip", path=_WHERE) or "ip", *arguments], capture_output=True, check=False, text=True
+        )
+    except OSError as e:
+        return str(e)
+    return done.stderr.strip() if done.returncode else ""
 
 
 def _wait(engine: Engine, process: subprocess.Popen[bytes]) -> bool:
