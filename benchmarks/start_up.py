@@ -25,10 +25,9 @@ _HEAVY = {
 def heavy_modules() -> list[str]:
     """The heavy libraries that `--help` loads; there should be none."""
     code = (
-        "import sys\nsys.argv = ['mmcicd-jenkins', '--help']\n"
-        "from mmcicd_jenkins.cli import main\n"
-        "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "print('\\n'.join(sys.modules), file=sys.stderr)\n"
+        "import atexit, sys\nsys.argv = ['mmcicd-jenkins', '--help']\n"
+        "atexit.register(lambda: print('\\n'.join(sys.modules), file=sys.stderr))\n"
+        "from mmcicd_jenkins.cli import main\nmain()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     return sorted({name.split(".")[0] for name in done.stderr.split()} & _HEAVY)

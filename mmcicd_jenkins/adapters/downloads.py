@@ -9,7 +9,6 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mmcicd_jenkins.adapters.data_cache import CHUNK, Measured, Progress, remove, tree_digest
@@ -54,6 +53,9 @@ class Download:
             record.write_text(state)
 
     def _folder(self, files: list[SourceFile], progress: Progress) -> Measured:
+        # It takes logging along; a stage that finds its data here waits for neither.
+        from concurrent.futures import ThreadPoolExecutor
+
         whole = sum(file.size or 0 for file in files)
         measured: list[tuple[str, int, str]] = []
         done = 0

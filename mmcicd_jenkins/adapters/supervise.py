@@ -28,6 +28,9 @@ LEFTOVER_SECONDS = 2.0
 AGAIN_SECONDS = 0.05
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+# Those that may have a handler of ours or of whoever uses us as a library. All that the system has would be too many:
+# `signal` tells which were blocked before, and a look at each number without a name is slow.
+HANDLED = sorted(set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP})
 LETTERS = {b"T": signal.SIGTERM, b"I": signal.SIGINT}
 # Control pipe, report pipe, the log whose lock is held, seconds of grace, command: what `main` wants.
 Work = tuple[int, int, int, float, str]
@@ -44,7 +47,7 @@ def copy(work: Work, output: int, directory: str, environment: Mapping[str, str]
 
     Signals wait until the copy has its own handlers: ours would act as if it were us.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
     try:
         pid = os.fork()
         if pid == 0:

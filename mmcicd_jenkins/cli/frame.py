@@ -1,5 +1,6 @@
 """From argv to an exit code: the lazy command group, signals, and the one place where errors end."""
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -7,6 +8,7 @@ import os
 import signal
 import stat
 import sys
+import threading
 from collections.abc import Mapping
 from types import FrameType
 from typing import NoReturn
@@ -14,7 +16,7 @@ from typing import NoReturn
 import click
 
 from mmcicd_jenkins.cli import report
-from mmcicd_jenkins.errors import Interrupted, MmcicdError, Terminated
+from mmcicd_jenkins.errors import Interrupted, MmcicdError, OutsideFailed, Terminated
 
 PROGRAM = "mmcicd-jenkins"
 # The variable by which a shell asks what could stand next; people have it in their start-up files.
@@ -108,10 +110,36 @@ def run_command_line(table: Mapping[str, tuple[str, str]]) -> NoReturn:
         code = 0
     except Exception as e:  # noqa: BLE001  the last line of defence: a bug of ours is told as one
         code = report.bug(e, as_json=as_json)
-    sys.stdout.flush()
-    # Python would look for garbage in everything once more, only to throw all of it away.
-    gc.freeze()
-    sys.exit(code)
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End at once: everything that must happen has happened, and Python would take apart what the system drops anyway.
+
+    A thread that still runs may be in the middle of something: then the end is the usual one, which waits for it.
+    """
+    code = _flushed(code)
+    if threading.active_count() > 1:
+        gc.freeze()
+        sys.exit(code)
+    # Temporary folders are removed here, and libraries say good-bye.
+    atexit._run_exitfuncs()  # noqa: SLF001  no public name does it
+    code = _flushed(code)
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def _flushed(code: int) -> int:
+    """The code of a command that ended with `code`, once what it printed is on its way."""
+    try:
+        sys.stdout.flush()
+    except OSError as e:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if not isinstance(e, BrokenPipeError):  # the reader went away, which is no failure
+            what = "what the command printed cannot be written where it goes"
+            return report.failed(OutsideFailed(what, why=e.strerror or str(e)), as_json=False)
+    return code
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -1,7 +1,5 @@
 """How outcomes, durations and times are told on a terminal of 80 columns."""
 
-import textwrap
-
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.stages.context import Outcome
 
@@ -27,6 +25,8 @@ def stage_line(outcome: Outcome, seconds: float, columns: int | None = None) -> 
     right = duration(seconds)
     width = WIDTH if columns is None else max(40, min(WIDTH, columns - 2))
     if columns is not None and len(left) + 2 + len(right) > columns:
+        import textwrap  # on a terminal alone
+
         room = width - 2 - len(right)
         left = textwrap.fill(left, room, subsequent_indent=" " * 12, break_on_hyphens=False)
     last = len(left.rpartition("\n")[2])

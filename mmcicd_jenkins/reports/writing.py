@@ -77,11 +77,9 @@ def _is_running(process: int) -> bool:
 
 
 def _replace(path: Path, content: bytes) -> Path:
+    """Whole or not at all when we die. A machine that dies may keep less; each evaluation writes all of it again."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    part.write_bytes(content)
     part.replace(path)
     return path

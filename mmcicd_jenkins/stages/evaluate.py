@@ -79,7 +79,7 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
     judged = judge_run(job, ports, run)
     folder = make_directory(job.workspace.run(plan.run_id))
     report = _write_report(job, ports, run, judged, folder)
-    write_json(folder / "gates.json", to_document(judged.gates))
+    write_json(folder / "gates.json", to_document(judged.gates), lasting=False)
     _write_golden(job, judged.scored)
     word = {Verdict.PASSED: "passed", Verdict.FAILED: "refused", Verdict.INCONCLUSIVE: "inconclusive"}
     return Outcome(
@@ -102,7 +102,7 @@ def _write_golden(job: Job, scored: Scored) -> None:
     if golden.get("instances"):
         signature = golden.get("signature", "serving_default")
         body = {"signature_name": signature, "instances": golden["instances"]}
-        write_json(job.workspace.golden(job.model.name), body)
+        write_json(job.workspace.golden(job.model.name), body, lasting=False)
 
 
 def overall(measures: Measures) -> dict[str, float | None]:
@@ -209,7 +209,7 @@ def _write_report(job: Job, ports: Ports, run: Artifact, judged: Judged, folder:
     curves = folder / CURVES
     if blob is not None:
         # What lies there may be of a training that was killed; the stored run has its own.
-        write_atomically(curves, ports.store.read(blob))
+        write_atomically(curves, ports.store.read(blob), lasting=False)
     packages = document.get("packages", [])
     record = EvaluationRecord(
         model=job.model.name,

@@ -13,7 +13,7 @@ from mmcicd_jenkins.config.model import DataSource
 from mmcicd_jenkins.errors import CommandFailed, InputError, IntegrityFailed
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.descriptor import Artifact, Descriptor
-from mmcicd_jenkins.image.digest import digest_tree
+from mmcicd_jenkins.image.digest import digest_bytes, digest_tree
 from mmcicd_jenkins.image.tree import scan
 from mmcicd_jenkins.ports import Column, Scored, ScoreRequest
 from mmcicd_jenkins.records import dataclass
@@ -124,6 +124,11 @@ def ensure_scored(job: Job, ports: Ports, subject: Subject) -> Scored:
 
 def _samples(scored: Scored) -> int:
     return max((m.samples for m in scored.measures.overall.values()), default=0)
+
+
+def measures_digest(scored: Scored) -> str:
+    """The digest of the measures as they are stored, by which anyone can ask a store for them."""
+    return digest_bytes(_bytes(to_document(scored.measures)))
 
 
 def _bytes(document: object) -> bytes:
@@ -245,7 +250,7 @@ def _score_by_command(job: Job, ports: Ports, model: Path, folder: Path) -> Scor
     refuse_uncommitted(job, ports)
     data = ready_data(job, ports)
     environment = environment_of(job, ports)
-    write_json(folder / "params.json", dict(job.model.train.params))
+    write_json(folder / "params.json", dict(job.model.train.params), lasting=False)
     command = job.model.evaluate.command
     where = f"{job.config.mark(f'models.{job.model.name}.evaluate')}, log {folder / 'evaluate.log'}"
     with untouched(data.folder, f"the evaluation of {job.model.name}", where):

@@ -13,6 +13,7 @@ from pathlib import Path
 from mmcicd_jenkins.errors import CommandFailed, InputError
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.descriptor import Artifact, ModelLayers
+from mmcicd_jenkins.image.version_layer import WARMUP
 from mmcicd_jenkins.ports import Finished, PythonEnvironment
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.checkpoints import Checkpoints
@@ -132,7 +133,7 @@ def _train(plan: Plan, job: Job, ports: Ports) -> Artifact:
 
 def _variables(plan: Plan, folder: Path, data: PreparedData, checkpoints: Path) -> dict[str, str]:
     """The training contract of DESIGN section 3."""
-    write_json(folder / "params.json", plan.parameters)
+    write_json(folder / "params.json", plan.parameters, lasting=False)
     remove(folder / CURVES)
     return {
         "MMCICD_MODEL_DIR": str(folder / "model"),
@@ -234,6 +235,8 @@ def _store(
         "model": job.model.name,
         "model_digest": layers.digest,
         "model_size": layers.size,
+        # Whoever packages the model sees no byte of it, and must not put other requests in the place of its own.
+        "own_warmup": (folder / "model" / WARMUP).is_file(),
         "layers": [{"blob": layer.blob.to_json(), "diff_id": layer.diff_id} for layer in layers.layers],
         "commit": commit.sha,
         "committed": commit.time,
@@ -241,6 +244,7 @@ def _store(
         "author": commit.author,
         "parameters": dict(plan.parameters),
         "seed": plan.seed,
+        "command": plan.command,
         "environment": environment.digest,
         "packages": list(environment.packages),
         "builder": job.builder,

@@ -105,23 +105,27 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Whole or not at all, even when the process or the machine dies."""
+def write_atomically(path: Path, content: bytes, *, lasting: bool = True) -> None:
+    """Whole or not at all when the process dies, and when the machine does.
+
+    What the same command writes again at each run need not outlast the machine: it is not `lasting`, and is not waited for.
+    """
     make_directory(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as e:
         temporary.unlink(missing_ok=True)
         raise cannot_write(path, e) from e
 
 
-def write_json(path: Path, document: object) -> None:
-    write_atomically(path, json.dumps(document, indent=2, sort_keys=True).encode() + b"\n")
+def write_json(path: Path, document: object, *, lasting: bool = True) -> None:
+    write_atomically(path, json.dumps(document, indent=2, sort_keys=True).encode() + b"\n", lasting=lasting)
 
 
 def cannot_write(path: Path, error: OSError) -> OutsideFailed:
