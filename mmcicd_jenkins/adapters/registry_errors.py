@@ -50,11 +50,22 @@ def refused(doing: Doing, status: int, headers: Mapping[str, str], body: bytes) 
     """What an answer that is no success means: to be tried again, or to be told at once."""
     codes, said = _read(body, doing.secrets)
     error = _told(doing, status, codes, said or f"it answers {status}")
-    # A full disk or a used-up quota is still full a second later, and a replay costs gigabytes.
-    is_full = status >= 400 and _FULL.search(body.decode("utf-8", "replace"))
-    if (status in PASSING and not is_full) or "TOOMANYREQUESTS" in codes:
+    comes_too_often = status == 429 or "TOOMANYREQUESTS" in codes
+    if not comes_too_often and _FULL.search(body.decode("utf-8", "replace")):
+        # Still full a second later, and a replay costs gigabytes.
+        return _full(doing, said)
+    if status in PASSING or comes_too_often:
         return Trouble(error, retry_after(headers.get("Retry-After", "")))
     return error
+
+
+def _full(doing: Doing, said: str) -> MmcicdError:
+    return OutsideFailed(
+        "the registry has no room left",
+        where=doing.where,
+        why=said,
+        fix="free space there or raise the quota, then run the same command again",
+    )
 
 
 def _told(doing: Doing, status: int, codes: frozenset[str], said: str) -> MmcicdError:

@@ -232,6 +232,8 @@ def _converse(
 ) -> None:
     raw = client
     with contextlib.suppress(OSError, EndedError, ssl.SSLError):
+        if not context and client.recv(1, socket.MSG_PEEK) == b"\x16":
+            raise EndedError  # the first byte of TLS: servers without it hang up, too
         if context:
             client = context.wrap_socket(client, server_side=True)
             clients.add(client)
