@@ -1,7 +1,8 @@
 """`ledger verify`: prove the history of each model, or show the first place where it does not hold."""
 
+import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from mmcicd_jenkins.adapters.git_ledger import GitLedger
 from mmcicd_jenkins.adapters.git_places import is_local
 from mmcicd_jenkins.adapters.signing import DsseSigner, read_trusted
 from mmcicd_jenkins.adapters.system_clock import SystemClock
-from mmcicd_jenkins.cli import report
+from mmcicd_jenkins.cli import ledger_images, report
 from mmcicd_jenkins.cli.options import json_option, model_option, shared_option
 from mmcicd_jenkins.config.laptop import on_this_machine
 from mmcicd_jenkins.config.load import load_config
@@ -21,8 +22,8 @@ from mmcicd_jenkins.errors import IntegrityFailed, UsageError
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.chain import PAYLOAD_TYPE
 from mmcicd_jenkins.release.names import check_name
-from mmcicd_jenkins.release.proof import UNSIGNED, Proof, Trust, prove
-from mmcicd_jenkins.wiring import ledger_address
+from mmcicd_jenkins.release.proof import ACCEPTED, UNSIGNED, Proof, Trust, prove
+from mmcicd_jenkins.wiring import ledger_address, open_bench
 
 
 @click.group(name="ledger")
@@ -45,25 +46,46 @@ def command() -> None:
     metavar="NUMBER:DIGEST",
     help="An event noted earlier that must still be there (with --model); shows a cut-off end.",
 )
+@click.option(
+    "--images", is_flag=True, help="Check the image and the signed statements of every release as well."
+)
+@click.option(
+    "--deep", is_flag=True, help="With --images: read every byte of every layer, not its size alone."
+)
 @shared_option
 @json_option
-def verify(model: str | None, zone: str | None, witness: str | None, shared: bool, as_json: bool) -> int:
+def verify(
+    model: str | None,
+    zone: str | None,
+    witness: str | None,
+    images: bool,
+    deep: bool,
+    shared: bool,
+    as_json: bool,
+) -> int:
     """Check every event, digest and signature; exit 7 at a break.
 
-    Example: mmcicd-jenkins ledger verify --model churn --witness 12:sha256:77aa...
+    Example: mmcicd-jenkins ledger verify --model churn --images
     """
+    if deep and not images:
+        raise UsageError("--deep reads the layers of images", fix="--images --deep")
     expected = _read_witness(witness, model)
     opened = _open(zone, shared=shared)
     models = (check_name(model, "model"),) if model else opened.ledger.models()
     proofs = [prove(name, opened.ledger.steps(name), opened.trust, witness=expected) for name in models]
     broken = next((proof for proof in proofs if proof.breaks), None)
     error = _error(broken, opened.address) if broken else None
+    # Of a history that does not hold nothing is believed, so its images are not looked at.
+    looked = _look_at_images(models, opened, deep=deep, shared=shared) if images and not error else []
+    error = error or next((found.error() for found in looked if found.breaks), None)
     if as_json:
-        report.emit(_document(proofs, opened, error))
+        report.emit(_document(proofs, opened, error, looked))
         return error.exit_code if error else 0
     report.out(f"ledger {opened.address}, keys of zone {opened.trust.zone}")
     for proof in proofs:
         report.out(_line(proof))
+    for found in looked:
+        report.out(found.line())
     if not proofs:
         report.out("nothing is written yet")
     if error:
@@ -96,6 +118,16 @@ def _open(zone: str | None, *, shared: bool) -> _Opened:
         address=redact(url),
         trust=Trust(check=check, zone=own_zone, required=any(key.zone == own_zone for key in trusted)),
     )
+
+
+def _look_at_images(
+    models: Sequence[str], opened: _Opened, *, deep: bool, shared: bool
+) -> list[ledger_images.Looked]:
+    bench = open_bench(Path.cwd(), report.Lines(), shared=shared)
+    authority = dataclasses.replace(
+        bench.authority, accepted=ACCEPTED[opened.trust.zone], required=opened.trust.required
+    )
+    return [ledger_images.look(name, opened.ledger, bench.store, authority, deep=deep) for name in models]
 
 
 def _read_witness(text: str | None, model: str | None) -> tuple[int, str] | None:
@@ -141,7 +173,10 @@ def _line(proof: Proof) -> str:
     )
 
 
-def _document(proofs: list[Proof], opened: _Opened, error: IntegrityFailed | None) -> dict[str, Any]:
+def _document(
+    proofs: list[Proof], opened: _Opened, error: IntegrityFailed | None, looked: list[ledger_images.Looked]
+) -> dict[str, Any]:
+    images = {found.model: {"images": found.to_json()} for found in looked}
     document: dict[str, Any] = error.to_json() if error else {"exit_code": 0}
     document["ledger"] = opened.address
     document["zone"] = opened.trust.zone
@@ -155,6 +190,7 @@ def _document(proofs: list[Proof], opened: _Opened, error: IntegrityFailed | Non
             "signed_by": {zone: count for zone, count in proof.signers.items() if zone != UNSIGNED},
             "unsigned": proof.signers.get(UNSIGNED, 0),
             "breaks": [{"commit": b.commit, "place": b.place, "what": b.what} for b in proof.breaks],
+            **images.get(proof.model, {}),
         }
         for proof in proofs
     ]

@@ -51,6 +51,7 @@ def _facts(release: Release) -> list[tuple[str, str]]:
         ("metrics", ", ".join(f"{k} {v:.4g}" for k, v in release.metrics.items() if v is not None)),
         ("model", f"{release.model_digest}, {release.model_size:,} bytes"),
         ("image", release.image_digest),
+        *((f"{kind} statement", digest) for kind, digest in release.attestations.items()),
         ("built by", release.builder),
         ("created", release.created),
     ]

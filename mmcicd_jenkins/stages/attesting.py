@@ -10,9 +10,10 @@ from collections.abc import Mapping
 
 from mmcicd_jenkins.errors import IntegrityFailed
 from mmcicd_jenkins.failpoints import failpoint
-from mmcicd_jenkins.image.descriptor import Artifact
+from mmcicd_jenkins.image.descriptor import Artifact, Descriptor
 from mmcicd_jenkins.image.digest import digest_bytes
-from mmcicd_jenkins.release.dsse import seal
+from mmcicd_jenkins.ports_store import Store
+from mmcicd_jenkins.release.dsse import Authority, seal
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.release.statements import KINDS, PAYLOAD_TYPE, PREDICATES, Making, statements
 from mmcicd_jenkins.stages.context import Job, Ports
@@ -37,13 +38,20 @@ def attest(release: Release, job: Job, ports: Ports) -> Release:
         )
     run = identify(job, ports).trained(release.model)
     failpoint("attest.before-attach")
-    digests = {}
-    for kind, statement in statements(release, _making(run, image)).items():
-        envelope = seal(PAYLOAD_TYPE, statement, ports.authority)
-        notes = {PREDICATE_TYPE: PREDICATES[kind]}
-        ports.store.attach(release.model, image.manifest, KINDS[kind], envelope, notes)
-        digests[kind] = digest_bytes(envelope)
+    stated = lay_beside(release, _making(run, image), image.manifest, ports.store, ports.authority)
     failpoint("attest.after-attach")
+    return stated
+
+
+def lay_beside(
+    release: Release, making: Making, image: Descriptor, store: Store, authority: Authority
+) -> Release:
+    """Seal and store every statement of a release; the release that names them."""
+    digests = {}
+    for kind, statement in statements(release, making).items():
+        envelope = seal(PAYLOAD_TYPE, statement, authority)
+        store.attach(release.model, image, KINDS[kind], envelope, {PREDICATE_TYPE: PREDICATES[kind]})
+        digests[kind] = digest_bytes(envelope)
     return dataclasses.replace(release, attestations=digests)
 
 
