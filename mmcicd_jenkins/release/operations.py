@@ -6,7 +6,7 @@ operation that nobody here knows is refused like one that is known to read files
 
 from collections.abc import Collection, Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from mmcicd_jenkins.records import dataclass
 
@@ -43,7 +43,7 @@ class Operations:
 @cache
 def known() -> Operations:
     """The list of this version."""
-    text = files("mmcicd_jenkins.release").joinpath("operations.txt").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("operations.txt").read_text(encoding="utf-8")
     sections = read_sections(text)
     allowed, savers = sections.pop(ALLOWED), sections.pop(SAVERS)
     return Operations(

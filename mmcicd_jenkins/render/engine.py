@@ -7,7 +7,6 @@ copy of a template replaces ours one file at a time and runs in the same sandbox
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from traceback import extract_tb
 from typing import Literal as Choice
@@ -74,7 +73,7 @@ def render(name: str, language: Language, values: Mapping[str, object], own: Pat
         ) from e
 
 
-def _ours_at(name: str) -> resources.abc.Traversable:
+def _ours_at(name: str) -> Path:
     try:
         return template_file(name)
     except LookupError as e:

@@ -1,7 +1,8 @@
 """The files of `mmcicd_jenkins.templates` as they are. Who wants one as it is need not wait for the template library."""
 
-from importlib import resources
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+
+import mmcicd_jenkins.templates
 
 
 def template_bytes(name: str) -> bytes:
@@ -13,7 +14,7 @@ def template_bytes(name: str) -> bytes:
     return template_file(name).read_bytes()
 
 
-def template_file(name: str) -> resources.abc.Traversable:
+def template_file(name: str) -> Path:
     """Where it is; never outside the templates.
 
     Raises:
@@ -22,9 +23,7 @@ def template_file(name: str) -> resources.abc.Traversable:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name:
         raise LookupError(name)
-    file: resources.abc.Traversable = resources.files("mmcicd_jenkins.templates")
-    for part in path.parts:
-        file = file / part
+    file = Path(mmcicd_jenkins.templates.__path__[0]).joinpath(*path.parts)
     if not file.is_file():
         raise LookupError(name)
     return file
