@@ -1,8 +1,7 @@
 """The files of `mmcicd_jenkins.templates` as they are. Who wants one as it is need not wait for the template library."""
 
+from importlib import import_module
 from pathlib import Path, PurePosixPath
-
-import mmcicd_jenkins.templates
 
 
 def template_bytes(name: str) -> bytes:
@@ -23,7 +22,7 @@ def template_file(name: str) -> Path:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name:
         raise LookupError(name)
-    file = Path(mmcicd_jenkins.templates.__path__[0]).joinpath(*path.parts)
+    file = Path(import_module("mmcicd_jenkins.templates").__path__[0]).joinpath(*path.parts)
     if not file.is_file():
         raise LookupError(name)
     return file
