@@ -21,17 +21,24 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
+
+# What a benchmark ends with that cannot run here: neither a success nor a failure.
+SKIPPED = 77
 
 _PACKAGE = Path(__file__).parents[1] / "mmcicd_jenkins"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """`command(run)` is what to run the given time; `clean(run)` removes what it left, outside the clock."""
+    """`command(run)` is what to run the given time; outside the clock `prepare(run)` goes before it, and `clean(run)`
+    removes what it left.
+    """
 
     name: str
     version: str
     command: Callable[[int], Sequence[str]]
+    prepare: Callable[[int], None] = lambda _: None
     clean: Callable[[int], None] = lambda _: None
 
 
@@ -75,6 +82,7 @@ def alternate(contenders: Sequence[Contender], runs: int) -> list[Samples]:
     samples = [Samples() for _ in contenders]
     for run in range(runs + 1):
         for contender, kept in zip(contenders, samples, strict=True):
+            contender.prepare(run)
             seconds, cpu_seconds, peak = measure(contender.command(run))
             contender.clean(run)
             if run:
@@ -110,6 +118,15 @@ def tell(result: dict[str, object], as_json: bool) -> None:
     print(
         f"{result['name']}: {result['what']}, {result['size']}: ratio {result['ratio']} ({result['goal']}): {verdict}"
     )
+    for other in result.get("others", ()):
+        met = "met" if other["met"] else "missed"
+        print(f"  against {other['peer']['name']}: ratio {other['ratio']} ({other['goal']}): {met}")
+
+
+def skip(sentence: str) -> NoReturn:
+    """End without a result: this machine lacks something, and the sentence says what and how to get it."""
+    print(f"skipped: {sentence}", file=sys.stderr)
+    raise SystemExit(SKIPPED)
 
 
 def options(what: str, arguments: Sequence[str] | None = None) -> argparse.Namespace:

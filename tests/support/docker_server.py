@@ -91,6 +91,7 @@ def _own_engine() -> Iterator[Engine]:
         if not _wait(engine, process):
             last = (folder / "log").read_text(errors="replace").splitlines()[-1:]
             raise UnavailableError(f"dockerd did not start ({' '.join(last)}): {_HOW}")
+        engine.pid = process.pid
         yield engine
     finally:
         process.send_signal(signal.SIGTERM)
