@@ -30,6 +30,7 @@ FAILPOINTS = (
     "package.base-taken",
     "package.after-image",
     "docker.container-made",
+    "docker.command-made",
     "verify.before-record",
     "attest.before-attach",
     "attest.after-attach",

@@ -31,6 +31,7 @@ from mmcicd_jenkins.ports import (
     SavedModels,
     Target,
 )
+from mmcicd_jenkins.ports_images import BaseImages
 from mmcicd_jenkins.ports_offline import OfflineTarget
 from mmcicd_jenkins.ports_store import Store
 from mmcicd_jenkins.ports_trial import Trial
@@ -40,6 +41,10 @@ from mmcicd_jenkins.stages.context import Job, Ports
 from mmcicd_jenkins.stages.workspace import Workspace
 from mmcicd_jenkins.stages.zones import zone_of
 from mmcicd_jenkins.wiring_docker import DockerSite
+
+if TYPE_CHECKING:
+    from mmcicd_jenkins.adapters.registry_client import Access
+    from mmcicd_jenkins.image.reference import Reference
 
 if TYPE_CHECKING:
     from mmcicd_jenkins.adapters.signing import DsseSigner
@@ -129,6 +134,25 @@ class Bench:
             )
         return OciLayoutStore(self.store_folder(), settings.compression)
 
+    @cached_property
+    def access(self) -> "Access":
+        """How registries are reached: the store's own, and those of base images."""
+        from mmcicd_jenkins.adapters.registry_client import Access
+
+        return Access(self.config.store.registry, self.variables)
+
+    @cached_property
+    def bases(self) -> BaseImages:
+        from mmcicd_jenkins.adapters.base_images import BaseImageFiles, Repository
+
+        def repository(place: Reference) -> Repository:
+            from mmcicd_jenkins.adapters import registry_client
+
+            return registry_client.Repository(place, self.access)
+
+        cache = cache_folder(self.variables) / "images"
+        return BaseImageFiles(self.config.root, cache, repository, self.docker.engine)
+
     def store_folder(self) -> Path:
         root, path = self.config.root, self.config.store.path
         if path != beside(root, STORE):
@@ -184,6 +208,7 @@ class Bench:
             progress=self.progress,
             store=lambda: self.store,
             layout=self.store_folder,
+            registry=self.config.store.registry,
         )
 
     def throwaway(self, folder: Path, *, runnable: bool) -> Trial:
@@ -277,10 +302,18 @@ class _Adapters:
         return self._bench.store
 
     @cached_property
+    def bases(self) -> BaseImages:
+        return self._bench.bases
+
+    @cached_property
     def commands(self) -> Commands:
         from mmcicd_jenkins.adapters.commands import ShellCommands
 
-        return ShellCommands()
+        direct = ShellCommands()
+        config = self._bench.config
+        if not any(model.train.image for model in config.models.values()):
+            return direct
+        return self._bench.docker.commands(direct, config.root)
 
     @cached_property
     def environments(self) -> Environments:

@@ -74,7 +74,7 @@ class BaseImage:
         return tuple(found.values())
 
     @property
-    def documents(self) -> Mapping[str, Any]:
+    def config(self) -> Mapping[str, Any]:
         """The config of the first platform as JSON: what a person asks a base about is the same on all."""
         return json_object(self.platforms[0].config, self.name) if self.platforms else {}
 
@@ -153,7 +153,7 @@ def _images(
 def _is_index(document: Mapping[str, Any], named: Descriptor, name: str) -> bool:
     """Whether it is an index; the bytes themselves say so, and whoever names them must agree."""
     is_index, is_manifest = "manifests" in document, "layers" in document or "config" in document
-    told = document.get("mediaType", named.media_type)
+    told = document.get("mediaType") or named.media_type or (INDEX if is_index else MANIFEST)
     if "fsLayers" in document or named.media_type.startswith(_DOCKER_1):
         raise InputError(
             f"{name} is an image of Docker's first format",

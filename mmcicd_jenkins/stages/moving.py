@@ -17,7 +17,7 @@ from mmcicd_jenkins.errors import (
     Superseded,
 )
 from mmcicd_jenkins.failpoints import failpoint
-from mmcicd_jenkins.image.descriptor import descriptor
+from mmcicd_jenkins.image.descriptor import Descriptor, descriptor
 from mmcicd_jenkins.ports import GoldenResult, Switch, Target
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release import history

@@ -4,19 +4,21 @@ The number is reserved in the ledger before the image is made, because the image
 a number keeps it, so a killed or repeated `package` ends at the same image.
 """
 
-from mmcicd_jenkins.errors import GateRefused, Inconclusive, InputError, IntegrityFailed, Superseded
+from mmcicd_jenkins.errors import GateRefused, Inconclusive, IntegrityFailed, Superseded
 from mmcicd_jenkins.failpoints import failpoint
-from mmcicd_jenkins.image.descriptor import Artifact, Layer, ModelLayers, descriptor
-from mmcicd_jenkins.image.manifest import BaseImage, Image, Origin, join
-from mmcicd_jenkins.image.version_layer import version_layer
+from mmcicd_jenkins.image.descriptor import Artifact, Descriptor, descriptor
+from mmcicd_jenkins.image.standing import standing_on
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.adoption import is_unplanned
 from mmcicd_jenkins.release.ledger import Change, Snapshot
+from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports, short
+from mmcicd_jenkins.stages.drawing import Drawn, draw, model_layers
 from mmcicd_jenkins.stages.evaluate import Judged, judge_run, run_subject
 from mmcicd_jenkins.stages.identity import Identity, identify
+from mmcicd_jenkins.stages.moving import served_layers
 from mmcicd_jenkins.stages.scanning import refuse_unsafe
 from mmcicd_jenkins.stages.scoring import model_files
 
@@ -42,12 +44,22 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Packaged:
-    """An image in the store, with its size in bytes: all of its layers and documents."""
+    """An image in the store. `size` is that of the model's layers in bytes; the base and we add to it.
+
+    `base` is what it stands on as people call it, "" for nothing; `moved`: the lock has another one by now.
+    `served_layers` are those that a server without the image loads.
+    """
 
     version: int
-    image: Image
+    digest: str
     size: int
     found: bool
+    served_layers: tuple[Descriptor, ...]
+    warmup: Descriptor | None = None
+    base: str = ""
+    base_digest: str = ""
+    platforms: tuple[str, ...] = ()
+    moved: bool = False
 
 
 def look(job: Job, ports: Ports) -> Facts:
@@ -76,7 +88,7 @@ def plan(job: Job, facts: Facts) -> Plan:
         run_id=facts.identity.run_id,
         version=facts.version,
         released=facts.released,
-        base=job.config.image.base,
+        base=job.config.image.base_for(job.model.serving),
     )
 
 
@@ -98,16 +110,31 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
     packaged = ensure_image(plan.run_id, job, ports)
     return Outcome(
         stage="package",
-        sentence=f"version {packaged.version}, {_told_size(packaged.size)}, {packaged.image.digest[:19]}"
-        + (", found" if packaged.found else ""),
+        sentence=_sentence(packaged),
         found=packaged.found,
         detail={
             "version": packaged.version,
-            "image": packaged.image.digest,
+            "image": packaged.digest,
             "size": packaged.size,
-            "address": ports.store.address(job.model.name, packaged.image.digest),
+            "address": ports.store.address(job.model.name, packaged.digest),
+            "base": packaged.base,
+            "base_digest": packaged.base_digest,
+            "platforms": list(packaged.platforms),
+            "warmup": packaged.warmup.digest if packaged.warmup else "",
         },
     )
+
+
+def _sentence(packaged: Packaged) -> str:
+    said = f"version {packaged.version}, {_told_size(packaged.size)}"
+    if packaged.base:
+        said += f" on {packaged.base}"
+    if len(packaged.platforms) > 1:
+        said += f" for {' and '.join(packaged.platforms)}"
+    said += f", {packaged.digest[:19]}" + (", found" if packaged.found else "")
+    if packaged.moved:
+        said += "; mmcicd.lock has another base by now, which the next trained version stands on"
+    return said
 
 
 def _told_size(size: int) -> str:
@@ -115,39 +142,99 @@ def _told_size(size: int) -> str:
 
 
 def ensure_image(run_id: str, job: Job, ports: Ports) -> Packaged:
-    """Reserve the version if needed and store the image if it is not there."""
+    """Reserve the version if needed and store the image if it is not there. What was released stays what it is."""
     run = identify(job, ports).trained(job.model.name)
     version = _reserve(run_id, job, ports)
-    _refuse_other_bytes(version, run, job, ports)
-    blob, layer = version_layer(job.model.name, version, compression=job.config.store.compression)
-    model = model_layers(run)
-    image = join(_base(job), model, layer, _origin(job, run, version))
-    size = len(image.config) + len(image.manifest) + layer.blob.size + sum(m.blob.size for m in model.layers)
+    release = ports.ledger.release(job.model.name, version)
+    if release is not None:
+        _refuse_other_bytes(release, run)
+        found = ports.store.find_image(job.model.name, release.image_digest)
+        if found is not None:
+            return _released(release, found, run, job)
+    drawn = draw(version, run, job, ports)
+    if release is not None and drawn.image.digest != release.image_digest:
+        raise _lost(release)
     existing = ports.store.find_image(job.model.name, version)
-    if existing is not None and existing.digest == image.digest:
-        return Packaged(version=version, image=image, size=size, found=True)
-    # What was evaluated was looked at; what is released is looked at whoever evaluated it, and by today's list.
-    refuse_unsafe(model_files(job, ports, run_subject(run)), job, ports)
+    is_there = existing is not None and existing.digest == drawn.image.digest
+    if not is_there:
+        # What was evaluated was looked at; what is released is looked at whoever evaluated it, and by today's list.
+        refuse_unsafe(model_files(job, ports, run_subject(run)), job, ports)
+        _put(version, drawn, job, ports)
+    return _drawn(version, drawn, run, found=is_there)
+
+
+def _put(version: int, drawn: Drawn, job: Job, ports: Ports) -> None:
     failpoint("package.before-image")
-    ports.store.put_image(job.model.name, version, image, [blob])
+    base = drawn.base
+    if base.layers:
+
+        def progress(done: int, total: int) -> None:
+            ports.progress.update(f"layers of {base.name}", done / total if total else None)
+
+        ports.store.take(job.model.name, base.layers, ports.bases.source(base.name, base.digest), progress)
+    failpoint("package.base-taken")
+    ports.store.put_image(job.model.name, version, drawn.image, drawn.blobs)
     failpoint("package.after-image")
-    return Packaged(version=version, image=image, size=size, found=False)
 
 
-def _refuse_other_bytes(version: int, run: Artifact, job: Job, ports: Ports) -> None:
+def _drawn(version: int, drawn: Drawn, run: Artifact, *, found: bool) -> Packaged:
+    layers = tuple(layer.blob for layer in model_layers(run).layers)
+    warmup = drawn.warmup.blob if drawn.warmup else None
+    return Packaged(
+        version=version,
+        digest=drawn.image.digest,
+        size=sum(layer.size for layer in layers),
+        found=found,
+        served_layers=(*layers, *([warmup] if warmup else [])),
+        warmup=warmup,
+        base=drawn.base.name,
+        base_digest=drawn.base.digest,
+        platforms=drawn.image.platforms,
+    )
+
+
+def _released(release: Release, image: Artifact, run: Artifact, job: Job) -> Packaged:
+    """A released version, as its record and its image say; today's base and settings change nothing about it."""
+    stands = standing_on(image)
+    written = job.config.image.base_for(job.model.serving)
+    today = job.lock.images.get(written, "")
+    return Packaged(
+        version=release.version,
+        digest=release.image_digest,
+        size=sum(layer.blob.size for layer in model_layers(run).layers),
+        found=True,
+        served_layers=served_layers(release),
+        warmup=descriptor(release.warmup) if release.warmup else None,
+        base=stands.base,
+        base_digest=stands.digest,
+        platforms=stands.platforms,
+        moved=bool(today and stands.base == written and stands.digest != today),
+    )
+
+
+def _lost(release: Release) -> IntegrityFailed:
+    return IntegrityFailed(
+        f"the image of version {release.version} of {release.model} is gone from the store, and cannot be made again",
+        where=release.image_digest,
+        why="its base, its settings or this program have changed since it was released",
+        fix=f"put the store back from a copy, or mmcicd-jenkins run --model {release.model} --again: "
+        "a new attempt is a new version",
+    )
+
+
+def _refuse_other_bytes(release: Release, run: Artifact) -> None:
     """The first recorded result of a run is the run. A store that lost it may meanwhile hold a second one.
 
     Raises:
         IntegrityFailed: the ledger released other bytes under this version.
     """
-    release = ports.ledger.release(job.model.name, version)
-    if release is not None and release.model_digest != run.document["model_digest"]:
+    if release.model_digest != run.document["model_digest"]:
         raise IntegrityFailed(
-            f"version {version} of {job.model.name} was released with other bytes than the store now has for its run",
+            f"version {release.version} of {release.model} was released with other bytes than the store now has for its run",
             where=f"run {short(str(run.document['run_id']))}",
             why=f"released {release.model_digest[:19]}, stored {str(run.document['model_digest'])[:19]}: "
             "the store lost the model, and it was trained a second time",
-            fix=f"put the store back from a copy, or mmcicd-jenkins run --model {job.model.name} --again: "
+            fix=f"put the store back from a copy, or mmcicd-jenkins run --model {release.model} --again: "
             "a new attempt is a new version",
         )
 
@@ -193,35 +280,3 @@ def _refuse_lost_ledger(job: Job, ports: Ports) -> None:
                 why="the ledger was lost, or ledger.url names another one",
                 fix="put it back, or mmcicd-jenkins reconcile writes what serves into this one",
             )
-
-
-def model_layers(run: Artifact) -> ModelLayers:
-    """The layers of a stored run."""
-    layers = run.document["layers"]
-    assert isinstance(layers, list)  # noqa: S101  we wrote this document; the store checked its digest
-    return ModelLayers(
-        digest=str(run.document["model_digest"]),
-        size=int(str(run.document["model_size"])),
-        layers=tuple(Layer(blob=descriptor(one["blob"]), diff_id=one["diff_id"]) for one in layers),
-    )
-
-
-def _base(job: Job) -> BaseImage:
-    if job.config.image.base:
-        raise InputError(
-            "a base image needs the registry, which this version does not read yet",
-            where=job.config.mark("image.base"),
-            fix="leave image.base out: the image then holds the model alone",
-        )
-    return BaseImage()
-
-
-def _origin(job: Job, run: Artifact, version: int) -> Origin:
-    return Origin(
-        model=job.model.name,
-        version=version,
-        run_id=str(run.document["run_id"]),
-        commit=str(run.document["commit"]),
-        # The commit of the run, not of this checkout: a later commit that changes no input keeps the image.
-        committed=int(str(run.document["committed"])),
-    )

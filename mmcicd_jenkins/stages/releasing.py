@@ -31,7 +31,7 @@ def draft_release(job: Job, ports: Ports) -> Release:
     # The champion or the gates may have changed since verify.
     refuse_unless_passed(job, judged)
     packaged = ensure_image(identity.run_id, job, ports)
-    verified = find_verified(packaged.image.digest, job, ports)
+    verified = find_verified(packaged.digest, job, ports)
     if verified is None or verified.verdict is not Verdict.PASSED:
         raise InputError(
             f"version {packaged.version} of {job.model.name} has not passed verify",
@@ -53,10 +53,11 @@ def draft_release(job: Job, ports: Ports) -> Release:
         model_digest=str(document["model_digest"]),
         model_size=int(str(document["model_size"])),
         layers=tuple(layer.to_json() for layer in run_subject(run).layers),
-        image_digest=packaged.image.digest,
+        image_digest=packaged.digest,
         evaluation=judged.evaluation,
         manifest_digest="",
         builder=job.builder,
         created=timestamp(ports.clock),
         reference=judged.scored.reference,
+        warmup=packaged.warmup.to_json() if packaged.warmup else {},
     )

@@ -25,11 +25,11 @@ from mmcicd_jenkins.stages.data import ready_data
 from mmcicd_jenkins.stages.identity import (
     code_files,
     data_key,
+    environment_digest,
     environment_of,
     locked_data,
     locked_facts,
     refuse_uncommitted,
-    requirements_path,
 )
 from mmcicd_jenkins.stages.scanning import refuse_unsafe
 from mmcicd_jenkins.stages.sealing import untouched
@@ -61,7 +61,7 @@ def evaluation_id(job: Job, ports: Ports, model_digest: str) -> str:
         own = {
             "code": code_files(job, ports, ()),
             "parameters": dict(job.model.train.params),
-            "environment": ports.environments.digest(requirements_path(job)),
+            "environment": environment_digest(job, ports),
         }
     return digest_of(
         {

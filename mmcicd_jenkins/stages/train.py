@@ -103,12 +103,6 @@ def _outcome(stored: Artifact, *, found: bool) -> Outcome:
 
 
 def _train(plan: Plan, job: Job, ports: Ports) -> Artifact:
-    if job.model.train.image:
-        raise InputError(
-            "training in an image needs a Docker engine, which this version does not drive yet",
-            where=job.config.mark(f"models.{job.model.name}.train.image"),
-            fix="train in an environment from requirements, or on an agent whose own image is that one",
-        )
     data = ready_data(job, ports)
     environment = environment_of(job, ports)
     folder = make_directory(job.workspace.run(plan.run_id))
@@ -118,7 +112,7 @@ def _train(plan: Plan, job: Job, ports: Ports) -> Artifact:
     failpoint("train.before-command")
     started = time.time()
     with untouched(data.folder, f"the training of {job.model.name}", _where(job, folder)):
-        finished = _run(plan, job, ports, {**environment.variables, **variables}, folder)
+        finished = _run(plan, job, ports, {**environment.variables, **_gpus(job), **variables}, folder)
         if finished.status != 0:
             raise _failed(plan, job, folder, finished, checkpoints)
     failpoint("train.after-command")
@@ -144,6 +138,12 @@ def _variables(plan: Plan, folder: Path, data: PreparedData, checkpoints: Path) 
         "MMCICD_RUN_ID": plan.run_id,
         "MMCICD_SEED": str(plan.seed),
     }
+
+
+def _gpus(job: Job) -> dict[str, str]:
+    """What a container must be given; elsewhere the agent has GPUs or not. No other stage asks for any."""
+    train = job.model.train
+    return {"MMCICD_GPUS": str(train.gpus)} if train.image and train.gpus else {}
 
 
 def _run(plan: Plan, job: Job, ports: Ports, variables: Mapping[str, str], folder: Path) -> Finished:

@@ -22,7 +22,7 @@ from mmcicd_jenkins.release.records import GateOutcome, GateReport
 from mmcicd_jenkins.release.rules import MEMORY, Rule
 from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
-from mmcicd_jenkins.stages.evaluate import judge_run, run_subject
+from mmcicd_jenkins.stages.evaluate import judge_run
 from mmcicd_jenkins.stages.identity import identify
 from mmcicd_jenkins.stages.package import ensure_image, refuse_unless_passed
 from mmcicd_jenkins.stages.workspace import fresh_directory
@@ -86,8 +86,8 @@ def look(job: Job, ports: Ports) -> Facts:
     return Facts(
         run=run,
         version=packaged.version,
-        image=packaged.image.digest,
-        verified=find_verified(packaged.image.digest, job, ports),
+        image=packaged.digest,
+        verified=find_verified(packaged.digest, job, ports),
     )
 
 
@@ -138,13 +138,14 @@ def with_outcomes(report: GateReport, verified: Verified) -> GateReport:
 def _verify(plan: Plan, job: Job, ports: Ports) -> Verified:
     run = identify(job, ports).trained(job.model.name)
     golden = judge_run(job, ports, run).scored.golden
+    packaged = ensure_image(plan.run_id, job, ports)
     folder = job.workspace.verification(plan.image)
     serving = job.model.serving
     order = TrialOrder(
         model=job.model.name,
         version=plan.version,
         image=plan.image,
-        layers=run_subject(run).layers,
+        layers=packaged.served_layers,
         log=job.workspace.run(plan.run_id) / LOG,
         memory_bytes=serving.memory_bytes,
         cpu=serving.cpu,
@@ -169,7 +170,7 @@ def _verify(plan: Plan, job: Job, ports: Ports) -> Verified:
 
 def _can_run(job: Job) -> bool:
     """Whether a container can be made of the image: the model alone has nothing to start."""
-    return bool(job.config.image.base)
+    return bool(job.config.image.base_for(job.model.serving))
 
 
 def _ask_alive(

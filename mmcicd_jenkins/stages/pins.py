@@ -1,0 +1,41 @@
+"""Images that the configuration names and the bytes that the lock says they stand for. Pure.
+
+A stage uses what is pinned and never pins by itself: what a build stands on changes by a commit that people see.
+"""
+
+from collections.abc import Mapping
+
+from mmcicd_jenkins.config.lock import FILE, Lock
+from mmcicd_jenkins.config.model import Config
+from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.image.base_name import parse_base
+
+UPDATE = "mmcicd-jenkins image update-base"
+
+
+def named_images(config: Config) -> Mapping[str, tuple[str, ...]]:
+    """Every image by what is written, with the keys that name it."""
+    keys = {"image.base": config.image.base, "image.gpu_base": config.image.gpu_base}
+    keys |= {f"models.{name}.train.image": model.train.image for name, model in config.models.items()}
+    found: dict[str, tuple[str, ...]] = {}
+    for key, written in keys.items():
+        if written:
+            found[written] = (*found.get(written, ()), key)
+    return found
+
+
+def pinned(written: str, key: str, config: Config, lock: Lock) -> str:
+    """The digest of an image that `key` names.
+
+    Raises:
+        InputError: the lock does not have it.
+    """
+    digest = parse_base(written).digest or lock.images.get(written, "")
+    if not digest:
+        raise InputError(
+            f"{FILE} does not have the image {written}",
+            where=config.mark(key),
+            why="a name may move; the lock pins the bytes that builds stand on",
+            fix=f"{UPDATE}, then commit {FILE}",
+        )
+    return digest
