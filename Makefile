@@ -10,10 +10,10 @@ INSTALL = quiet=--quiet; test -t 1 && quiet=; $(BIN)/python -m pip install $$qui
 FAILED = { echo "pip failed, it says why above. When that is mended (often: network, proxy, disk), the same command goes on." >&2; exit 2; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-real bench docs dist clean need
+.PHONY: help demo test check test-real cluster cluster-down bench docs dist clean need
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 need:
 	@command -v git >/dev/null || { echo "needed: git (Debian: apt-get install git)" >&2; exit 2; }
@@ -50,6 +50,12 @@ check: $(VENV)/dev ## ruff, mypy, lint of what templates give, generated pages a
 test-real: $(VENV)/dev ## the real parts (Docker, a registry, skopeo, Groovy, git servers): installed when root on Debian, else told
 	@sh tests/real/prepare.sh
 	@$(BIN)/python -m pytest -m real -rs
+
+cluster: | need ## a real Kubernetes to work against: KUBECONFIG if set, else kind, else a node of our own (root)
+	@$(PYTHON) tests/cluster up
+
+cluster-down: | need ## stop that cluster and remove all that it made
+	@$(PYTHON) tests/cluster down
 
 bench: $(VENV)/dev ## every benchmark against its named peer; SMOKE=1 only shows that they run
 	@$(BIN)/python -m benchmarks $(if $(SMOKE),--smoke)

@@ -18,7 +18,12 @@ shellcheck (generated shell)|shellcheck|shellcheck
 a browser (reports under the policy of Jenkins)|chromium|chromium
 an SSH server (git by ssh)|sshd|openssh-server openssh-client
 busybox (a container without a network)|busybox|busybox-static
+a Kubernetes node: etcd|etcd|etcd-server
+a Kubernetes node: connections of its Services|conntrack|conntrack
+a Kubernetes node: network of its pods|/usr/lib/cni/ptp|containernetworking-plugins
 '
+
+kubernetes=no
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
@@ -69,6 +74,11 @@ install_crane() {
     GOBIN=/usr/local/bin go install "$CRANE" >/dev/null 2>&1 || echo "real parts: crane could not be built"
 }
 
+# Kubernetes' own programs: 5 to 10 minutes on 2 cores the first time, kept for the user's other checkouts.
+build_kubernetes() {
+    if "$PYTHON" tests/cluster build; then kubernetes=yes; else kubernetes=no; fi
+}
+
 install_storage_clients() {
     [ -x "$PYTHON" ] || return 0
     "$PYTHON" -c 'import s3fs, gcsfs' 2>/dev/null && return 0
@@ -91,6 +101,7 @@ say_parts() {
     say_client s3fs s3
     if has gcp-storage-emulator; then echo "  yes  a server of Google's storage"; else echo "  no   a server of Google's storage: pipx install gcp-storage-emulator"; fi
     say_client gcsfs gs
+    if [ "$kubernetes" = yes ]; then echo "  yes  Kubernetes"; else echo "  no   Kubernetes: docs/howto/a-cluster-to-try.md"; fi
     if [ "$(id -u)" = 0 ]; then echo "  yes  small and read-only disks"; else echo "  no   small and read-only disks: mounting needs root (sudo make test-real)"; fi
 }
 
@@ -100,6 +111,7 @@ if [ "$(id -u)" = 0 ] && has apt-get; then
     install_crane
     install_server moto_server 'moto[server,s3]'
     install_server gcp-storage-emulator gcp-storage-emulator
+    build_kubernetes
 fi
 say_parts
 exit 0
