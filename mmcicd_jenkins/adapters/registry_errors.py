@@ -51,10 +51,11 @@ def refused(doing: Doing, status: int, headers: Mapping[str, str], body: bytes) 
     codes, said = _read(body, doing.secrets)
     error = _told(doing, status, codes, said or f"it answers {status}")
     comes_too_often = status == 429 or "TOOMANYREQUESTS" in codes
-    if not comes_too_often and _FULL.search(body.decode("utf-8", "replace")):
+    if not comes_too_often and (status == 507 or _FULL.search(body.decode("utf-8", "replace"))):
         # Still full a second later, and a replay costs gigabytes.
         return _full(doing, said)
     if status in PASSING or comes_too_often:
+        error.retryable = True
         return Trouble(error, retry_after(headers.get("Retry-After", "")))
     return error
 
@@ -63,7 +64,7 @@ def _full(doing: Doing, said: str) -> MmcicdError:
     return OutsideFailed(
         "the registry has no room left",
         where=doing.where,
-        why=said,
+        why=said or "it says so without a word",
         fix="free space there or raise the quota, then run the same command again",
     )
 
@@ -111,6 +112,13 @@ def _told_of_status(doing: Doing, status: int, said: str) -> MmcicdError:
             where=doing.where,
             why=said,
             fix=f"curl -sI https://{doing.registry}/v2/ answers 200 or 401 where a registry is",
+        )
+    if 300 <= status < 400:
+        return InputError(
+            f"the registry sends us elsewhere when asked to {doing.to}",
+            where=doing.where,
+            why=said,
+            fix="name the registry by the address that it has itself, with its port",
         )
     if status == 413:
         return OutsideFailed(

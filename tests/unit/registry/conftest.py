@@ -1,0 +1,58 @@
+"""What tests of the registry client share: a stand-in, and repositories opened with little patience."""
+
+import hashlib
+
+import pytest
+import registry_standin
+
+from mmcicd_jenkins.adapters.registry_client import Access, Repository
+from mmcicd_jenkins.adapters.registry_tries import Deadlines, Patience
+from mmcicd_jenkins.image.descriptor import LAYER, Descriptor
+from mmcicd_jenkins.image.digest import digest_bytes
+from mmcicd_jenkins.image.reference import parse_reference
+
+
+@pytest.fixture
+def standin():
+    with registry_standin.serve() as running:
+        yield running
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """A function that opens `host/name`, with variables of its own; closed afterwards."""
+    made = []
+
+    def open_repository(host, name="ml/churn", *, variables=None, **settings):
+        given = {
+            "deadlines": Deadlines(connect=2, stall=2),
+            "patience": Patience(tries=4, pause=0.001, budget=30),
+            **settings,
+        }
+        made.append(Access(host, {"HOME": str(tmp_path), **(variables or {})}, **given))
+        return Repository(parse_reference(f"{host}/{name}"), made[-1])
+
+    yield open_repository
+    for access in made:
+        access.close()
+
+
+@pytest.fixture
+def blob():
+    """A function that makes content, its descriptor and a function that writes it piece by piece."""
+
+    def make(size=300_000, piece=50_000, seed="seed"):
+        content = hashlib.shake_256(seed.encode()).digest(size)
+        named = Descriptor(media_type=LAYER, digest=digest_bytes(content), size=size)
+
+        def write(sink):
+            write.calls += 1
+            for at in range(0, size, piece):
+                half = at + piece // 2
+                sink([b"", memoryview(content)[at:half], content[half : at + piece]])
+            return named
+
+        write.calls = 0
+        return content, named, write
+
+    return make
