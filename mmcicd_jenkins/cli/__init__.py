@@ -20,6 +20,7 @@ COMMANDS = {
     "serve": ("serve", "Serve a model directory, a version or an environment here"),
     "stop": ("stop", "Stop what run and serve left running"),
     "data": ("data", "Check the data against the lock, or move the lock"),
+    "image": ("image", "Move the pinned base images"),
     "config": ("config", "Check, explain or describe mmcicd.yaml"),
     "jobs": ("jobs", "Jobs on Jenkins: make them, compare them, start one and follow it"),
     "render": ("render", "Look at generated files, or copy a template to own it"),
