@@ -11,7 +11,7 @@ from dataclasses import field
 from mmcicd_jenkins.errors import IntegrityFailed
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.canonical import digest_of
-from mmcicd_jenkins.release.documents import to_document
+from mmcicd_jenkins.release.documents import from_document, to_document
 from mmcicd_jenkins.release.package_list import PREDICATE as PACKAGES_PREDICATE
 from mmcicd_jenkins.release.package_list import package_list
 from mmcicd_jenkins.release.records import Release
@@ -84,6 +84,17 @@ def release_predicate(release: Release) -> dict[str, object]:
     """The record, without the digests of statements, one of which is this one."""
     record = {key: value for key, value in to_document(release).items() if key != "attestations"}
     return {"record": record, "digest": digest_of(record)}
+
+
+def stated_record(statement: Mapping[str, object]) -> Release:
+    """The record in a release's own statement.
+
+    Raises:
+        IntegrityFailed: there is none in it.
+    """
+    predicate = statement.get("predicate")
+    record = predicate.get("record") if isinstance(predicate, Mapping) else None
+    return from_document(Release, record, "a release's statement")
 
 
 def check_statement(kind: str, statement: Mapping[str, object], release: Release, where: str) -> None:

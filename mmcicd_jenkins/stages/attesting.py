@@ -1,10 +1,11 @@
 """What is stated of a release, signed, and laid beside its image before the ledger names it.
 
 A statement is stored first and named second, so that the ledger never names what is not there. Killed in between, the
-next try states it again: the same statement is stored once, another one (with a later time) beside it, and only those
-that the ledger names by digest count.
+next try states the same again, with the time of the first, and what is the same is stored once. Whatever else lies
+beside an image means nothing: only what the ledger names by digest counts.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 
@@ -13,9 +14,16 @@ from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.descriptor import Artifact, Descriptor
 from mmcicd_jenkins.image.digest import digest_bytes
 from mmcicd_jenkins.ports_store import Store
-from mmcicd_jenkins.release.dsse import Authority, seal
+from mmcicd_jenkins.release.dsse import Authority, seal, unseal
 from mmcicd_jenkins.release.records import Release
-from mmcicd_jenkins.release.statements import KINDS, PAYLOAD_TYPE, PREDICATES, Making, statements
+from mmcicd_jenkins.release.statements import (
+    KINDS,
+    PAYLOAD_TYPE,
+    PREDICATES,
+    Making,
+    stated_record,
+    statements,
+)
 from mmcicd_jenkins.stages.context import Job, Ports
 from mmcicd_jenkins.stages.identity import identify
 
@@ -36,11 +44,34 @@ def attest(release: Release, job: Job, ports: Ports) -> Release:
             where=release.image_digest,
             fix=f"mmcicd-jenkins stage package --model {release.model}",
         )
+    _require_key(release, ports.authority)
     run = identify(job, ports).trained(release.model)
     failpoint("attest.before-attach")
+    release = _as_stated_before(release, ports.store, ports.authority)
     stated = lay_beside(release, _making(run, image), image.manifest, ports.store, ports.authority)
     failpoint("attest.after-attach")
     return stated
+
+
+def _require_key(release: Release, authority: Authority) -> None:
+    if authority.required and authority.sign(PAYLOAD_TYPE, b"") is None:
+        raise IntegrityFailed(
+            f"version {release.version} of {release.model} cannot be released from here; nothing was changed",
+            why="releases are signed, and this machine has no key that mmcicd.keys trusts",
+            fix="name the key's file by MMCICD_SIGNING_KEY, or make one and let it be reviewed: mmcicd-jenkins keys init",
+        )
+
+
+def _as_stated_before(release: Release, store: Store, authority: Authority) -> Release:
+    """The same release with the time of a try that was killed before the ledger knew, so that it is stated alike."""
+    for artifact in store.attached(release.model, release.image_digest, KINDS["release"]):
+        with contextlib.suppress(IntegrityFailed):
+            for layer in artifact.layers:
+                before = stated_record(unseal(store.read(layer), PAYLOAD_TYPE, authority, artifact.digest))
+                same = dataclasses.replace(before, created=release.created, attestations={})
+                if same == dataclasses.replace(release, attestations={}):
+                    return dataclasses.replace(release, created=before.created)
+    return release
 
 
 def lay_beside(

@@ -2,9 +2,11 @@
 
 The image is read by its digest: every document of it, and each layer by its size or, when asked, by all of its bytes.
 The statements that the ledger names lie beside it, are signed by a key that counts, and are about this very release.
-Releases of earlier versions have no statements; then the signature over the ledger's newest event speaks for them.
+Releases of earlier versions have no statements, and those made before there were keys unsigned ones; then the signature
+over the ledger's newest event speaks for them.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator
 
 from mmcicd_jenkins.errors import IntegrityFailed, OutsideFailed
@@ -12,7 +14,7 @@ from mmcicd_jenkins.image.artifact import json_object, read_descriptor, read_man
 from mmcicd_jenkins.image.descriptor import Artifact, Descriptor, descriptor
 from mmcicd_jenkins.image.manifest import check
 from mmcicd_jenkins.ports_store import Store
-from mmcicd_jenkins.release.dsse import Authority, unseal
+from mmcicd_jenkins.release.dsse import Authority, read_envelope, unseal
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.release.statements import KINDS, PAYLOAD_TYPE, check_statement
 from mmcicd_jenkins.stages.context import Job, Ports
@@ -34,12 +36,13 @@ def refuse_unproven(release: Release, job: Job, ports: Ports, *, way_back: bool 
         return
     try:
         check_image(release, ports.store)
-        check_attestations(release, ports.store, authority)
+        signed = check_attestations(release, ports.store, authority)
     except OutsideFailed:
         if not way_back:
             raise
         ports.progress.line(f"the store does not answer: version {release.version} goes back unproven")
-    if not release.attestations and authority.required and not way_back:
+        return
+    if authority.required and not signed and not way_back:
         _require_sealed(release, job, ports)
 
 
@@ -49,9 +52,9 @@ def _require_sealed(release: Release, job: Job, ports: Ports) -> None:
         raise IntegrityFailed(
             f"nobody who counts signed version {release.version} of {release.model}; nothing was changed",
             where=f"ledger of {release.model}, newest event",
-            why=f"it has no statements of its own, and the newest event is signed by {zone or 'nobody'}",
-            fix="mmcicd-jenkins ledger verify; the next event that a machine with a key of "
-            f"{' or '.join(sorted(ports.authority.accepted))} writes covers all before it",
+            why=f"its statements are not signed, and the ledger's newest event is signed by {zone or 'nobody'}",
+            fix="look at mmcicd-jenkins history: when it is what you know, the next event of a machine with a key of "
+            f"{' or '.join(sorted(ports.authority.accepted))} covers all before it (mmcicd-jenkins run)",
         )
 
 
@@ -98,23 +101,29 @@ def _check_model(release: Release, stated: str, layers: tuple[Descriptor, ...]) 
         )
 
 
-def check_attestations(release: Release, store: Store, authority: Authority) -> int:
-    """Every statement that the ledger names for a release; returns how many there are.
+def check_attestations(release: Release, store: Store, authority: Authority) -> bool:
+    """Every statement that the ledger names for a release; returns whether a key that counts signed them all.
+
+    One without any signature was made before there were keys. The ledger names its digest, so what is signed
+    in the ledger afterwards covers it.
 
     Raises:
-        IntegrityFailed: one is missing, not signed by a key that counts, or about something else.
+        IntegrityFailed: one is missing, signed by others alone, or about something else.
     """
     if not release.attestations:
-        return 0
+        return False
     lacking = KINDS.keys() - release.attestations.keys()
     if lacking:
         raise _differs(release, f"its {min(lacking)} statement", "the ledger names none")
-    found = store.attached(release.model, release.image_digest)
+    found, signed = store.attached(release.model, release.image_digest), True
     for kind, digest in sorted(release.attestations.items()):
         where = f"{release.model} {release.version} {kind} {digest}"
-        envelope = _envelope(release, kind, digest, found)
-        check_statement(kind, unseal(store.read(envelope), PAYLOAD_TYPE, authority, where), release, where)
-    return len(release.attestations)
+        data = store.read(_envelope(release, kind, digest, found))
+        unsigned = not read_envelope(data, where).signatures
+        signed = signed and not unsigned
+        judge = dataclasses.replace(authority, required=False) if unsigned else authority
+        check_statement(kind, unseal(data, PAYLOAD_TYPE, judge, where), release, where)
+    return signed
 
 
 def _envelope(release: Release, kind: str, digest: str, found: tuple[Artifact, ...]) -> Descriptor:
