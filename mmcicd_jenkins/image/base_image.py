@@ -15,6 +15,7 @@ from mmcicd_jenkins.image.artifact import (
     read_descriptor,
     read_manifest,
 )
+from mmcicd_jenkins.image.checking import check_layers
 from mmcicd_jenkins.image.descriptor import INDEX, LAYER, LAYER_GZIP, LAYER_ZSTD, MANIFEST, Descriptor
 from mmcicd_jenkins.image.digest import digest_bytes
 from mmcicd_jenkins.image.platforms import Platform, parse_platform, platform_of
@@ -197,6 +198,7 @@ def _image(content: bytes, told: Platform | None, read: Read, name: str) -> Base
         raise _broken(name, f"its index says {told}, the image itself {platform}")
     if platform.os != "linux":
         return None
+    check_layers(config, content)
     for layer in layers:
         _as_oci(layer)
         if layer.size > LARGEST_LAYER:

@@ -3,7 +3,7 @@
 The image says what TF Serving's own image says (MODEL_NAME, MODEL_BASE_PATH, ports) and where it comes from
 (labels and annotations with one text each). On a base for several platforms it is one image for each, with the same
 layers of ours, and an index on top. Times are the commit's, so that nothing depends on when it was made.
-`check` asserts what must hold of any image made here or elsewhere.
+What must hold of any image is in `checking`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mmcicd_jenkins.errors import InputError
-from mmcicd_jenkins.image.artifact import is_digest, json_bytes, json_object, read_manifest
+from mmcicd_jenkins.image.artifact import json_bytes, json_object
 from mmcicd_jenkins.image.base_image import BaseImage, BasePlatform
-from mmcicd_jenkins.image.descriptor import CONFIG, INDEX, LAYER, MANIFEST, Descriptor, Layer, ModelLayers
+from mmcicd_jenkins.image.checking import check, check_layers, lines_with_layers
+from mmcicd_jenkins.image.descriptor import CONFIG, INDEX, MANIFEST, Descriptor, Layer, ModelLayers
 from mmcicd_jenkins.image.digest import digest_bytes
 from mmcicd_jenkins.image.platforms import USUAL
 from mmcicd_jenkins.image.start import Start, broken, settings, typed
@@ -103,7 +104,7 @@ def join(
 def _image(base: BasePlatform | None, parts: _Parts) -> tuple[bytes, bytes]:
     """Config and manifest for one platform."""
     if base is not None:
-        check(base.config, base.manifest)
+        check_layers(base.config, base.manifest)
     below = base.layers if base is not None else ()
     if len(below) + len(parts.layers) > MOST_LAYERS:
         raise InputError(
@@ -154,42 +155,6 @@ def _bytes(document: Mapping[str, Any]) -> bytes:
         raise broken(f"the base image's config cannot be written again: {type(e).__name__}") from e
 
 
-def check(config: bytes, manifest: bytes) -> None:
-    """What must hold of an image's two documents.
-
-    Raises:
-        IntegrityFailed: says which rule is broken.
-    """
-    _, named, layers, _ = read_manifest(manifest, "image manifest")
-    if named.digest != digest_bytes(config) or named.size != len(config):
-        raise broken("the manifest names another config")
-    document = json_object(config, "image config")
-    match document:
-        case {"rootfs": {"type": "layers", "diff_ids": list(diff_ids)}, "os": str(), "architecture": str()}:
-            _check_layers(layers, diff_ids)
-            _check_history(document.get("history") or [], len(layers))
-        case _:
-            raise broken("the config lacks rootfs, os or architecture")
-
-
-def _check_layers(layers: Sequence[Descriptor], diff_ids: Sequence[object]) -> None:
-    if len(diff_ids) != len(layers):
-        raise broken(f"the manifest has {len(layers)} layers and the config {len(diff_ids)}")
-    if not all(isinstance(diff_id, str) and is_digest(diff_id) for diff_id in diff_ids):
-        raise broken("a diff_id is not a sha256 digest")
-    for layer, diff_id in zip(layers, diff_ids, strict=True):
-        if layer.size < 1 or (layer.media_type == LAYER and layer.digest != diff_id):
-            raise broken(f"layer {layer.digest} is not the tar that the config names")
-
-
-def _check_history(history: object, layers: int) -> None:
-    if not isinstance(history, list) or not all(isinstance(line, dict) for line in history):
-        raise broken("the history is not a list of objects")
-    told = sum(1 for line in history if not line.get("empty_layer"))
-    if history and told != layers:
-        raise broken(f"the history tells of {told} layers, there are {layers}")
-
-
 def _config(document: Mapping[str, Any], parts: _Parts, notes: Mapping[str, str]) -> dict[str, Any]:
     """Of the base's config what OCI names; a build's leftovers (`container_config` and the like) are left out."""
     below = document["rootfs"]["diff_ids"] if document else []
@@ -205,8 +170,10 @@ def _config(document: Mapping[str, Any], parts: _Parts, notes: Mapping[str, str]
 
 
 def _base_history(document: Mapping[str, Any], layers: int) -> list[Any]:
-    """The base's history; some builders leave it out, and then a part of it would not fit the layers."""
-    return typed(document, "history", list) or [{"created_by": "base image"} for _ in range(layers)]
+    """The base's history; some builders leave it out or squash layers, and then it would not fit them."""
+    history: list[Any] = typed(document, "history", list)
+    fits = lines_with_layers(history) == layers
+    return history if fits else [{"created_by": "base image"} for _ in range(layers)]
 
 
 def _history(parts: _Parts) -> list[dict[str, str]]:
