@@ -13,6 +13,7 @@ from mmcicd_jenkins.image.container import Sink
 from mmcicd_jenkins.image.descriptor import FILE, Descriptor
 from mmcicd_jenkins.image.digest import digest_bytes
 from mmcicd_jenkins.image.reference import Reference
+from mmcicd_jenkins.image.verifying import mismatch
 
 _CHUNK = 2**20
 
@@ -122,6 +123,8 @@ class Blobs(Requests):
             expect=frozenset({200, 206, 404}),
         )
         with self._registry.open(ask) as (response, _):
+            if response.status == 200:
+                self._expect_size(blob, response.headers.get("Content-Length", ""))
             skip = self._skip(response.status, response.headers.get("Content-Range", ""), blob, at)
             left = blob.size - at
             while left:
@@ -135,6 +138,12 @@ class Blobs(Requests):
                 left -= len(chunk)
                 if chunk:
                     yield chunk
+
+    def _expect_size(self, blob: Descriptor, told: str) -> None:
+        """Another size is no broken connection, and asking again brings nothing else."""
+        if told.isascii() and told.isdigit() and int(told) != blob.size:
+            why = f"it has {int(told):,} bytes there and should have {blob.size:,}"
+            raise mismatch(blob, str(self.place), why)
 
     def _skip(self, status: int, part: str, blob: Descriptor, at: int) -> int:
         """How many bytes of an answer we have already: all before `at` from a registry that knows no parts."""

@@ -106,7 +106,8 @@ class Upload:
         if answer.status in {404, 416}:
             raise broken_off(self._doing, f"the registry lost the upload ({answer.status})")
         has = received(answer.headers.get("Range", ""))
-        if has is not None and has != end:
+        # Of an empty blob a registry says `0-0` as well.
+        if has is not None and has != max(end, 1):
             raise broken_off(self._doing, f"the registry has {has:,} of {end:,} bytes")
         return self._moved(answer, session)
 
