@@ -11,24 +11,28 @@ from mmcicd_jenkins.adapters.embedded_trial import EmbeddedTrial
 from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import MmcicdError
 from mmcicd_jenkins.image.descriptor import Descriptor
-from mmcicd_jenkins.ports import Progress
+from mmcicd_jenkins.ports import Commands, Progress
 from mmcicd_jenkins.ports_store import Store
 from mmcicd_jenkins.ports_trial import Trial
 from mmcicd_jenkins.records import dataclass
 
 if TYPE_CHECKING:
+    from mmcicd_jenkins.adapters.commands import ShellCommands
     from mmcicd_jenkins.adapters.docker_engine import DockerEngine
     from mmcicd_jenkins.adapters.docker_images import EngineImages
 
 
 @dataclass(frozen=True, kw_only=True)
 class DockerSite:
-    """What an engine needs of a repository. `layout` gives the folder of the store where that is one."""
+    """What an engine needs of a repository. `layout` gives the folder of the store where that is one; `registry` is
+    `store.registry`, "" without one.
+    """
 
     variables: Mapping[str, str]
     progress: Progress
     store: Callable[[], Store]
     layout: Callable[[], Path]
+    registry: str = ""
 
     def trial(self, folder: Path, *, runnable: bool) -> Trial:
         """A container of the image where one can be made, else the embedded server on its layers; it says why."""
@@ -58,13 +62,24 @@ class DockerSite:
 
         return EngineImages(engine, self.store(), chunks, self.login)
 
-    @property
-    def login(self) -> Mapping[str, str] | None:
-        """What the engine logs in to our registry with; None = what Docker's own configuration has."""
+    def commands(self, direct: "ShellCommands", root: Path) -> Commands:
+        """Commands in the image that their variables name, else on this machine."""
+        from mmcicd_jenkins.adapters.container_commands import ImageCommands
+
+        return ImageCommands(direct, self.engine, root, self.login)
+
+    def login(self, image: str) -> Mapping[str, str] | None:
+        """What the engine logs in with to have an image; None = what Docker's own configuration has.
+
+        Our own credential is for our own registry, and shown to no other.
+        """
         from mmcicd_jenkins.adapters.credentials import login
 
         known = login("registry", self.variables)
-        return {"username": known.user, "password": known.password} if known.user else None
+        own = self.registry.partition("/")[0]
+        if not known.user or not own or image.partition("/")[0] != own:
+            return None
+        return {"username": known.user, "password": known.password}
 
     def _embedded(self, folder: Path, why: str) -> Trial:
         from mmcicd_jenkins.adapters.local_target import LocalTarget

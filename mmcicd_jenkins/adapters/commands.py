@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import IO, Self
+from typing import IO, Protocol, Self
 
 from mmcicd_jenkins.adapters import file_lock
 from mmcicd_jenkins.adapters.credentials import without_ours
@@ -66,9 +66,9 @@ class ShellCommands:
             Terminated, Interrupted: we were told to stop; the command had its grace to checkpoint.
         """
         environment = {"PYTHONUNBUFFERED": "1", **os.environ, **variables}
-        _check(command, directory, variables)
-        with _open_log(log, self._lock_seconds) as file, _Stops() as stops:
-            output = _Output(file, Redactor(environment), on_line)
+        check_command(command, directory, variables)
+        with open_log(log, self._lock_seconds) as file, Stops() as stops:
+            output = Output(file, Redactor(environment), on_line)
             started = time.monotonic()
             process = Supervised(
                 command, directory, without_ours(environment), file.fileno(), self._grace_seconds
@@ -78,17 +78,17 @@ class ShellCommands:
                 timed_out = _follow(process, output, started + timeout_seconds)
             output.close()
             if stops.received:
-                raise _stopped(stops.received, process.status, str(log))
+                raise stopped(stops.received, process.status, str(log))
             return Finished(
                 status=process.status,
                 last_lines=tuple(output.last_lines),
                 seconds=time.monotonic() - started,
                 timed_out=timed_out,
-                why=_meaning(process.status, timed_out, timeout_seconds),
+                why=meaning(process.status, timed_out, timeout_seconds),
             )
 
 
-def _check(command: str, directory: Path, variables: Mapping[str, str]) -> None:
+def check_command(command: str, directory: Path, variables: Mapping[str, str]) -> None:
     if not command.strip():
         raise InputError("there is no command to run", why="it is empty")
     if any("\0" in text for text in (command, *variables, *variables.values())):
@@ -102,7 +102,7 @@ def _check(command: str, directory: Path, variables: Mapping[str, str]) -> None:
 
 
 @contextlib.contextmanager
-def _open_log(log: Path, lock_seconds: float) -> Iterator[IO[bytes]]:
+def open_log(log: Path, lock_seconds: float) -> Iterator[IO[bytes]]:
     """The log, locked: the supervisor of a killed run holds the lock until its command is gone."""
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +121,7 @@ def _open_log(log: Path, lock_seconds: float) -> Iterator[IO[bytes]]:
         yield file
 
 
-def _follow(process: Supervised, output: "_Output", deadline: float) -> bool:
+def _follow(process: Supervised, output: "Output", deadline: float) -> bool:
     """Hand on the output until nothing of the command is left; True when it took too long."""
     timed_out = False
     waiting = [process.output, process.report]
@@ -141,7 +141,7 @@ def _follow(process: Supervised, output: "_Output", deadline: float) -> bool:
     return timed_out
 
 
-def _pump(descriptor: int, output: "_Output") -> bool:
+def _pump(descriptor: int, output: "Output") -> bool:
     """Take what is there; False at the end, or when nothing is there."""
     try:
         piece = os.read(descriptor, LONGEST_LINE)
@@ -151,7 +151,7 @@ def _pump(descriptor: int, output: "_Output") -> bool:
     return bool(piece)
 
 
-class _Output:
+class Output:
     """Log, listener and last lines, fed with pieces of bytes."""
 
     def __init__(self, log: IO[bytes], redactor: Redactor, on_line: Callable[[str], None] | None) -> None:
@@ -199,12 +199,18 @@ class _Output:
                     self._on_line(text)
 
 
-class _Stops:
+class Ordered(Protocol):
+    """What can be told to end: `T` and `I` forward a signal and start the grace, `K` kills."""
+
+    def order(self, letter: bytes) -> None: ...
+
+
+class Stops:
     """SIGTERM and SIGINT to us, forwarded once each; a second SIGINT kills, as people at a keyboard expect."""
 
     def __init__(self) -> None:
         self.received: int = 0
-        self._process: Supervised | None = None
+        self._process: Ordered | None = None
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Self:
@@ -217,7 +223,7 @@ class _Stops:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
-    def forward_to(self, process: Supervised) -> None:
+    def forward_to(self, process: Ordered) -> None:
         self._process = process
         if self.received:
             self._order(self.received)
@@ -236,7 +242,7 @@ class _Stops:
         self._process.order(b"I" if number == signal.SIGINT else b"T")
 
 
-def _stopped(number: int, status: int, log: str) -> Terminated | Interrupted:
+def stopped(number: int, status: int, log: str) -> Terminated | Interrupted:
     kind = Interrupted if number == signal.SIGINT else Terminated
     ended = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
     return kind(
@@ -246,7 +252,7 @@ def _stopped(number: int, status: int, log: str) -> Terminated | Interrupted:
     )
 
 
-def _meaning(status: int, timed_out: bool, timeout_seconds: float) -> str:
+def meaning(status: int, timed_out: bool, timeout_seconds: float) -> str:
     if timed_out:
         return f"it was still running after {timeout_seconds:g} s and was stopped"
     if status == 127:

@@ -24,6 +24,8 @@ LONGEST_SILENCE_SECONDS = 3600
 SHOWN = 256
 
 Line = Callable[[str], None]
+# `{"username", "password"}` or `{"identitytoken"}` for an image's registry; None = what Docker's own configuration has.
+Login = Callable[[str], Mapping[str, str] | None]
 
 
 class DockerEngine:
@@ -325,3 +327,7 @@ class _BuildLog:
         if not self._image:
             raise BuildError((*self._lines, "the build ended without an image"))
         return self._image
+
+
+def dockers_own(image: str) -> None:
+    """No login of ours: Docker's own configuration decides."""

@@ -4,10 +4,10 @@ The engine keeps one image of a model, the last that was looked at: its base lay
 and versions do not fill the disk. The law: what runs is proven to be the digest that was asked for.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from mmcicd_jenkins.adapters.docker_engine import DockerEngine, Line
+from mmcicd_jenkins.adapters.docker_engine import DockerEngine, Line, Login, dockers_own
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
 from mmcicd_jenkins.image.archive import image_archive
 from mmcicd_jenkins.image.artifact import read_manifest
@@ -22,11 +22,11 @@ class EngineImages:
 
     Args:
         chunks: the bytes of a blob of a layout, unchecked; not asked when the store has addresses.
-        login: of the registry; None = what Docker's own configuration has.
+        login: what to log in with to have an image; None = what Docker's own configuration has.
     """
 
     def __init__(
-        self, engine: DockerEngine, store: Store, chunks: Chunks, login: Mapping[str, str] | None = None
+        self, engine: DockerEngine, store: Store, chunks: Chunks, login: Login = dockers_own
     ) -> None:
         self._engine = engine
         self._store = store
@@ -54,7 +54,7 @@ class EngineImages:
     def _pull(self, address: str, name: str, tag: str, on_line: Line | None) -> None:
         if self._engine.image(f"{name}:{tag}") is not None:
             return
-        self._engine.pull(address, self._login, on_line)
+        self._engine.pull(address, self._login(address), on_line)
         found = self._engine.image(address)
         if found is None:
             raise IntegrityFailed("the engine pulled an image and has another one", where=address)

@@ -52,8 +52,10 @@ def _pod(pod: Pod, gpus: int) -> dict[str, Any]:
     if resources:
         container["resources"] = {"requests": resources, "limits": resources.copy()}
     mounts, volumes = _volumes(pod)
+    # A training that names this very image runs where it is.
+    container["env"] = [{"name": "MMCICD_IN_IMAGE", "value": pod.image}]
     if pod.checkpoints:
-        container["env"] = [{"name": "MMCICD_CHECKPOINTS", "value": CHECKPOINTS}]
+        container["env"].append({"name": "MMCICD_CHECKPOINTS", "value": CHECKPOINTS})
     if mounts:
         container["volumeMounts"] = mounts
     spec: dict[str, Any] = {

@@ -7,12 +7,14 @@ from pathlib import Path, PurePosixPath
 
 from mmcicd_jenkins.config.defaults import DEFAULT_LEFT_OUT
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
+from mmcicd_jenkins.image.base_name import parse_base
 from mmcicd_jenkins.image.descriptor import Artifact
 from mmcicd_jenkins.ports import Commit, PythonEnvironment, SourceFacts
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.canonical import digest_of
 from mmcicd_jenkins.release.runs import run_id, short, training_files
 from mmcicd_jenkins.stages.context import Job, Ports
+from mmcicd_jenkins.stages.pins import pinned
 from mmcicd_jenkins.stages.zones import first_kept, run_tags
 
 # What training can import or run. Other untracked files are what a training may leave behind.
@@ -128,9 +130,49 @@ def requirements_path(job: Job) -> Path | None:
     return job.root / requirements if requirements else None
 
 
+def environment_digest(job: Job, ports: Ports) -> str:
+    """What a run knows its environment by: the image that it trains in, or what its requirements make."""
+    return train_image(job) or ports.environments.digest(requirements_path(job))
+
+
+def train_image(job: Job) -> str:
+    """The digest of the image that the model's commands run in; "" without one.
+
+    Raises:
+        InputError: the lock does not have it.
+    """
+    written = job.model.train.image
+    return pinned(written, f"models.{job.model.name}.train.image", job.config, job.lock) if written else ""
+
+
 def environment_of(job: Job, ports: Ports) -> PythonEnvironment:
     """The Python of the model's commands. An installer's lines show that it lives; its log has them all."""
+    image = train_image(job)
+    if image:
+        # Where a command runs stands among its variables; what is in the image, its digest says.
+        variables = {
+            "MMCICD_IMAGE": engine_name(job, image),
+            "MMCICD_IMAGE_NAME": job.model.train.image,
+        }
+        return PythonEnvironment(digest=image, python="python3", variables=variables)
     return ports.environments.ensure(requirements_path(job), ports.progress.update, ports.progress.line)
+
+
+def engine_name(job: Job, digest: str) -> str:
+    """What an engine knows the image of a training by.
+
+    Raises:
+        InputError: no engine can get it from there.
+    """
+    name = parse_base(job.model.train.image)
+    if name.kind != "registry" or name.reference is None:
+        raise InputError(
+            f"no training can run in {job.model.train.image}",
+            where=job.config.mark(f"models.{job.model.name}.train.image"),
+            why="every agent must find the same image by its digest",
+            fix="push it to a registry, and name it there",
+        )
+    return str(name.reference.pinned(digest))
 
 
 def identify(job: Job, ports: Ports) -> Identity:
@@ -143,7 +185,7 @@ def identify(job: Job, ports: Ports) -> Identity:
     commit = ports.checkout.commit()
     digests = locked_data(job)
     files = code_files(job, ports, train.inputs)
-    environment = train.image or ports.environments.digest(requirements_path(job))
+    environment = environment_digest(job, ports)
 
     @cache
     def attempt_id(attempt: int) -> str:

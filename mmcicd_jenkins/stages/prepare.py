@@ -49,7 +49,9 @@ def plan(job: Job, facts: Facts) -> Plan:
 
 def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
     environment = environment_of(job, ports)
-    if not plan.requirements:
+    if job.model.train.image:
+        made = f"image {job.model.train.image}, {environment.digest[:19]}"
+    elif not plan.requirements:
         made = "no requirements file: the environment that is there"
     else:
         made = f"environment from {plan.requirements}, " + ("made once" if environment.made else "found")
