@@ -167,17 +167,16 @@ class DockerConfig:
         except OSError as e:
             why = "it is not installed" if isinstance(e, FileNotFoundError) else e.strerror or str(e)
             raise _helper_failed(program, question, why) from e
-        try:
-            answer, _ = process.communicate(question.encode(), timeout=self._seconds)
-        except subprocess.TimeoutExpired as e:
-            raise _helper_failed(
-                program, question, f"it gave no answer in {self._seconds:g} s", retryable=True
-            ) from e
-        finally:
-            if process.poll() is None:
+        with process:
+            try:
+                answer, _ = process.communicate(question.encode(), timeout=self._seconds)
+            except subprocess.TimeoutExpired as e:
+                why = f"it gave no answer in {self._seconds:g} s"
+                raise _helper_failed(program, question, why, retryable=True) from e
+            finally:
+                # What it started may still hold its output.
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
         return process.returncode, answer[:_LARGEST]
 
 

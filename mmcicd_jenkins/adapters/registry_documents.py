@@ -173,7 +173,9 @@ class Documents(Requests):
                 return
             if len(answer.body) > LARGEST_DOCUMENT:
                 raise malformed(url, f"it has more than {LARGEST_DOCUMENT:,} bytes")
-            entries = json_object(answer.body, url).get(key) or []
+            entries = json_object(answer.body, url).get(key)
+            # Docker's registry writes null for none.
+            entries = [] if entries is None else entries
             if not isinstance(entries, list):
                 raise malformed(url, f"its {key} are no list")
             yield entries

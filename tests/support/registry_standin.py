@@ -119,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(OSError):
             self._send(*answer)
 
-    do_GET = do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = _serve
+    do_GET = do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = _serve  # noqa: N815 - names of the library
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
@@ -239,7 +239,7 @@ class _Handler(BaseHTTPRequestHandler):
         return 200, {"Content-Type": media_type, "Docker-Content-Digest": digest}, content
 
     def _tags(
-        self, name: str, _: str, query: dict[str, str], asked: Asked
+        self, name: str, _: str, query: dict[str, str], _asked: Asked
     ) -> tuple[int, dict[str, str], bytes]:
         tags = [tag for tag in sorted(self.standin.tags[name]) if tag > query.get("last", "")]
         if not self.standin.tags[name]:

@@ -1,6 +1,7 @@
 """What tests of the registry client share: a stand-in, and repositories opened with little patience."""
 
 import hashlib
+import os
 
 import pytest
 import registry_standin
@@ -19,22 +20,32 @@ def standin():
 
 
 @pytest.fixture
-def opened(tmp_path):
-    """A function that opens `host/name`, with variables of its own; closed afterwards."""
+def reached(tmp_path):
+    """A function that makes the access to `host` as our own registry; closed afterwards."""
     made = []
 
-    def open_repository(host, name="ml/churn", *, variables=None, **settings):
+    def access(host, *, variables=None, **settings):
         given = {
             "deadlines": Deadlines(connect=2, stall=2),
             "patience": Patience(tries=4, pause=0.001, budget=30),
             **settings,
         }
-        made.append(Access(host, {"HOME": str(tmp_path), **(variables or {})}, **given))
-        return Repository(parse_reference(f"{host}/{name}"), made[-1])
+        made.append(Access(host, {"HOME": str(tmp_path), "PATH": os.defpath, **(variables or {})}, **given))
+        return made[-1]
 
-    yield open_repository
-    for access in made:
-        access.close()
+    yield access
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def opened(reached):
+    """A function that opens `host/name`, with variables and settings of its own."""
+
+    def open_repository(host, name="ml/churn", **settings):
+        return Repository(parse_reference(f"{host}/{name}"), reached(host, **settings))
+
+    return open_repository
 
 
 @pytest.fixture

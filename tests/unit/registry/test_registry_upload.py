@@ -8,7 +8,7 @@ import fault_proxy
 import faults
 import pytest
 
-from mmcicd_jenkins.adapters.registry_tries import Patience
+from mmcicd_jenkins.adapters.registry_tries import Deadlines, Patience
 from mmcicd_jenkins.errors import InputError, IntegrityFailed, OutsideFailed
 
 
@@ -245,8 +245,6 @@ def test_what_the_maker_of_the_bytes_raises_passes_through(standin, opened):
 def test_silence_ends(opened, blob):
     with fault_proxy.black_hole() as host:
         patience = Patience(tries=2, pause=0.001)
-        from mmcicd_jenkins.adapters.registry_tries import Deadlines
-
         repository = opened(host, deadlines=Deadlines(connect=0.1, stall=0.1), patience=patience)
         with pytest.raises(OutsideFailed, match="cannot be reached") as error:
             repository.upload(blob()[2])
