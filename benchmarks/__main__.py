@@ -16,6 +16,7 @@ NOT_BENCHMARKS = {
     "long_history",
     "many_models",
     "standin",
+    "push_ours",
     "pushing",
 }
 

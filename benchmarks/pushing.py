@@ -1,14 +1,13 @@
 """The stand of the push benchmarks: one registry for all, a Docker engine, a base image, a model; and the contenders.
 
 All push the same files onto the same base, which the registry and the engine have already, and leave the registry as
-they found it. Run as `python -m benchmarks.pushing` this is our own contender: a model and its image into a registry.
+they found it.
 
 Needed: docker-registry, a Docker engine, and what the peers of a benchmark need (crane, curl); `make test-real`
 installs them. MMCICD_TEST_REGISTRY names another registry program; its version stands in the result.
 """
 
 import contextlib
-import json
 import os
 import re
 import secrets
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import harness
+from benchmarks.push_ours import MODEL
 
 # The registry and the engine of the tests.
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
@@ -29,13 +29,13 @@ import docker_server
 import registry_server
 
 MB = 10**6
-MODEL = "churn"
 _BASE_LAYERS = 3
 _DOCKERFILE = "FROM {base}\nCOPY models /models\n"
 # Literal scripts; what varies comes as arguments.
 _DOCKER = (
     'exec 2>"$1"; docker --host "$2" build --quiet --tag "$3" "$4" && docker --host "$2" push --quiet "$3"'
 )
+_BUILDKIT = 'exec 2>"$1"; DOCKER_BUILDKIT=1 "$5" --host "$2" build --quiet --tag "$3" "$4" && "$5" --host "$2" push --quiet "$3"'
 _CRANE = (
     'exec 2>"$1"; tar -C "$4" -cf - models | crane append --insecure --base "$2" --new_tag "$3" --new_layer -'
 )
@@ -156,7 +156,7 @@ def change(model: Path) -> None:
 def ours(one: Stand, name: str = "mmcicd-jenkins", model: Path | None = None) -> list[str]:
     """The command of our contender; `name` keeps two of them apart."""
     return [
-        sys.executable, "-m", "benchmarks.pushing",
+        sys.executable, "-m", "benchmarks.push_ours",
         one.registry.host, str(model or one.model), str(one.folder / f"cache-{name}"), one.base_digest,
     ]  # fmt: skip
 
@@ -174,6 +174,23 @@ def docker(one: Stand) -> list[str]:
     ]
 
 
+def buildkit(one: Stand, client: str) -> list[str]:
+    where = one.address("buildkit:1")
+    return ["sh", "-c", _BUILDKIT, "sh", str(one.log), one.engine.host, where, str(one.context), client]
+
+
+def buildkit_client() -> str:
+    """A client that can build by BuildKit: one with the buildx plugin, or one before 23, which needs none; "" for none."""
+    with_plugin = subprocess.run(["docker", "buildx", "version"], capture_output=True, check=False)
+    if with_plugin.returncode == 0:
+        return "docker"
+    for client in ("docker", "/usr/bin/docker"):
+        found = re.search(r"version (\d+)\.", _said(client, "--version")) if shutil.which(client) else None
+        if found and int(found[1]) < 23:
+            return client
+    return ""
+
+
 def crane(one: Stand) -> list[str]:
     return ["sh", "-c", _CRANE, "sh", str(one.log), one.base, one.address("crane:1"), str(one.context)]
 
@@ -182,9 +199,11 @@ def bare(one: Stand, tar: Path, digest: str) -> list[str]:
     return ["sh", "-c", _BARE, "sh", str(one.log), one.registry.url, str(tar), digest]
 
 
-def docker_version(one: Stand) -> str:
-    said = json.loads(one.engine("version", "--format", "{{json .}}"))
-    return f"client {said['Client']['Version']}, engine {said['Server']['Version']}, classic builder"
+def docker_version(one: Stand, client: str = "") -> str:
+    """Of the classic builder, or with `client` of BuildKit."""
+    engine = one.engine("version", "--format", "{{.Server.Version}}").decode().strip()
+    said = _said(client or "docker", "--version").split()[2].rstrip(",")
+    return f"client {said}, engine {engine}, {'BuildKit' if client else 'classic builder'}"
 
 
 def crane_version() -> str:
@@ -224,39 +243,7 @@ def _peak_kb(pid: int) -> int:
     return int(found[1]) if found else 0
 
 
-def push(host: str, model: Path, cache: Path, base_digest: str) -> str:
-    """What `train` and `package` do with a registry, without the ledger between them; the digest of the image."""
-    from mmcicd_jenkins.adapters.base_images import BaseImageFiles
-    from mmcicd_jenkins.adapters.registry_client import Access, Repository
-    from mmcicd_jenkins.adapters.registry_store import RegistryStore
-    from mmcicd_jenkins.adapters.store_places import Places
-    from mmcicd_jenkins.image.manifest import Origin, join
-    from mmcicd_jenkins.image.version_layer import version_layer
-
-    def no_engine() -> None:
-        raise AssertionError("the base lies in the registry")
-
-    access = Access(host, {}, insecure=True)
-    places = Places(f"{host}/ml", access, {"mmcicd.ops": ("",)}, [MODEL])
-    store = RegistryStore(places, cache / "layers")
-    layers = store.put_model(model)
-    name = f"{host}/base/serving:1"
-    bases = BaseImageFiles(cache, cache / "bases", lambda place: Repository(place, access), no_engine)
-    base = bases.read(name, base_digest)
-    store.take(MODEL, base.layers, bases.source(name, base_digest))
-    blob, layer = version_layer(MODEL, 1)
-    origin = Origin(
-        model=MODEL, version=1, run_id="sha256:" + "1" * 64, commit="c" * 40, committed=1_700_000_000
-    )
-    return store.put_image(MODEL, 1, join(base, layers, layer, origin), [blob])
-
-
 @contextlib.contextmanager
 def workplace(folder: Path | None) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=folder, prefix="pushing-") as made:
         yield Path(made)
-
-
-if __name__ == "__main__":
-    host, model, cache, base_digest = sys.argv[1:]
-    print(push(host, Path(model), Path(cache), base_digest))
