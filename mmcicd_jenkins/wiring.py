@@ -145,7 +145,7 @@ class Bench:
     def bases(self) -> BaseImages:
         from mmcicd_jenkins.adapters.base_images import BaseImageFiles, Repository
 
-        def repository(place: Reference) -> Repository:
+        def repository(place: "Reference") -> Repository:
             from mmcicd_jenkins.adapters import registry_client
 
             return registry_client.Repository(place, self.access)

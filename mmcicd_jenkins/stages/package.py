@@ -4,6 +4,8 @@ The number is reserved in the ledger before the image is made, because the image
 a number keeps it, so a killed or repeated `package` ends at the same image.
 """
 
+from contextlib import suppress
+
 from mmcicd_jenkins.errors import GateRefused, Inconclusive, IntegrityFailed, Superseded
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.descriptor import Artifact, Descriptor, descriptor
@@ -154,13 +156,20 @@ def ensure_image(run_id: str, job: Job, ports: Ports) -> Packaged:
     drawn = draw(version, run, job, ports)
     if release is not None and drawn.image.digest != release.image_digest:
         raise _lost(release)
-    existing = ports.store.find_image(job.model.name, version)
-    is_there = existing is not None and existing.digest == drawn.image.digest
+    is_there = release is None and _is_there(version, drawn, job, ports)
     if not is_there:
         # What was evaluated was looked at; what is released is looked at whoever evaluated it, and by today's list.
         refuse_unsafe(model_files(job, ports, run_subject(run)), job, ports)
         _put(version, drawn, job, ports)
     return _drawn(version, drawn, run, found=is_there)
+
+
+def _is_there(version: int, drawn: Drawn, job: Job, ports: Ports) -> bool:
+    # A damaged one is not the end: storing the same again makes it whole.
+    with suppress(IntegrityFailed):
+        existing = ports.store.find_image(job.model.name, version)
+        return existing is not None and existing.digest == drawn.image.digest
+    return False
 
 
 def _put(version: int, drawn: Drawn, job: Job, ports: Ports) -> None:
