@@ -170,13 +170,14 @@ class DockerConfig:
         with process:
             try:
                 answer, _ = process.communicate(question.encode(), timeout=self._seconds)
-            except subprocess.TimeoutExpired as e:
-                why = f"it gave no answer in {self._seconds:g} s"
-                raise _helper_failed(program, question, why, retryable=True) from e
-            finally:
-                # What it started may still hold its output.
+            except BaseException as e:
+                # With all that it started: that may still hold its output.
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
+                if not isinstance(e, subprocess.TimeoutExpired):
+                    raise
+                why = f"it gave no answer in {self._seconds:g} s"
+                raise _helper_failed(program, question, why, retryable=True) from e
         return process.returncode, answer[:_LARGEST]
 
 
