@@ -21,7 +21,6 @@ def hierarchies() -> tuple[Path, ...]:
     """Every mounted hierarchy that we make a group in; the first one is where our processes are counted."""
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     unified = [Path(m[1]) for m in mounts if m[2] == "cgroup2"]
-    # Beside the older kind it has what that one leaves over.
     whole = [
         p for p in unified if {"cpu", "memory", "pids"} <= set((p / "cgroup.controllers").read_text().split())
     ]
@@ -33,7 +32,8 @@ def hierarchies() -> tuple[Path, ...]:
         raise Trouble(
             "This machine has no control groups that count processes; without them no node can run."
         )
-    return (counting[0], *(place for place in first if place != counting[0]))
+    # What the newer kind is left with on such a machine, containers enter as well.
+    return (counting[0], *(place for place in (*first, *unified) if place != counting[0]))
 
 
 def ours() -> Path:

@@ -177,7 +177,7 @@ def restore() -> None:
     with contextlib.suppress(FileNotFoundError):
         note = json.loads(_NOTE.read_text())
         for name, value in note["settings"].items():
-            if _setting(name).read_text() != value:
+            if _setting(name).read_text() != value and not _is_needed_by_others(name):
                 _setting(name).write_text(value)
         for path in note["made"]:
             # Not empty when somebody else came to use it in the meantime.
@@ -185,6 +185,11 @@ def restore() -> None:
                 Path(path).rmdir()
     if STATE.exists():
         _remove_state()
+
+
+def _is_needed_by_others(name: str) -> bool:
+    """Docker and its like may have come in the meantime; packets of their bridges are to go on being passed."""
+    return name == "net.ipv4.ip_forward" and any(Path("/sys/class/net").glob("*/bridge"))
 
 
 def _remove_chains(family: str) -> None:
