@@ -1,6 +1,6 @@
 """The images of a ledger's releases beside what the ledger says of them, for `ledger verify --images`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from mmcicd_jenkins.cli import report
@@ -10,9 +10,6 @@ from mmcicd_jenkins.ports_store import Store
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.dsse import Authority
 from mmcicd_jenkins.stages.proving import audit
-
-# What gc writes into the ledger when it removes images: then they are gone, and not lost.
-COLLECTED = "collected"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +51,15 @@ class Looked:
 
 def look(model: str, ledger: Ledger, store: Store, authority: Authority, *, deep: bool) -> Looked:
     """Every release of a model that gc did not remove, with all that belongs to its image."""
-    head = ledger.snapshot(model).head
-    gone = _collected(model, ledger)
-    versions, stated, breaks = [], [], {}
-    for version in range(1, head.versions + 1):
+    snapshot = ledger.snapshot(model)
+    versions, stated, gone, breaks = [], [], [], {}
+    for version in range(1, snapshot.head.versions + 1):
         release = ledger.release(model, version)
-        if release is None or version in gone:
+        if release is None:
+            continue
+        # What gc gave up is gone, and not lost.
+        if snapshot.is_collected(version):
+            gone.append(version)
             continue
         versions.append(version)
         told = audit(release, store, authority, deep=deep)
@@ -71,15 +71,6 @@ def look(model: str, ledger: Ledger, store: Store, authority: Authority, *, deep
         model=model,
         versions=tuple(versions),
         stated=tuple(stated),
-        collected=tuple(sorted(gone)),
+        collected=tuple(gone),
         breaks=breaks,
     )
-
-
-def _collected(model: str, ledger: Ledger) -> set[int]:
-    found: set[int] = set()
-    for event in ledger.events(model):
-        versions = event.detail.get("versions")
-        if event.kind == COLLECTED and isinstance(versions, Iterable):
-            found.update(version for version in versions if isinstance(version, int))
-    return found

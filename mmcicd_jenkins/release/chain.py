@@ -60,7 +60,13 @@ def _event_document(event: Event) -> dict[str, object]:
 
 
 def head_file(head: Head) -> bytes:
-    return readable(to_document(head))
+    return readable(_head_document(head))
+
+
+def _head_document(head: Head) -> dict[str, object]:
+    """Without the field that older heads do not have, while it is empty: their digests stay what they are."""
+    document = to_document(head)
+    return document if head.collected else {k: v for k, v in document.items() if k != "collected"}
 
 
 def draft(snapshot: Snapshot, change: Change, event_id: str) -> Draft:
@@ -95,7 +101,7 @@ def sealed(made: Draft, state: Mapping[str, str]) -> Draft:
 
 def head_digest(head: Head) -> str:
     """Of what a decision may change in the head."""
-    own = {k: v for k, v in to_document(head).items() if k not in {"seq", "last"}}
+    own = {k: v for k, v in _head_document(head).items() if k not in {"seq", "last"}}
     return sha256_of(readable(own))
 
 

@@ -18,7 +18,8 @@ GENESIS = "sha256:" + "0" * 64
 class Head:
     """`seq` and `last` are number and digest of the newest event; `versions` the highest number ever reserved.
 
-    `revoked` maps a version (as text) to why it was taken back; `model` guards against a misplaced branch.
+    `revoked` maps a version (as text) to why it was taken back; `model` guards against a misplaced branch. `collected`
+    maps a version to when and by which rule its image was given up: its bytes are gone, or will be in a moment.
     """
 
     model: str
@@ -26,6 +27,7 @@ class Head:
     last: str = GENESIS
     versions: int = 0
     revoked: Mapping[str, str] = field(default_factory=dict)
+    collected: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,9 @@ class Snapshot:
 
     def is_revoked(self, version: int) -> bool:
         return str(version) in self.head.revoked
+
+    def is_collected(self, version: int) -> bool:
+        return str(version) in self.head.collected
 
 
 @dataclass(frozen=True, kw_only=True)
