@@ -9,7 +9,6 @@ from mmcicd_jenkins.adapters.registry_requests import READ, WRITE, Requests
 from mmcicd_jenkins.adapters.registry_syntax import content_range, network_name
 from mmcicd_jenkins.adapters.registry_upload import Upload, Write
 from mmcicd_jenkins.errors import InputError, IntegrityFailed, OutsideFailed
-from mmcicd_jenkins.image.container import Sink
 from mmcicd_jenkins.image.descriptor import FILE, Descriptor
 from mmcicd_jenkins.image.digest import digest_bytes
 from mmcicd_jenkins.image.reference import Reference
@@ -46,13 +45,8 @@ class Blobs(Requests):
     def put_blob(self, content: bytes) -> str:
         """Store a small blob unless it is there; returns its digest."""
         blob = Descriptor(media_type=FILE, digest=digest_bytes(content), size=len(content))
-
-        def write(sink: Sink) -> Descriptor:
-            sink([content])
-            return blob
-
         if self.blob_size(blob.digest) != blob.size:
-            self.upload(write, blob.size)
+            self._upload().whole(content, blob, self._look)
         return blob.digest
 
     def mount(self, digest: str, other: Reference) -> bool:
@@ -71,7 +65,7 @@ class Blobs(Requests):
                 path,
                 "mount into it",
                 scopes=scopes,
-                headers={"Content-Length": "0"},
+                body=b"",
                 expect={201, 202},
             )
         except (OutsideFailed, InputError) as e:

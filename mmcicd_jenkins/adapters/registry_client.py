@@ -21,7 +21,7 @@ class Access:
     """How registries are reached, for any number of repositories; thread-safe.
 
     Args:
-        registry: our own. MMCICD_REGISTRY_USER and _PASSWORD and `insecure` are for it and for no other.
+        registry: our own, perhaps with a path as in store.registry. MMCICD_REGISTRY_USER and _PASSWORD and `insecure` are for it and for no other.
         variables: the environment: logins, Docker's config, proxies.
         ca: a PEM file of authorities to trust beside the system's; "" for none.
         insecure: whether our own registry may show any certificate, or speak without TLS.
@@ -46,7 +46,7 @@ class Access:
         patience: Patience | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._own = network_name(registry)
+        self._own = network_name(registry.partition("/")[0])
         self._insecure = insecure
         self._piece = piece
         self._patience = patience or Patience()

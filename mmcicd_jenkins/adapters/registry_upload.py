@@ -18,6 +18,8 @@ from mmcicd_jenkins.image.container import Sink
 from mmcicd_jenkins.image.descriptor import Descriptor
 
 Write = Callable[[Sink], Descriptor]
+# The answer for a blob that is there already, None for one that is not.
+Look = Callable[[Descriptor], Answer | None]
 
 # Pieces that are tried, one after the other, when a whole blob is too large for what stands before the registry.
 PIECES = (16 * 2**20, 4 * 2**20, 2**20)
@@ -37,13 +39,13 @@ class Upload:
         self._scopes = scopes
         self._doing = doing
 
-    def run(self, write: Write, size: int | None, look: Callable[[Descriptor], Answer | None]) -> Descriptor:
+    def run(self, write: Write, size: int | None, look: Look) -> Descriptor:
         """Have the blob that `write` makes in the registry.
 
         Args:
             write: gives its sink all bytes in order and returns what they are; called again for each try.
             size: how many bytes there will be, if that is known.
-            look: the answer for a blob that is there already, None for one that is not.
+            look: asked before bytes are made again.
 
         Raises:
             MmcicdError: it could not be done. What `write` raises passes through.
@@ -63,6 +65,15 @@ class Upload:
                 tries.again(e)
                 if made and look(made):
                     return made
+
+    def whole(self, content: bytes, named: Descriptor, look: Look) -> None:
+        """Have `content`, which is small, in the registry: sent with the end of its session."""
+        tries = self._registry.tries()
+        while True:
+            try:
+                return self._end(self._begin(), named, look, content)
+            except Trouble as e:
+                tries.again(e)
 
     def rehearse(self) -> None:
         """Begin an upload and drop it."""
@@ -113,7 +124,7 @@ class Upload:
 
     def _begin(self) -> Session:
         url = self._registry.url(f"{self._name}/blobs/uploads/", self._doing)
-        ask = self.request("POST", url, headers={"Content-Length": "0"}, expect=frozenset({202}))
+        ask = self.request("POST", url, headers={}, body=b"", expect=frozenset({202}))
         return self._moved(self._registry.ask(ask), Session(url=""))
 
     def _moved(self, answer: Answer, before: Session) -> Session:
@@ -158,12 +169,14 @@ class Upload:
             sending.close()
         return made
 
-    def _end(self, session: Session, made: Descriptor, look: Callable[[Descriptor], Answer | None]) -> None:
+    def _end(self, session: Session, made: Descriptor, look: Look, content: bytes = b"") -> None:
+        """Name the digest of what was sent; `content` goes along."""
         mark = "&" if "?" in session.url else "?"
         ask = self.request(
             "PUT",
             f"{session.url}{mark}digest={made.digest}",
-            headers={"Content-Length": "0", **BYTES},
+            headers=BYTES,
+            body=content,
             # Those of a look that found it, too.
             expect=frozenset({200, 201, 202, 204, 404}),
             stall=self._registry.wire.deadlines.stall + made.size / _BYTES_PER_SECOND,

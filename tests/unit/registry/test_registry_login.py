@@ -159,6 +159,11 @@ def test_our_account_is_for_our_registry_only(closed, standin, reached):
     assert not any("Authorization" in asked.headers for asked in closed.seen)
 
 
+def test_our_registry_is_named_with_or_without_a_path(closed, reached):
+    access = reached(f"{closed.host}/ml", variables=OURS)
+    assert Repository(parse_reference(f"{closed.host}/ml/churn"), access).manifest("7") is None
+
+
 def test_tokens_for_a_scope(guarded, tokens, opened, blob):
     content, named, write = blob()
     repository = opened(guarded.host, variables=OURS)

@@ -254,7 +254,15 @@ def test_silence_ends(opened, blob):
 def test_a_small_blob_is_sent_once(standin, opened):
     repository = opened(standin.host)
     assert repository.put_blob(b"{}") == repository.put_blob(b"{}")
-    assert len(standin.asked("PATCH")) == 1
+    assert [asked.method for asked in standin.seen] == ["GET", "HEAD", "POST", "PUT", "HEAD"]
+    (content,) = standin.blobs["ml/churn"].values()
+    assert content == b"{}"
+
+
+def test_a_small_blob_whose_session_was_lost(standin, opened):
+    standin.on("PUT", "/uploads/", 404, b'{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}')
+    digest = opened(standin.host).put_blob(b"{}")
+    assert standin.blobs["ml/churn"] == {digest: b"{}"}
 
 
 def test_whether_one_may_write_is_found_out_without_a_trace(standin, opened):
