@@ -161,7 +161,13 @@ def _dependencies(release: Release, making: Making) -> list[dict[str, object]]:
         found.append({"name": "training environment", "digest": _digest(making.environment)})
     if making.base_digest:
         found.append(
-            _filled({"name": "base image", "uri": making.base_name, "digest": _digest(making.base_digest)})
+            _filled(
+                {
+                    "name": "base image",
+                    "uri": making.base_name and f"docker://{making.base_name}",
+                    "digest": _digest(making.base_digest),
+                }
+            )
         )
     return found
 
