@@ -24,7 +24,7 @@ class Ask:
     doing: Doing
     scopes: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
+    body: bytes | bytearray | None = None
     expect: frozenset[int] = frozenset({200})
     most: int = MOST_READ
     stall: float = 0.0

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import field
 
+from mmcicd_jenkins.adapters.redaction import Redactor
 from mmcicd_jenkins.adapters.registry_syntax import retry_after
 from mmcicd_jenkins.errors import InputError, IntegrityFailed, MmcicdError, OutsideFailed
 from mmcicd_jenkins.records import dataclass
@@ -114,7 +115,7 @@ def _told_of_status(doing: Doing, status: int, said: str) -> MmcicdError:
             fix=f"curl -sI https://{doing.registry}/v2/ answers 200 or 401 where a registry is",
         )
     if 300 <= status < 400:
-        return InputError(
+        return OutsideFailed(
             f"the registry sends us elsewhere when asked to {doing.to}",
             where=doing.where,
             why=said,
@@ -166,9 +167,11 @@ def broken_off(doing: Doing, why: str) -> Trouble:
 
 
 def one_line(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """`text` fit for a message: printable, short, without `secrets`."""
+    """`text` fit for a message: printable, short, without `secrets` in any spelling."""
     for secret in secrets:
         text = text.replace(secret, "***")
+    if secrets:
+        text = Redactor({}, also=secrets).hide(text.encode("utf-8", "replace")).decode("utf-8", "replace")
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
     return " ".join(printable.split())[:LONGEST]
 

@@ -64,7 +64,7 @@ class Sender(Protocol):
         *,
         headers: Mapping[str, str],
         expect: frozenset[int],
-        body: bytes | None = None,
+        body: bytes | bytearray | None = None,
         stall: float = 0.0,
     ) -> Ask: ...
 
@@ -165,11 +165,10 @@ class Pieces:
             raise AssertionError(f"{self._sent} bytes were made, and {made.size} are named")
 
     def close(self) -> None:
-        self._kept.clear()
+        self._kept = bytearray()
 
     def _flush(self) -> None:
-        content = bytes(self._kept)
-        self._kept.clear()
+        content, self._kept = self._kept, bytearray()
         end = self._sent + len(content)
         headers = {**BYTES, "Content-Range": f"{self._sent}-{end - 1}"}
         ask = self._upload.request("PATCH", self.session.url, headers=headers, body=content, expect=_TAKEN)

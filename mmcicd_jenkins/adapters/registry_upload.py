@@ -91,7 +91,7 @@ class Upload:
         *,
         headers: Mapping[str, str],
         expect: frozenset[int],
-        body: bytes | None = None,
+        body: bytes | bytearray | None = None,
         stall: float = 0.0,
     ) -> Ask:
         return Ask(

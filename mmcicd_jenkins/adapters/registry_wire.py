@@ -50,7 +50,7 @@ class Wire:
         headers: Mapping[str, str],
         doing: Doing,
         *,
-        body: bytes | None = None,
+        body: bytes | bytearray | None = None,
         trusted: bool = True,
         stall: float = 0.0,
     ) -> urllib3.BaseHTTPResponse:
@@ -113,14 +113,11 @@ class Wire:
         """A connection as the pools would make it, but not one of theirs: they only send what is at hand."""
         pool = self._manager(url, trusted).connection_from_url(url)
         proxy = pool.proxy
-        settings: dict[str, Any] = dict(pool.conn_kw)
-        if isinstance(pool, urllib3.HTTPSConnectionPool):
-            settings["assert_hostname"] = pool.assert_hostname
         connection = pool.ConnectionCls(
             host=(proxy.host if proxy else None) or pool.host,
             port=proxy.port if proxy else pool.port,
             timeout=self.deadlines.connect,
-            **settings,
+            **pool.conn_kw,
         )
         if proxy and pool.scheme == "https":
             connection.set_tunnel(
@@ -142,7 +139,7 @@ class Wire:
         else:
             # It was asked for; urllib3 would say so at each request.
             urllib3.disable_warnings(InsecureRequestWarning)
-            settings |= {"ssl_context": _trusting_all(), "assert_hostname": False}
+            settings["ssl_context"] = _trusting_all()
         if not proxy:
             return urllib3.PoolManager(**settings)
         return urllib3.ProxyManager(
