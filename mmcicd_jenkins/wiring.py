@@ -31,6 +31,7 @@ from mmcicd_jenkins.ports import (
     SavedModels,
     Target,
 )
+from mmcicd_jenkins.ports_builder import Builder
 from mmcicd_jenkins.ports_images import BaseImages
 from mmcicd_jenkins.ports_offline import OfflineTarget
 from mmcicd_jenkins.ports_store import Store
@@ -314,6 +315,10 @@ class _Adapters:
         if not any(model.train.image for model in config.models.values()):
             return direct
         return self._bench.docker.commands(direct, config.root)
+
+    @cached_property
+    def builder(self) -> Builder:
+        return self._bench.docker.builder(self._bench.workspace.root / "build")
 
     @cached_property
     def environments(self) -> Environments:

@@ -12,6 +12,7 @@ from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import MmcicdError
 from mmcicd_jenkins.image.descriptor import Descriptor
 from mmcicd_jenkins.ports import Commands, Progress
+from mmcicd_jenkins.ports_builder import Builder
 from mmcicd_jenkins.ports_store import Store
 from mmcicd_jenkins.ports_trial import Trial
 from mmcicd_jenkins.records import dataclass
@@ -67,6 +68,12 @@ class DockerSite:
         from mmcicd_jenkins.adapters.container_commands import ImageCommands
 
         return ImageCommands(direct, self.engine, root, self.login)
+
+    def builder(self, scratch: Path) -> Builder:
+        """Builds by a team's own Dockerfile."""
+        from mmcicd_jenkins.adapters.docker_builder import DockerBuilder
+
+        return DockerBuilder(self.engine, self.store(), scratch, self.progress, self.login)
 
     def login(self, image: str) -> Mapping[str, str] | None:
         """What the engine logs in with to have an image; None = what Docker's own configuration has.

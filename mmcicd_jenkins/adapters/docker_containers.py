@@ -61,6 +61,10 @@ class CannotStartError(Exception):
     """The image cannot be started: its program is missing or not executable. Never leaves the adapters."""
 
 
+class NoSuchPathError(Exception):
+    """A container has no such file or folder. Never leaves the adapters."""
+
+
 class Container:
     """One container of an engine."""
 
@@ -138,9 +142,14 @@ class Container:
             self._api.kill(self.id, signal=name)
 
     def archive(self, path: str) -> Iterator[bytes]:
-        """A folder of it as a tar, without starting it."""
+        """A folder of it as a tar, without starting it. Raises `NoSuchPathError` when there is none."""
+        from docker.errors import NotFound
+
         with told(f"the engine cannot read {path} in a container", self._engine.name):
-            pieces, _ = self._api.get_archive(self.id, path, chunk_size=2**20)
+            try:
+                pieces, _ = self._api.get_archive(self.id, path, chunk_size=2**20)
+            except NotFound as e:
+                raise NoSuchPathError(str(e.explanation)) from e
             yield from pieces
 
     def remove(self) -> None:

@@ -7,6 +7,7 @@ SDK raises leaves as `OutsideFailed` (or `InputError` where the caller's own inp
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from mmcicd_jenkins.errors import InputError, OutsideFailed
@@ -174,6 +175,24 @@ class DockerEngine:
             self.api.remove_image(reference)
 
 
+def not_ignored(root: Path, dockerfile: str) -> frozenset[str]:
+    """The paths below `root` that `.dockerignore` leaves in a build's context, as Docker reads it.
+
+    Raises:
+        InputError: the folder or the file cannot be read.
+    """
+    from docker.utils.build import exclude_paths
+
+    try:
+        path = root / f"{dockerfile}.dockerignore"
+        path = path if path.is_file() else root / ".dockerignore"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+        return frozenset(exclude_paths(str(root), patterns, dockerfile=dockerfile))
+    except (OSError, UnicodeDecodeError) as e:
+        raise InputError("the build context cannot be read", where=str(root), why=str(e)) from e
+
+
 class BuildError(Exception):
     """A step of a Dockerfile failed. Never leaves the adapters: whoever asked for the build tells it."""
 
@@ -265,14 +284,17 @@ def _no_engine(error: BaseException, host: str) -> OutsideFailed | InputError:
 
 
 def _follow(lines: Iterable[Mapping[str, Any]], on_line: Line | None, what: str, where: str) -> None:
-    """Hand on progress; an engine tells failures in the stream, after it has said 200."""
+    """Hand on progress; an engine tells failures in the stream, after it has said 200. The stream is read to its end,
+    so that its connection is free again.
+    """
+    why = ""
     for line in lines:
-        if "error" in line:
-            why = str(line["error"])[:SHOWN]
-            raise OutsideFailed(what, where=where, why=why, fix=_advice(why), retryable=_may_pass(why))
+        why = why or str(line.get("error") or "")[:SHOWN]
         if on_line is not None and line.get("status"):
             about = f"{line['id']}: " if line.get("id") else ""
             on_line(" ".join(f"{about}{line['status']} {line.get('progress', '')}".split()))
+    if why:
+        raise OutsideFailed(what, where=where, why=why, fix=_advice(why), retryable=_may_pass(why))
 
 
 def _may_pass(why: str) -> bool:
@@ -299,6 +321,9 @@ class _Fed:
             self.error = e
             raise
 
+    def close(self) -> None:
+        """The SDK closes what it has sent."""
+
 
 class _BuildLog:
     """The lines of a build: handed on whole, the last ones kept."""
@@ -309,9 +334,9 @@ class _BuildLog:
         self._on_line = on_line
         self._lines: list[str] = []
         self._image = ""
+        self._error = ""
 
     def take(self, line: Mapping[str, Any]) -> None:
-        """Raises `BuildError` when the build says that it failed."""
         aux = line.get("aux")
         if isinstance(aux, Mapping) and aux.get("ID"):
             self._image = str(aux["ID"])
@@ -320,10 +345,12 @@ class _BuildLog:
                 self._lines = [*self._lines[1 - self.KEPT :], text.rstrip()]
                 if self._on_line is not None:
                     self._on_line(text.rstrip())
-        if "error" in line:
-            raise BuildError((*self._lines, str(line["error"])[:SHOWN]))
+        self._error = self._error or str(line.get("error") or "")[:SHOWN]
 
     def result(self) -> str:
+        """The id of the image. Raises `BuildError` when the build said that it failed."""
+        if self._error:
+            raise BuildError((*self._lines, self._error))
         if not self._image:
             raise BuildError((*self._lines, "the build ended without an image"))
         return self._image

@@ -34,7 +34,14 @@ def derived(plain: Mapping[str, Any], root: Path) -> dict[str, Any]:
         "environments": _environments(environments),
         "ledger": {"url": beside(root, LEDGER)},
         "store": {"path": beside(root, STORE)},
+        "image": _image(plain.get("image")),
     }
+
+
+def _image(written: Any) -> dict[str, Any]:
+    """A build is given the folder of its Dockerfile."""
+    dockerfile = written.get("dockerfile") if isinstance(written, Mapping) else None
+    return {"context": posixpath.dirname(dockerfile) or "."} if isinstance(dockerfile, str) else {}
 
 
 def _model(model: Mapping[str, Any], root: Path) -> dict[str, Any]:

@@ -180,6 +180,10 @@ class ImageSettings:
     platforms: tuple[str, ...] = ()  # () = all that the base has
     user: str = ""  # "" = the base's when it is not root, else image.start.USER
     monitoring: bool = True
+    builder: Literal["layers", "docker"] = "layers"
+    dockerfile: str = ""  # the next three belong to builder docker; paths are relative to the root
+    context: str = "."
+    build_args: Mapping[str, str] = field(default_factory=dict)
 
     def base_for(self, serving: Serving) -> str:
         """The base of a model, as it is written."""

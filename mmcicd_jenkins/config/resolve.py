@@ -34,6 +34,10 @@ def _image(written: schema.ImageSection) -> made.ImageSettings:
         platforms=tuple(written.platforms),
         user=written.user or "",
         monitoring=written.monitoring,
+        builder=written.builder,
+        dockerfile=written.dockerfile or "",
+        context=written.context or ".",
+        build_args=written.build_args,
     )
 
 

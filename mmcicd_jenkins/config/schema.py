@@ -214,6 +214,23 @@ class ImageSection(Section):
     monitoring: Truth = key(
         True, "Start TensorFlow Serving with its metrics for Prometheus switched on.", False
     )
+    builder: Literal["layers", "docker"] = key(
+        "layers",
+        "How the image is made: the model's layers joined to the base, or by your own Dockerfile in a Docker engine.",
+        "docker",
+    )
+    dockerfile: Text | None = key(None, "Your own Dockerfile, for `builder: docker`.", "serving/Dockerfile")
+    context: Text | None = key(
+        None,
+        "The folder whose tracked files the build is given; the model is in `model` beside them. Default: the "
+        "Dockerfile's.",
+        "serving",
+    )
+    build_args: Annotated[dict[str, Text], Kind("mapping")] = key(
+        {},
+        "Build arguments of yours. MODEL_NAME, MODEL_VERSION, MODEL_DIR and BASE are given in any case.",
+        {"FLAGS": "--enable_batching"},
+    )
 
 
 class JenkinsSource(Section):

@@ -49,7 +49,7 @@ def check_sense(file: FileSection, findings: Findings, root: Path) -> None:
     for name in file.environments:
         _check_named(("environments", name), "environment", findings)
     check_environments(file, findings)
-    check_image(file, findings)
+    check_image(file, findings, root)
     _check_shared(file, findings)
     check_credentials(file, findings, root)
     _check_passwords(findings)

@@ -26,8 +26,9 @@ def folder_header(path: str) -> bytes:
     return _header(path, tarfile.DIRTYPE, _FOLDER_MODE)
 
 
-def file_header(path: str, size: int) -> bytes:
-    return _header(path, tarfile.REGTYPE, _FILE_MODE, size=size)
+def file_header(path: str, size: int, *, executable: bool = False) -> bytes:
+    """A model's files are never executable; those of a build may be."""
+    return _header(path, tarfile.REGTYPE, _FOLDER_MODE if executable else _FILE_MODE, size=size)
 
 
 def link_header(path: str, target: str) -> bytes:

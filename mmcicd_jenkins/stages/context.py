@@ -10,6 +10,7 @@ from mmcicd_jenkins import ports as p
 from mmcicd_jenkins.config.lock import Lock
 from mmcicd_jenkins.config.model import Config, Environment, Model
 from mmcicd_jenkins.errors import GateRefused, Inconclusive
+from mmcicd_jenkins.ports_builder import Builder
 from mmcicd_jenkins.ports_images import BaseImages
 from mmcicd_jenkins.ports_offline import OfflineTarget
 from mmcicd_jenkins.ports_store import Store
@@ -70,6 +71,9 @@ class Ports(Protocol):
 
     @property
     def progress(self) -> p.Progress: ...
+
+    @property
+    def builder(self) -> Builder: ...
 
     def target(self, environment: Environment) -> p.Target: ...
 

@@ -33,6 +33,7 @@ class Drawn:
     blobs: tuple[bytes, ...]
     base: BaseImage
     warmup: Layer | None
+    warmup_requests: bytes = b""
 
 
 def draw(version: int, run: Artifact, job: Job, ports: Ports) -> Drawn:
@@ -43,7 +44,8 @@ def draw(version: int, run: Artifact, job: Job, ports: Ports) -> Drawn:
     blob, layer = version_layer(
         job.model.name, version, monitoring=settings.monitoring, compression=compression
     )
-    warm = _warmup(run, scored, job, ports)
+    records = _warmup_requests(run, scored, job, ports)
+    warm = warmup_layer(records, compression=compression) if records else None
     base = base_image(job, ports)
     image = join(
         base,
@@ -54,7 +56,9 @@ def draw(version: int, run: Artifact, job: Job, ports: Ports) -> Drawn:
         start=Start(user=settings.user, monitoring=settings.monitoring),
     )
     blobs = (blob, warm[0]) if warm else (blob,)
-    return Drawn(image=image, blobs=blobs, base=base, warmup=warm[1] if warm else None)
+    return Drawn(
+        image=image, blobs=blobs, base=base, warmup=warm[1] if warm else None, warmup_requests=records
+    )
 
 
 def base_image(job: Job, ports: Ports) -> BaseImage:
@@ -94,16 +98,16 @@ def model_layers(run: Artifact) -> ModelLayers:
     )
 
 
-def _warmup(run: Artifact, scored: Scored, job: Job, ports: Ports) -> tuple[bytes, Layer] | None:
-    """The layer of warm-up requests; none when the model brings its own, or its run does not say whether it does."""
+def _warmup_requests(run: Artifact, scored: Scored, job: Job, ports: Ports) -> bytes:
+    """Records to warm up with; none when the model brings its own, or its run does not say whether it does."""
     if not job.model.serving.warmup or run.document.get("own_warmup") is not False:
-        return None
+        return b""
     try:
         records, count = warmup_requests(job.model.name, scored.golden)
     except InputError as e:
         ports.progress.line(f"no warm-up requests in the image: {e.why}")
-        return None
-    return warmup_layer(records, compression=job.config.store.compression) if count else None
+        return b""
+    return records if count else b""
 
 
 def _origin(job: Job, run: Artifact, version: int, scored: Scored) -> Origin:

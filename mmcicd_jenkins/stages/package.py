@@ -5,6 +5,7 @@ a number keeps it, so a killed or repeated `package` ends at the same image.
 """
 
 from contextlib import suppress
+from dataclasses import replace
 
 from mmcicd_jenkins.errors import GateRefused, Inconclusive, IntegrityFailed, Superseded
 from mmcicd_jenkins.failpoints import failpoint
@@ -16,6 +17,7 @@ from mmcicd_jenkins.release.adoption import is_unplanned
 from mmcicd_jenkins.release.ledger import Change, Snapshot
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.release.verdicts import Verdict
+from mmcicd_jenkins.stages.building import build, find_built
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports, short
 from mmcicd_jenkins.stages.drawing import Drawn, draw, model_layers
 from mmcicd_jenkins.stages.evaluate import Judged, judge_run, run_subject
@@ -62,6 +64,13 @@ class Packaged:
     base_digest: str = ""
     platforms: tuple[str, ...] = ()
     moved: bool = False
+
+    @property
+    def stands_on(self) -> dict[str, object]:
+        """As a release records it."""
+        if not self.base:
+            return {}
+        return {"base": self.base, "digest": self.base_digest, "platforms": list(self.platforms)}
 
 
 def look(job: Job, ports: Ports) -> Facts:
@@ -170,6 +179,19 @@ def _is_there(version: int, drawn: Drawn, job: Job, ports: Ports) -> bool:
         existing = ports.store.find_image(job.model.name, version)
         return existing is not None and existing.digest == drawn.image.digest
     return False
+
+
+def _by_dockerfile(version: int, drawn: Drawn, run: Artifact, job: Job, ports: Ports) -> Packaged:
+    """The image that the team's Dockerfile gave; what joining would make says the base and what a server loads."""
+    built = find_built(version, run, job, ports)
+    found = built is not None
+    if built is None:
+        refuse_unsafe(model_files(job, ports, run_subject(run)), job, ports)
+        failpoint("package.before-image")
+        built = build(version, run, drawn, job, ports)
+        failpoint("package.after-image")
+    joined = _drawn(version, drawn, run, found=found)
+    return replace(joined, digest=built.digest, platforms=built.platforms)
 
 
 def _put(version: int, drawn: Drawn, job: Job, ports: Ports) -> None:

@@ -72,7 +72,7 @@ class Shelf:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.store = OciLayoutStore(folder)
-        self.base = read_base(self.store.find("base").manifest, self.store.read, "base:1")
+        self.base = read_base(self.store.find("base").manifest, self.store.read, "oci:shelf:base")
         self.models = folder.parent / "models"
 
     def put(self, version, *, name="churn", **double):
