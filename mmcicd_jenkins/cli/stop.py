@@ -6,6 +6,7 @@ import click
 
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.options import environment_option, json_option
+from mmcicd_jenkins.config.model import ImageSettings
 from mmcicd_jenkins.wiring import open_bench
 
 
@@ -24,7 +25,7 @@ def command(environment: str | None, as_json: bool) -> int:
     if environment is None:
         # What a killed `verify` left; the next one would end it as well.
         for folder in bench.workspace.verifications.glob("*"):
-            trial = bench.throwaway(folder, runnable=bool(bench.config.image.base))
+            trial = bench.throwaway(folder, runnable=_makes_containers(bench.config.image))
             stopped["verify"] = trial.stop() or stopped.get("verify", False)
     if as_json:
         report.emit({"stopped": stopped})
@@ -32,3 +33,7 @@ def command(environment: str | None, as_json: bool) -> int:
     for name, ran in stopped.items():
         report.say(f"{name}: stopped" if ran else f"{name}: nothing ran")
     return 0
+
+
+def _makes_containers(image: ImageSettings) -> bool:
+    return bool(image.base or image.gpu_base) or image.builder == "docker"

@@ -165,6 +165,8 @@ def ensure_image(run_id: str, job: Job, ports: Ports) -> Packaged:
     drawn = draw(version, run, job, ports)
     if release is not None and drawn.image.digest != release.image_digest:
         raise _lost(release)
+    if job.config.image.builder == "docker":
+        return _by_dockerfile(version, drawn, run, job, ports)
     is_there = release is None and _is_there(version, drawn, job, ports)
     if not is_there:
         # What was evaluated was looked at; what is released is looked at whoever evaluated it, and by today's list.

@@ -170,7 +170,8 @@ def _verify(plan: Plan, job: Job, ports: Ports) -> Verified:
 
 def _can_run(job: Job) -> bool:
     """Whether a container can be made of the image: the model alone has nothing to start."""
-    return bool(job.config.image.base_for(job.model.serving))
+    image = job.config.image
+    return bool(image.base_for(job.model.serving)) or image.builder == "docker"
 
 
 def _ask_alive(
