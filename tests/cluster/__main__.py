@@ -28,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("build", help="build Kubernetes' programs, if a node of our own is to be used")
     bring = commands.add_parser("import", help="bring the images of an archive to the node")
     bring.add_argument("archive", type=Path)
+    bring.add_argument("--name", default="", help="for an OCI layout: what stands before its tags")
     image = commands.add_parser("image", help="make an image of a folder and bring it to the node")
     image.add_argument("name")
     image.add_argument("folder", type=Path)
@@ -68,7 +69,7 @@ def _image(choice: Choice, arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         archive = Path(scratch) / "image.tar"
         images.pack(arguments.name, arguments.folder, arguments.config, archive)
-        choice.bring(archive)
+        choice.bring(archive, "")
 
 
 def _obey(arguments: argparse.Namespace) -> int:
@@ -85,7 +86,7 @@ def _obey(arguments: argparse.Namespace) -> int:
             if isinstance(choice, Own):
                 programs.have()
         case "import":
-            choice.bring(arguments.archive)
+            print("\n".join(choice.bring(arguments.archive, arguments.name)))
         case "image":
             _image(choice, arguments)
         case "trust":

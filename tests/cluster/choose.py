@@ -34,7 +34,8 @@ class Choice(ABC):
     def is_up(self) -> bool: ...
 
     @abstractmethod
-    def bring(self, archive: Path) -> None: ...
+    def bring(self, archive: Path, name: str) -> list[str]:
+        """Let every node know the images of an archive; what they are called there, as far as it is told."""
 
     @abstractmethod
     def kubectl(self) -> str: ...
@@ -78,7 +79,8 @@ class Given(Choice):
     def is_up(self) -> bool:
         return _asks(self.kubectl(), self.kubeconfig).returncode == 0
 
-    def bring(self, archive: Path) -> None:
+    def bring(self, archive: Path, name: str) -> list[str]:
+        del name
         raise Missing(
             f"{archive} cannot be brought to the nodes of {self.kubeconfig}; push it to a registry."
         )
@@ -120,8 +122,10 @@ class Kind(Choice):
     def is_up(self) -> bool:
         return self._exists() and _asks(self.kubectl(), self.kubeconfig).returncode == 0
 
-    def bring(self, archive: Path) -> None:
+    def bring(self, archive: Path, name: str) -> list[str]:
+        del name
         self._kind("load", "image-archive", str(archive), "--name", NAME)
+        return []
 
     def kubectl(self) -> str:
         return _kubectl()
@@ -139,8 +143,8 @@ class Own(Choice):
     def is_up(self) -> bool:
         return node.is_up()
 
-    def bring(self, archive: Path) -> None:
-        images.bring(archive)
+    def bring(self, archive: Path, name: str) -> list[str]:
+        return images.bring(archive, name)
 
     def kubectl(self) -> str:
         return str(programs.folder() / "kubectl")

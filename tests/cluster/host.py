@@ -55,7 +55,8 @@ def prepare() -> None:
     STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not _NOTE.exists():
         made = [path for path in _STRAYS if not Path(path).exists()]
-        note = {"settings": {name: _setting(name).read_text() for name in _SETTINGS}, "made": made}
+        settings = {name: _setting(name).read_text() for name in _SETTINGS}
+        note = {"boot": _boot(), "settings": settings, "made": made}
         half = _NOTE.with_suffix(".half")
         half.write_text(json.dumps(note))
         half.replace(_NOTE)
@@ -65,6 +66,15 @@ def prepare() -> None:
     run("ip", "addr", "replace", f"{NODE_IP}/32", "dev", BRIDGE)
     run("ip", "link", "set", BRIDGE, "up")
     _make_mounts()
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text()
+
+
+def is_of_another_boot() -> bool:
+    """Whether the machine was started anew since: then a half of the node is gone, and the disk may tell of a power cut."""
+    return _NOTE.exists() and json.loads(_NOTE.read_text())["boot"] != _boot()
 
 
 def ours() -> bool:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import platform
+import re
 import subprocess
 import tarfile
 from collections.abc import Mapping
@@ -50,11 +51,19 @@ def pack(name: str, files: Path, config: Mapping[str, object], target: Path) -> 
         _add(archive, "manifest.json", json.dumps(manifest).encode())
 
 
-def bring(archive: Path) -> None:
-    """Let the node know the images of an archive (`docker save`, or a tar of an OCI layout)."""
-    done = subprocess.run([*_CTR, "import", str(archive)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Trouble(f"{archive} could not be imported: {done.stderr.strip()}")
+def bring(archive: Path, name: str = "") -> list[str]:
+    """Let the node know the images of an archive (`docker save`, or a tar of an OCI layout); what they are called.
+
+    An OCI layout has tags only: `name` is what stands before them.
+    """
+    base = [f"--base-name={name}"] if name else []
+    done = subprocess.run([*_CTR, "import", *base, str(archive)], capture_output=True, text=True, check=False)
+    names = re.findall(r"^unpacking (\S+) \(sha256:", done.stdout, re.MULTILINE)
+    if done.returncode or not names:
+        raise Trouble(
+            f"{archive} could not be imported: {done.stderr.strip() or 'no image of it has a name'}"
+        )
+    return names
 
 
 def has_pause() -> bool:

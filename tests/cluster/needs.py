@@ -19,7 +19,6 @@ _PROGRAMS = (
     ("runc", "runc"),
     ("iptables", "iptables"),
     ("ip6tables", "iptables"),
-    ("conntrack", "conntrack"),
     ("ip", "iproute2"),
     ("mount", "mount"),
     ("unshare", "util-linux"),

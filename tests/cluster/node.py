@@ -33,6 +33,8 @@ _PATIENCE = 120
 def up() -> None:
     needs.check_running()
     folder = programs.have()
+    if host.is_of_another_boot():
+        down()
     host.prepare()
     cgroup.make()
     pki.make()
@@ -169,6 +171,8 @@ def trust(registry: str, authority: str) -> None:
 
 
 def print_status() -> None:
+    """On stderr, part by part."""
     for name, pid in living():
         print(f"  {name:<24} {'pid ' + str(pid) if pid else 'does not run'}", file=sys.stderr)
-    print(f"  {NAME:<24} {'Ready' if _node_is_ready() else 'not ready'}; {KUBECONFIG}", file=sys.stderr)
+    ready = "Ready" if _node_is_ready() else "not ready"
+    print(f"  {NAME:<24} {ready}; {memory() >> 20} MB; {KUBECONFIG}", file=sys.stderr)

@@ -19,7 +19,6 @@ a browser (reports under the policy of Jenkins)|chromium|chromium
 an SSH server (git by ssh)|sshd|openssh-server openssh-client
 busybox (a container without a network)|busybox|busybox-static
 a Kubernetes node: etcd|etcd|etcd-server
-a Kubernetes node: connections of its Services|conntrack|conntrack
 a Kubernetes node: network of its pods|/usr/lib/cni/ptp|containernetworking-plugins
 '
 

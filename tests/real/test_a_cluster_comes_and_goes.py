@@ -3,6 +3,7 @@
 Looked for are traces of our node only: what Docker or a person does on the machine at the same time is not our matter.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -80,6 +81,11 @@ def down():
     assert done.returncode == 0, done.stderr
 
 
+def kill(part):
+    lines = [line.split() for line in tool("status").stderr.splitlines()]
+    os.kill(next(int(words[2]) for words in lines if words[0] == part), signal.SIGKILL)
+
+
 def killed(verb, seconds):
     with subprocess.Popen(
         [sys.executable, TOOL, verb], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
@@ -101,8 +107,7 @@ def test_down_takes_everything_with_it(bare):
 @pytest.mark.parametrize("part", ["etcd", "containerd", "kubelet"])
 def test_down_after_a_part_was_killed(bare, part):
     up()
-    lines = [line.split() for line in tool("status").stderr.splitlines()]
-    os.kill(next(int(words[2]) for words in lines if words[0] == part), signal.SIGKILL)
+    kill(part)
     down()
     assert traces() == []
     assert machine() == bare
@@ -138,6 +143,19 @@ def test_a_node_is_started_again_after_a_down_that_was_killed(bare):
     up()
     killed("down", 0.4)
     up()
+    down()
+    assert traces() == []
+    assert machine() == bare
+
+
+def test_a_node_of_before_a_restart_of_the_machine_is_begun_anew(bare):
+    up()
+    note = Path("/var/lib/mmcicd-cluster/before.json")
+    note.write_text(json.dumps(json.loads(note.read_text()) | {"boot": "another"}))
+    authority = Path("/var/lib/mmcicd-cluster/pki/ca.crt").read_bytes()
+    kill("etcd")
+    up()
+    assert Path("/var/lib/mmcicd-cluster/pki/ca.crt").read_bytes() != authority
     down()
     assert traces() == []
     assert machine() == bare

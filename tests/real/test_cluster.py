@@ -182,8 +182,6 @@ def test_a_pod_that_sleeps_before_it_stops_goes_on_answering(cluster, namespace,
 def test_an_image_is_pulled_by_digest_from_a_registry_on_loopback(cluster, namespace, web, tmp_path, tls):  # noqa: F811
     if not cluster.is_own:
         pytest.skip("a registry on loopback is reached by a node of our own only")
-    if not shutil.which("skopeo"):
-        pytest.skip("skopeo is not installed: apt-get install skopeo")
     here = namespace()
     with serve(tmp_path / "registry", tls=tls) as registry:
         if tls:
@@ -201,21 +199,40 @@ def test_an_image_is_pulled_by_digest_from_a_registry_on_loopback(cluster, names
         cluster.wait(here, "pod/absent", reason)
 
 
-def pushed(files, registry, folder):
-    """The image of `web` on the registry, as other bytes than the node has; its digest there."""
-    (files / "www" / "more").write_text(registry.host)
-    packed = (
+def packed(files, folder):
+    """The image of `web` as a file, in the form of `docker save`."""
+    code = (
         "import json, sys; from pathlib import Path; from images import pack; "
         "pack(sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3]), Path(sys.argv[4]))"
     )
     words = [IMAGE, str(files), json.dumps(CONFIG), str(folder / "image.tar")]
-    subprocess.run([sys.executable, "-c", packed, *words], check=True, env=os.environ | {"PYTHONPATH": TOOL})
+    subprocess.run([sys.executable, "-c", code, *words], check=True, env=os.environ | {"PYTHONPATH": TOOL})
+    return folder / "image.tar"
+
+
+def skopeo(*words):
+    if not shutil.which("skopeo"):
+        pytest.skip("skopeo is not installed: apt-get install skopeo")
+    command = ["skopeo", "--insecure-policy", *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def pushed(files, registry, folder):
+    """The image of `web` on the registry, as other bytes than the node has; its digest there."""
+    (files / "www" / "more").write_text(registry.host)
     place = f"docker://{registry.host}/ml/web:1"
-    push = ["copy", "--dest-tls-verify=false", f"docker-archive:{folder}/image.tar", place]
-    subprocess.run(["skopeo", "--insecure-policy", *push], check=True, capture_output=True)
-    look = ["inspect", "--tls-verify=false", "--format={{.Digest}}", place]
-    said = subprocess.run(["skopeo", *look], check=True, capture_output=True, text=True)
-    return said.stdout.strip()
+    skopeo("copy", "--dest-tls-verify=false", f"docker-archive:{packed(files, folder)}", place)
+    return skopeo("inspect", "--tls-verify=false", "--format={{.Digest}}", place)
+
+
+def test_an_oci_layout_is_brought_under_a_name(cluster, namespace, web, tmp_path):  # noqa: F811
+    if not cluster.is_own:
+        pytest.skip("a node of our own only")
+    here = namespace()
+    skopeo("copy", f"docker-archive:{packed(web, tmp_path)}", f"oci-archive:{tmp_path}/layout.tar:web-7")
+    assert cluster.bring(tmp_path / "layout.tar", "docker.io/ml/web") == ["docker.io/ml/web:web-7"]
+    cluster.apply(here, pod("web", image="ml/web:web-7", container={"imagePullPolicy": "Never"}))
+    cluster.wait(here, "pod/web", "condition=Ready")
 
 
 def test_parts_that_were_killed_are_started_again_and_pods_live_on(cluster, namespace, web):  # noqa: F811

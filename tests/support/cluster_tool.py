@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -50,7 +51,7 @@ class Cluster:
         return self.kind == _OWN
 
     def run(self, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {"KUBECONFIG": self.kubeconfig}
+        environment = os.environ | {"KUBECONFIG": self.kubeconfig, "KUBECACHEDIR": tempfile.gettempdir()}
         return subprocess.run(
             [self.kubectl, *words], input=stdin, capture_output=True, text=True, check=False, env=environment
         )
@@ -91,9 +92,9 @@ class Cluster:
         _told(tool("image", name, str(folder), f"--config={json.dumps(config)}", KUBECONFIG=self.kubeconfig))
         return name
 
-    def bring(self, archive: Path) -> None:
-        """The images of an archive: `docker save`, or a tar of an OCI layout."""
-        _told(tool("import", str(archive), KUBECONFIG=self.kubeconfig))
+    def bring(self, archive: Path, name: str = "") -> list[str]:
+        """The images of an archive: `docker save`, or a tar of an OCI layout with `name` before its tags."""
+        return _told(tool("import", str(archive), f"--name={name}", KUBECONFIG=self.kubeconfig)).split()
 
     def trust(self, registry: str, authority: Path | None = None) -> None:
         """Let the node pull from `registry`: by http, or by https with the CA file."""
