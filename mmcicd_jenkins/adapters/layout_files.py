@@ -49,6 +49,18 @@ class LayoutFiles:
             return self.blob(digest).stat().st_size
         return None
 
+    def claim(self, digest: str, size: int) -> bool:
+        """Whether a blob is there, whole by its size; it then counts as touched, so nobody takes it for forgotten."""
+        with self._told(), suppress(FileNotFoundError):
+            path = self.blob(digest)
+            if path.stat().st_size != size:
+                return False
+            # Another user's file is that user's to touch; the check when the index changes is for all.
+            with suppress(PermissionError):
+                os.utime(path)
+            return True
+        return False
+
     def prepare(self) -> None:
         """Make what is missing of the layout, and remove what killed writers left.
 
@@ -120,14 +132,31 @@ class LayoutFiles:
             raise malformed(str(self.index), "it has no list of manifests")
         return found
 
-    def change_index(self, decide: Callable[[list[dict[str, Any]]], list[dict[str, Any]] | None]) -> None:
-        """Replace the index's entries by what `decide` makes of them, with no other writer in between."""
+    def change_index(
+        self,
+        decide: Callable[[list[dict[str, Any]]], list[dict[str, Any]] | None],
+        needs: Sequence[Descriptor] = (),
+    ) -> None:
+        """Replace the index's entries by what `decide` makes of them, with no other writer in between.
+
+        Raises:
+            IntegrityFailed: one of the blobs that a new entry `needs` is gone.
+        """
         with self._told(), self._locked():
+            for blob in needs:
+                if self.size(blob.digest) != blob.size:
+                    raise self.lost(blob)
             # Once for all blobs of an artifact, also when the index stays: a damaged blob may have been made whole.
             _sync_folder(self.path / "blobs" / "sha256")
             changed = decide(self.manifests())
             if changed is not None:
                 self._replace(self.index, json_bytes({**self._index(), "manifests": changed}))
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """No other writer changes the index meanwhile."""
+        with self._told(), self._locked():
+            yield
 
     def _index(self) -> dict[str, Any]:
         with self._told():

@@ -113,7 +113,8 @@ class OciLayoutStore:
         stored = [self._put_file(name, content) for name, content in sorted((files or {}).items())]
         manifest = self._put(artifact_manifest(kind, config, [*layers, *stored]), MANIFEST)
         entry = {**manifest.to_json(), "artifactType": kind, "annotations": {REF_NAME: tag}}
-        self._change_index(lambda entries: None if tagged(entries, tag) else [*entries, entry])
+        needs = [manifest, config, *layers, *stored]
+        self._change_index(lambda entries: None if tagged(entries, tag) else [*entries, entry], needs)
         return self._found(tag)
 
     def put_image(self, model: str, version: int, image: Image, blobs: Sequence[bytes] = ()) -> str:
@@ -127,7 +128,9 @@ class OciLayoutStore:
         for content, named in zip(image.documents, documents, strict=True):
             self._put(content, named.media_type)
         entry = {**documents[-1].to_json(), "annotations": {REF_NAME: tag}}
-        self._change_index(lambda entries: retagged(entries, entry))
+        self._change_index(
+            lambda entries: retagged(entries, entry), [*documents, *layers_of(image.documents)]
+        )
         return documents[-1].digest
 
     def find_image(self, model: str, which: int | str) -> Artifact | None:
@@ -147,7 +150,7 @@ class OciLayoutStore:
         self._files.prepare()
         total, done = sum(blob.size for blob in blobs), 0
         for blob in blobs:
-            if self._files.size(blob.digest) != blob.size:
+            if not self._files.claim(blob.digest, blob.size):
                 self._copy(blob, source)
             done += blob.size
             if progress:
@@ -168,7 +171,7 @@ class OciLayoutStore:
         self._put(EMPTY_CONFIG, EMPTY)
         stored = self._put(manifest, MANIFEST)
         entry = {**stored.to_json(), "artifactType": kind, "annotations": {SUBJECT: subject.digest}}
-        self._change_index(lambda entries: None if entry in entries else [*entries, entry])
+        self._change_index(lambda entries: None if entry in entries else [*entries, entry], [subject, stored])
         return self._artifact(stored)
 
     def attached(self, model: str, digest: str, kind: str = "") -> tuple[Artifact, ...]:  # noqa: ARG002
@@ -209,7 +212,7 @@ class OciLayoutStore:
 
     def _put_layer(self, root: Path, plan: LayerPlan, on_read: Callable[[int], None]) -> PackedLayer:
         known = self._cache.get(plan, self._compression)
-        if known and self._files.size(known.layer.blob.digest) == known.layer.blob.size:
+        if known and self._files.claim(known.layer.blob.digest, known.layer.blob.size):
             on_read(plan.size)
             return known
         read_at_ns = time.time_ns()
@@ -219,9 +222,11 @@ class OciLayoutStore:
         self._cache.put(plan, self._compression, packed, read_at_ns)
         return packed
 
-    def _change_index(self, decide: Callable[[list[Entry]], list[Entry] | None]) -> None:
+    def _change_index(
+        self, decide: Callable[[list[Entry]], list[Entry] | None], needs: Sequence[Descriptor]
+    ) -> None:
         failpoint("store.before-tag")
-        self._files.change_index(decide)
+        self._files.change_index(decide, needs)
         failpoint("store.after-tag")
 
     def _copy(self, blob: Descriptor, source: BlobSource) -> None:
@@ -246,7 +251,7 @@ class OciLayoutStore:
 
     def _expect_blobs(self, blobs: Sequence[Descriptor]) -> None:
         for blob in blobs:
-            if self._files.size(blob.digest) != blob.size:
+            if not self._files.claim(blob.digest, blob.size):
                 raise self._files.lost(blob)
 
     def _found(self, tag: str) -> Artifact:

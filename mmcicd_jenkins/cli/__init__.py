@@ -27,6 +27,7 @@ COMMANDS = {
     "lint": ("lint", "Check Jenkinsfiles without a controller"),
     "doctor": ("doctor", "Would the first build succeed? Looks, and changes nothing"),
     "ledger": ("ledger", "Prove the history"),
+    "gc": ("gc", "Remove from the store what nothing needs; prints the plan first"),
     "reconcile": ("reconcile", "Write into the ledger what serves without it knowing"),
     "keys": ("keys", "Make signing keys"),
     "convert": ("convert", "Frozen graph, checkpoint or .keras file to SavedModel"),

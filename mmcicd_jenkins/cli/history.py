@@ -46,6 +46,9 @@ def sentence(event: Event) -> str:
     detail = event.detail
     if event.kind == "reserved":
         return f"version {detail.get('version')} for run {str(detail.get('run_id', '')).removeprefix('sha256:')[:8]}"
+    if event.kind == "collected":
+        versions = detail.get("versions")
+        return f"the images of {', '.join(map(str, versions)) if isinstance(versions, list) else versions} given up"
     if event.kind == "declined":
         return f"{detail.get('environment')} keeps {detail.get('kept') or 'nothing'}"
     if event.kind == "proposed":

@@ -12,6 +12,7 @@ from mmcicd_jenkins.cli.options import json_option
 from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import InputError, Superseded, UsageError
 from mmcicd_jenkins.image.descriptor import descriptor
+from mmcicd_jenkins.release.history import refuse_collected
 from mmcicd_jenkins.release.ledger import Pointer
 from mmcicd_jenkins.stages.context import Job
 from mmcicd_jenkins.stages.moving import require_release, switch_to
@@ -72,6 +73,7 @@ def _in_the_foreground(what: str, host: str, rest_port: int, grpc_port: int) -> 
         else:
             bench = open_bench(Path.cwd(), report.Lines())
             release = named_release(what, bench)
+            refuse_collected(bench.ledger.snapshot(release.model), release.version)
             unpacked = Path(folder) / "model"
             bench.store.extract([descriptor(layer) for layer in release.layers], unpacked)
             name, versions = release.model, {release.version: unpacked}

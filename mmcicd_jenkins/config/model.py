@@ -166,6 +166,19 @@ class StoreSettings:
     path: str
     registry: str = ""
     compression: Literal["none", "gzip"] = "gzip"
+    ca: str = ""
+    insecure: bool = False
+    upload_chunk: int = 0  # bytes; 0 = each blob in one stream
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retention:
+    """What `gc` keeps: a count of releases (None: all), the others in seconds."""
+
+    releases: int | None = None
+    runs: float = 30 * 86400.0
+    branches: float = 7 * 86400.0
+    minimum: float = 86400.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,6 +268,7 @@ class Config:
     jenkins: JenkinsSettings | None
     hooks: Mapping[str, str] = field(default_factory=dict)
     extends: Extends | None = None
+    retention: Retention = field(default_factory=Retention)
     marks: Mapping[str, str] = field(default_factory=dict)  # dotted key -> file:line:column
 
     @property

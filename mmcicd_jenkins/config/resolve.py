@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mmcicd_jenkins.config import model as made
-from mmcicd_jenkins.config import schema, schema_environments, schema_jenkins
+from mmcicd_jenkins.config import schema, schema_environments, schema_jenkins, schema_retention
 
 
 def resolve(file: schema.FileSection, *, root: Path, name: str, marks: Mapping[str, str]) -> made.Config:
@@ -17,12 +17,16 @@ def resolve(file: schema.FileSection, *, root: Path, name: str, marks: Mapping[s
             registry=file.store.registry or "",
             path=file.store.path or "",
             compression=file.store.compression,
+            ca=file.store.ca or "",
+            insecure=file.store.insecure,
+            upload_chunk=file.store.upload_chunk or 0,
         ),
         ledger=made.LedgerSettings(url=file.ledger.url or ""),
         image=_image(file.image),
         jenkins=_jenkins(file.jenkins) if file.jenkins else None,
         hooks=file.hooks,
         extends=_extends(file.extends) if file.extends else None,
+        retention=_retention(file.retention),
         marks=marks,
     )
 
@@ -43,6 +47,15 @@ def _image(written: schema.ImageSection) -> made.ImageSettings:
 
 def _extends(written: schema.ExtendsSection) -> made.Extends:
     return made.Extends(url=written.url, ref=written.ref or "", file=written.file)
+
+
+def _retention(written: schema_retention.RetentionSection) -> made.Retention:
+    return made.Retention(
+        releases=written.releases,
+        runs=written.runs,
+        branches=written.branches,
+        minimum=written.minimum,
+    )
 
 
 def _model(name: str, written: schema.ModelSection) -> made.Model:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from mmcicd_jenkins.config.schema_environments import EnvironmentSection
 from mmcicd_jenkins.config.schema_jenkins import AgentSection, BranchesSection
+from mmcicd_jenkins.config.schema_retention import RetentionSection
 from mmcicd_jenkins.config.section import (
     Cron,
     Duration,
@@ -171,6 +172,24 @@ class StoreSection(Section):
     )
     compression: Literal["none", "gzip"] = key(
         "gzip", "How layers are packed; gzip is a container here, nothing is squeezed.", "none"
+    )
+    ca: Text | None = key(
+        None,
+        "A file (PEM) with the authority that signed the registry's certificate, trusted beside this system's own. "
+        "Relative to `mmcicd.yaml`.",
+        "ops/registry-ca.pem",
+    )
+    insecure: Truth = key(
+        False,
+        "Talk to the registry without TLS, or whatever certificate it shows. Passwords then go over the network as "
+        "they are.",
+        True,
+    )
+    upload_chunk: Size | None = key(
+        None,
+        "Upload in pieces of this size, for a registry behind a proxy with a limit. Default: one stream, and smaller "
+        "pieces when a proxy says that it was too much.",
+        "16Mi",
     )
 
 
@@ -342,6 +361,7 @@ class FileSection(Section):
     )
     store: StoreSection = key({}, "Where model bytes are kept.", {"registry": "registry.acme.example/ml"})
     ledger: LedgerSection = key({}, "Where the history of releases is kept.", {"url": "../ledger.git"})
+    retention: RetentionSection = key({}, "What `gc` keeps in the store.", {"releases": 10})
     image: ImageSection = key({}, "The serving image.", {"base": "tensorflow/serving:2.20.0"})
     jenkins: JenkinsSection | None = key(
         None, "The Jenkins that runs the pipelines.", {"url": "https://jenkins.acme.example"}

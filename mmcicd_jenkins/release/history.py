@@ -8,7 +8,7 @@ an operation must still find its own epoch there.
 import dataclasses
 from collections.abc import Mapping
 
-from mmcicd_jenkins.errors import GateRefused, Superseded
+from mmcicd_jenkins.errors import GateRefused, InputError, Superseded
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.canonical import digest_of
 from mmcicd_jenkins.release.documents import to_document
@@ -98,11 +98,14 @@ def begin(
     Raises:
         Superseded: the environment has moved on since `decided_on`.
         GateRefused: the version was revoked, and is not what serves.
+        InputError: its image is no longer kept.
     """
     pointer = snapshot.pointer(environment)
     if is_begun(snapshot, environment, action, target):
         return None
     _refuse_revoked(snapshot, pointer, target)
+    if target != pointer.serving:
+        refuse_collected(snapshot, target)
     _refuse_outdated(pointer, decided_on)
     operation = Operation(
         op_id=operation_id(snapshot.head.model, environment, action, target, pointer.epoch),
@@ -144,6 +147,22 @@ def _refuse_outdated(pointer: Pointer, decided_on: int | None) -> None:
             where=f"epoch {pointer.epoch}, decided on {decided_on}",
             why=_last_words(pointer),
             fix="mmcicd-jenkins status",
+        )
+
+
+def refuse_collected(snapshot: Snapshot, version: int) -> None:
+    """Before anything is done with the bytes of a version that nothing serves.
+
+    Raises:
+        InputError: they are given up.
+    """
+    if snapshot.is_collected(version):
+        raise InputError(
+            f"the image of version {version} of {snapshot.head.model} is no longer kept",
+            where=f"ledger of {snapshot.head.model}",
+            why=f"removed by gc: {snapshot.head.collected[str(version)]}",
+            fix=f"mmcicd-jenkins history --model {snapshot.head.model} names those that are; or train its commit anew: "
+            "it becomes a new version",
         )
 
 

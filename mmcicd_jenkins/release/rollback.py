@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from mmcicd_jenkins.errors import Inconclusive, InputError
 from mmcicd_jenkins.records import dataclass
+from mmcicd_jenkins.release.history import refuse_collected
 from mmcicd_jenkins.release.ledger import Operation, Pointer, Snapshot, pointer_path, read_time
 
 # A second press of the button within this time does nothing: it is the same person, nervous.
@@ -43,18 +44,25 @@ def choose_rollback(
         reason = f"ends the {operation.action} of {operation.target}"
         return RollbackChoice(target=pointer.serving, leaves=operation.target, reason=reason)
     for served in reversed(pointer.served):
-        if served.version != pointer.serving and not snapshot.is_revoked(served.version):
+        if served.version != pointer.serving and _is_there(snapshot, served.version):
             reason = f"the last healthy release before {pointer.serving}"
             return RollbackChoice(target=served.version, leaves=pointer.serving, reason=reason)
     others = {served.version for served in pointer.served} - {pointer.serving}
     taken = (
-        "every other release that served here was taken back" if others else "no other release served here"
+        "every other release that served here was taken back, or its image is no longer kept"
+        if others
+        else "no other release served here"
     )
     raise Inconclusive(
         f"{environment} has no earlier healthy release to go back to",
         why=f"{pointer.serving or 'nothing'} serves; {taken}",
         fix="train and promote a better version, or stop serving: mmcicd-jenkins stop",
     )
+
+
+def _is_there(snapshot: Snapshot, version: int) -> bool:
+    """Whether a version may be gone back to: nobody took it back, and its image is kept."""
+    return not (snapshot.is_revoked(version) or snapshot.is_collected(version))
 
 
 def _second_press(
@@ -97,7 +105,8 @@ def _named(snapshot: Snapshot, pointer: Pointer, version: int) -> RollbackChoice
     if snapshot.is_revoked(version):
         why = snapshot.head.revoked[str(version)]
         raise InputError(f"version {version} was taken back itself", why=why, fix="name another version")
-    healthy = sorted({s.version for s in pointer.served if not snapshot.is_revoked(s.version)})
+    refuse_collected(snapshot, version)
+    healthy = sorted({s.version for s in pointer.served if _is_there(snapshot, s.version)})
     if version not in healthy:
         raise InputError(
             f"version {version} never served in {pointer.environment}",

@@ -10,7 +10,7 @@ from pathlib import Path
 from mmcicd_jenkins.config.model import DataSource
 from mmcicd_jenkins.errors import IntegrityFailed, OutsideFailed
 from mmcicd_jenkins.image.descriptor import descriptor
-from mmcicd_jenkins.stages.context import Job, Ports
+from mmcicd_jenkins.stages.context import Job, Ports, timestamp
 from mmcicd_jenkins.stages.identity import locked_facts
 from mmcicd_jenkins.stages.placing import place_bytes
 from mmcicd_jenkins.stages.workspace import fresh_directory, make_directory
@@ -68,6 +68,8 @@ def _keep(source: DataSource, digest: str, fetched: Path, job: Job, ports: Ports
         shutil.rmtree(folder, ignore_errors=True)
     document = {
         "digest": digest,
+        "model": job.model.name,
+        "kept": timestamp(ports.clock),
         "file": "" if fetched.is_dir() else fetched.name,
         "layers": [layer.blob.to_json() for layer in layers.layers],
     }

@@ -51,10 +51,12 @@ def move(order: Move, job: Job, ports: Ports, golden: Mapping[str, object]) -> i
         Superseded: a newer decision stands; nothing was changed, or the newer one undid it. Or the version was
             revoked meanwhile; what served before serves on.
         GateRefused: the version answers otherwise than recorded; what served before serves on.
+        InputError: its image is no longer kept; nothing was changed.
         OutsideFailed, InputError: it did not come up; what served before serves on, or it says that it does not.
         IntegrityFailed: its bytes are not what was recorded, or gone; what served before serves on.
     """
     place = job.config.environments[order.environment]
+    _refuse_collected(order, job, ports)
     refuse_unproven(order.release, job, ports, way_back=order.action == "rollback")
     begun = _begin(order, job, ports)
     pointer = begun.pointer(order.environment)
@@ -78,6 +80,13 @@ def move(order: Move, job: Job, ports: Ports, golden: Mapping[str, object]) -> i
             job.model.name, lambda snapshot: history.finish(snapshot, place.name, pointer.epoch, who)
         )
     return pointer.epoch
+
+
+def _refuse_collected(order: Move, job: Job, ports: Ports) -> None:
+    """Said before the store is asked, which would only miss the bytes. `history.begin` asks again on the newest head."""
+    snapshot = ports.ledger.snapshot(job.model.name)
+    if snapshot.pointer(order.environment).serving != order.release.version:
+        history.refuse_collected(snapshot, order.release.version)
 
 
 @contextlib.contextmanager

@@ -105,6 +105,7 @@ def assess(job: Job, facts: Facts) -> Plan:
 
     Raises:
         GateRefused: the version was revoked, never served before production, or is worse than what serves by now.
+        InputError: its image is no longer kept.
     """
     version = facts.candidate.version
     pointer = facts.snapshot.pointer(facts.environment)
@@ -121,6 +122,7 @@ def assess(job: Job, facts: Facts) -> Plan:
         )
     again = ""
     if change and pointer.serving != version:
+        history.refuse_collected(facts.snapshot, version)
         for place in job.config.before_production:
             _require_served(facts.snapshot.pointer(place.name), version)
         again = _require_no_worse(facts)

@@ -20,7 +20,7 @@ from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.canonical import digest_of
 from mmcicd_jenkins.release.documents import from_document, to_document
 from mmcicd_jenkins.release.measures import Measures
-from mmcicd_jenkins.stages.context import Job, Ports, how_it_ended
+from mmcicd_jenkins.stages.context import Job, Ports, how_it_ended, timestamp
 from mmcicd_jenkins.stages.data import ready_data
 from mmcicd_jenkins.stages.identity import (
     code_files,
@@ -109,7 +109,9 @@ def ensure_scored(job: Job, ports: Ports, subject: Subject) -> Scored:
                 EVALUATION_KIND,
                 {
                     "evaluation": evaluation,
+                    "model": job.model.name,
                     "model_digest": subject.digest,
+                    "evaluated": timestamp(ports.clock),
                     "samples": _samples(scored),
                 },
                 files={
