@@ -63,7 +63,7 @@ def scan_model(directory: Path, allowed: Collection[str] = ()) -> tuple[Concern,
 def _stray_files(directory: Path) -> Iterator[Concern]:
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()
-        if _OWN.fullmatch(name) or not path.is_file():
+        if _OWN.fullmatch(name) or path.is_symlink() or not path.is_file():
             continue
         kind = _kind(path)
         if kind:

@@ -6,12 +6,13 @@ Releases of earlier versions have no statements, and those made before there wer
 over the ledger's newest event speaks for them.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
 
 from mmcicd_jenkins.errors import IntegrityFailed, OutsideFailed
-from mmcicd_jenkins.image.artifact import json_object, read_descriptor, read_manifest
-from mmcicd_jenkins.image.descriptor import Artifact, Descriptor, descriptor
+from mmcicd_jenkins.image.artifact import read_manifest
+from mmcicd_jenkins.image.descriptor import INDEX, Artifact, Descriptor, descriptor
 from mmcicd_jenkins.image.manifest import check
 from mmcicd_jenkins.ports_store import Store
 from mmcicd_jenkins.release.dsse import Authority, read_envelope, unseal
@@ -35,8 +36,9 @@ def refuse_unproven(release: Release, job: Job, ports: Ports, *, way_back: bool 
     if way_back and not authority.required:
         return
     try:
-        check_image(release, ports.store)
-        signed = check_attestations(release, ports.store, authority)
+        with _damage_told(release, ports.store):
+            check_image(release, ports.store)
+            signed = check_attestations(release, ports.store, authority)
     except OutsideFailed:
         if not way_back:
             raise
@@ -44,6 +46,34 @@ def refuse_unproven(release: Release, job: Job, ports: Ports, *, way_back: bool 
         return
     if authority.required and not signed and not way_back:
         _require_sealed(release, job, ports)
+
+
+@contextlib.contextmanager
+def _damage_told(release: Release, store: Store) -> Iterator[None]:
+    """A registry that finds wrong bytes itself answers "internal error", like one that is down for a moment.
+
+    Raises:
+        IntegrityFailed: it failed at every try, and answers other questions.
+    """
+    try:
+        yield
+    except OutsideFailed as e:
+        if not (e.retryable and _answers(store)):
+            raise
+        raise IntegrityFailed(
+            f"the store cannot give what belongs to version {release.version} of {release.model}, and answers otherwise",
+            where=e.where,
+            why=e.why or e.what,
+            fix="look into the registry's log; put the store back from a copy",
+        ) from e
+
+
+def _answers(store: Store) -> bool:
+    try:
+        store.find("a-name-that-nothing-has")
+    except OutsideFailed:
+        return False
+    return True
 
 
 def _require_sealed(release: Release, job: Job, ports: Ports) -> None:
@@ -59,37 +89,34 @@ def _require_sealed(release: Release, job: Job, ports: Ports) -> None:
 
 
 def check_image(release: Release, store: Store, *, deep: bool = False) -> int:
-    """Every document and blob of a release's image; returns how many there are.
+    """Every document and layer of a release's image; returns how many layers there are.
 
     Raises:
         IntegrityFailed: something is missing or different.
     """
-    image = store.find_image(release.model, release.image_digest)
+    # Platforms share layers.
+    layers = {layer.digest: layer for layer in _layers(release, release.image_digest, store)}
+    for layer in layers.values():
+        store.check_blob(release.model, layer, deep=deep)
+    return len(layers)
+
+
+def _layers(release: Release, digest: str, store: Store) -> Iterator[Descriptor]:
+    """The layers of an image, of every platform. Its documents are read on the way, which checks their digests."""
+    where = f"{release.model} {digest}"
+    image = store.find_image(release.model, digest)
     if image is None or image.manifest is None:
-        raise _differs(release, "its image", f"the store does not hold {release.image_digest}")
-    blobs = dict.fromkeys(_blobs(release, image.manifest, store))
-    for blob in blobs:
-        store.check_blob(release.model, Descriptor(media_type="", digest=blob[0], size=blob[1]), deep=deep)
-    return len(blobs) + 1
-
-
-def _blobs(release: Release, manifest: Descriptor, store: Store) -> Iterator[tuple[str, int]]:
-    """Digest and size of all that a manifest or an index names; their own bytes are read and checked on the way."""
-    where = f"{release.model} {manifest.digest}"
-    content = store.read(manifest)
-    children = json_object(content, where).get("manifests")
-    if isinstance(children, list):
-        for child in children:
-            named = read_descriptor(child, where)
-            yield named.digest, named.size
-            yield from _blobs(release, named, store)
+        raise _differs(release, "its image", f"the store does not hold {digest}")
+    if image.kind == INDEX:
+        for child in image.layers:
+            yield from _layers(release, child.digest, store)
         return
+    content = store.read(image.manifest)
     _, config, layers, notes = read_manifest(content, where)
     check(store.read(config), content)
     if MODEL_DIGEST in notes:
         _check_model(release, notes[MODEL_DIGEST], layers)
-    for blob in (config, *layers):
-        yield blob.digest, blob.size
+    yield from layers
 
 
 def _check_model(release: Release, stated: str, layers: tuple[Descriptor, ...]) -> None:
@@ -157,7 +184,8 @@ def audit(release: Release, store: Store, authority: Authority, *, deep: bool) -
     )
     for one in checks:
         try:
-            one()
+            with _damage_told(release, store):
+                one()
         except IntegrityFailed as e:
             told.append(": ".join(filter(None, [e.what, e.where, e.why])))
     return tuple(told)
