@@ -17,6 +17,7 @@ from mmcicd_jenkins.records import dataclass
 VARIABLES = {
     "store.path": "MMCICD_STORE_PATH",
     "store.registry": "MMCICD_STORE_REGISTRY",
+    "store.ca": "MMCICD_STORE_CA",
     "ledger.url": "MMCICD_LEDGER_URL",
     "image.base": "MMCICD_IMAGE_BASE",
     "jenkins.url": "MMCICD_JENKINS_URL",

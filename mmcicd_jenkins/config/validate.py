@@ -31,6 +31,7 @@ from mmcicd_jenkins.config.suggest import nearest
 from mmcicd_jenkins.config.validate_credentials import check_credentials
 from mmcicd_jenkins.config.validate_environments import check_environments
 from mmcicd_jenkins.config.validate_image import check_image
+from mmcicd_jenkins.config.validate_store import check_store
 from mmcicd_jenkins.release.names import is_name
 from mmcicd_jenkins.release.rules import SERVING_METRICS, Rule
 
@@ -241,9 +242,7 @@ def _unknown_metric(name: str, problem: str) -> tuple[str, str]:
 def _check_shared(file: FileSection, findings: Findings) -> None:
     if file.ledger.url:
         _check_address(("ledger", "url"), file.ledger.url, findings)
-    if file.store.registry and is_url(file.store.registry):
-        fix = f"write `registry: {file.store.registry.partition('://')[2]}`"
-        findings.add(("store", "registry"), "a registry is a host and a path, without https://", fix)
+    check_store(file, findings)
     hooks = [f"{when}_{stage}" for when in ("before", "after") for stage in STAGES]
     for name in file.hooks:
         if name not in hooks:

@@ -26,6 +26,19 @@ _EVALUATIONS: Mapping[Zone, tuple[str, ...]] = {
 }
 
 
+# A registry keeps what CI wrote apart from what ops and laptops wrote, since a credential writes whole repositories:
+# repository -> beginnings of the tags that count there, the own one first. Dots, because no model's name has one.
+# Of CI's the trusted side takes runs, whose bytes it evaluates again, and copies of data, which have to fit the lock.
+CI_SHELF, OPS_SHELF = "mmcicd.ci", "mmcicd.ops"
+_EVERY = ("",)
+_OF_CI: Mapping[str, tuple[str, ...]] = {CI_SHELF: _EVERY, OPS_SHELF: _EVERY}
+SHELVES: Mapping[Zone, Mapping[str, tuple[str, ...]]] = {
+    "branch": _OF_CI,
+    "main": _OF_CI,
+    "trusted": {OPS_SHELF: _EVERY, CI_SHELF: ("run-", "data-")},
+}
+
+
 def zone_of(variables: Mapping[str, str], main: str) -> Zone:
     """By what Jenkins says of a build of a multibranch project; its other jobs and a laptop say nothing."""
     branch = variables.get("BRANCH_NAME", "")

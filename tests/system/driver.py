@@ -1,9 +1,11 @@
 """One command on a paper repository, in a process of its own so that it can be killed: `driver.py ROOT COMMAND`.
 
-The stages, the store, the ledger and git are the real ones; only the server is a file.
+The stages, the store, the ledger and git are the real ones; only the server is a file. With PAPER_SHARED set it works on
+what the configuration shares.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from mmcicd_jenkins.wiring import open_bench
 
 
 def main(root, command):
-    bench = open_bench(Path(root))
+    bench = open_bench(Path(root), shared="PAPER_SHARED" in os.environ)
     ports = on_paper(bench)
     if command == "road":
         outcomes = []
