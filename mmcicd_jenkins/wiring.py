@@ -40,12 +40,13 @@ from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.dsse import Authority
 from mmcicd_jenkins.stages.context import Job, Ports
 from mmcicd_jenkins.stages.workspace import Workspace
-from mmcicd_jenkins.stages.zones import zone_of
+from mmcicd_jenkins.stages.zones import Zone, zone_of
 from mmcicd_jenkins.wiring_docker import DockerSite
+from mmcicd_jenkins.wiring_images import open_bases
+from mmcicd_jenkins.wiring_store import open_access, open_store
 
 if TYPE_CHECKING:
     from mmcicd_jenkins.adapters.registry_client import Access
-    from mmcicd_jenkins.image.reference import Reference
 
 if TYPE_CHECKING:
     from mmcicd_jenkins.adapters.signing import DsseSigner
@@ -124,35 +125,22 @@ class Bench:
 
     @cached_property
     def store(self) -> Store:
-        from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
-
-        settings = self.config.store
-        if settings.registry:
-            raise InputError(
-                "a registry as store is not built yet",
-                where=self.config.mark("store.registry"),
-                fix="store: {path: DIRECTORY}, an OCI image layout",
-            )
-        return OciLayoutStore(self.store_folder(), settings.compression)
+        cache = cache_folder(self.variables)
+        return open_store(self.config, self.zone, lambda: self.access, cache, self.store_folder)
 
     @cached_property
     def access(self) -> "Access":
-        """How registries are reached: the store's own, and those of base images."""
-        from mmcicd_jenkins.adapters.registry_client import Access
+        return open_access(self.config, self.variables)
 
-        return Access(self.config.store.registry, self.variables)
+    @property
+    def zone(self) -> Zone:
+        """On which side this process runs."""
+        return zone_of(self.variables, self.config.jenkins.main if self.config.jenkins else "main")
 
     @cached_property
     def bases(self) -> BaseImages:
-        from mmcicd_jenkins.adapters.base_images import BaseImageFiles, Repository
-
-        def repository(place: "Reference") -> Repository:
-            from mmcicd_jenkins.adapters import registry_client
-
-            return registry_client.Repository(place, self.access)
-
-        cache = cache_folder(self.variables) / "images"
-        return BaseImageFiles(self.config.root, cache, repository, self.docker.engine)
+        cache = cache_folder(self.variables)
+        return open_bases(self.config.root, cache, lambda: self.access, self.docker.engine)
 
     def store_folder(self) -> Path:
         root, path = self.config.root, self.config.store.path
@@ -263,7 +251,7 @@ class Bench:
             workspace=self.workspace,
             actor=self.actor,
             builder=self.builder,
-            zone=zone_of(self.variables, self.config.jenkins.main if self.config.jenkins else "main"),
+            zone=self.zone,
             requesters=tuple(filter(None, self.variables.get("MMCICD_REQUESTERS", "").split(","))),
             environment=self.place(environment).name if environment else "",
             version=version,
