@@ -1,5 +1,6 @@
 """`show MODEL@VERSION`: one release in full, and where it serves."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -51,7 +52,14 @@ def _facts(release: Release) -> list[tuple[str, str]]:
         ("metrics", ", ".join(f"{k} {v:.4g}" for k, v in release.metrics.items() if v is not None)),
         ("model", f"{release.model_digest}, {release.model_size:,} bytes"),
         ("image", release.image_digest),
+        ("stands on", _base(release.stands_on)),
         *((f"{kind} statement", digest) for kind, digest in release.attestations.items()),
         ("built by", release.builder),
         ("created", release.created),
     ]
+
+
+def _base(stands: Mapping[str, object]) -> str:
+    platforms = stands.get("platforms")
+    told = " ".join(map(str, platforms)) if isinstance(platforms, list) else ""
+    return f"{stands.get('base')} {str(stands.get('digest'))[:19]}, {told}" if stands else ""

@@ -43,7 +43,7 @@ class Release:
     `layers` are the OCI descriptors of the model's files in the store. `data` maps a source to the
     digest of its bytes. `metrics` are the overall values that were judged. `builder` is a build URL or
     a laptop's `user@host`. `created` is ISO 8601 in UTC. `warmup` is the descriptor of the layer with the warm-up
-    requests that we made, {} when there is none. `attestations` are the signed statements that lie with the
+    requests that we made, {} when there is none; `stands_on` is the base image as `{base, digest, platforms}`. `attestations` are the signed statements that lie with the
     image: kind -> digest of the envelope's bytes; {} in records of earlier versions.
     """
 
@@ -67,4 +67,5 @@ class Release:
     created: str
     reference: Mapping[str, object] = field(default_factory=dict)
     warmup: Mapping[str, object] = field(default_factory=dict)
+    stands_on: Mapping[str, object] = field(default_factory=dict)
     attestations: Mapping[str, str] = field(default_factory=dict)

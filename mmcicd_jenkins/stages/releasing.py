@@ -60,4 +60,5 @@ def draft_release(job: Job, ports: Ports) -> Release:
         created=timestamp(ports.clock),
         reference=judged.scored.reference,
         warmup=packaged.warmup.to_json() if packaged.warmup else {},
+        stands_on=packaged.stands_on,
     )

@@ -20,7 +20,7 @@ from mmcicd_jenkins.cli.reference import pages as reference_pages
 PAGES = pages()
 DOCS = ROOT / "docs"
 # Options of other programs that pages name.
-FOREIGN_OPTIONS = {"--force-with-lease", "--server-side", "--depth"}
+FOREIGN_OPTIONS = {"--force-with-lease", "--server-side", "--depth", "--monitoring_config_file"}
 OWN_FOLDERS = ("mmcicd_jenkins/", "docs/", "templates/", "benchmarks/", ".ci/", "tests/architecture/", "tests/golden/",
                "tests/real/", "tests/unit/", "tests/contract/", "tests/cli/", "tests/system/")  # fmt: skip
 

@@ -152,6 +152,12 @@ def test_a_base_that_is_not_pinned_is_told_with_the_command(base):
 
 def test_a_moved_base_leaves_what_was_released_alone(base):
     first = road(base)
+    shown = subprocess.run(
+        [sys.executable, "-m", "mmcicd_jenkins", "show", "double@1"],
+        cwd=base / "repo", check=True, capture_output=True, text=True, env={**os.environ},
+    ).stdout  # fmt: skip
+    assert f"stands on {BASE} sha256:" in " ".join(shown.split())
+    assert "linux/amd64 linux/arm64/v8" in shown
     put(base, lambda documents: documents.image(text=b"newer"))
     update_base(base)
     commit(base / "repo", "a newer base")
