@@ -66,5 +66,6 @@ def read_body(response: "BaseHTTPResponse", most: int, doing: Doing, seconds: fl
 def drop(response: "BaseHTTPResponse") -> None:
     """Let go of an answer that says nothing more; a short one is read, so that its connection can be used again."""
     with suppress(Exception):
-        response.read(MOST_READ, decode_content=False)
+        while response.read1(MOST_READ, decode_content=False) and response.tell() < MOST_READ:
+            pass
     response.close()

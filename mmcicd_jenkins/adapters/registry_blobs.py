@@ -7,6 +7,7 @@ from mmcicd_jenkins.adapters.registry_asks import Answer, Ask
 from mmcicd_jenkins.adapters.registry_errors import Doing, Trouble, broken_off
 from mmcicd_jenkins.adapters.registry_requests import READ, WRITE, Requests
 from mmcicd_jenkins.adapters.registry_syntax import content_range, network_name
+from mmcicd_jenkins.adapters.registry_tries import Pace
 from mmcicd_jenkins.adapters.registry_upload import Upload, Write
 from mmcicd_jenkins.errors import InputError, IntegrityFailed, OutsideFailed
 from mmcicd_jenkins.image.descriptor import FILE, Descriptor
@@ -93,13 +94,15 @@ class Blobs(Requests):
         """
         doing = self._doing(READ)
         tries = self._registry.tries()
-        at = 0
+        at = renewed = 0
         while at < blob.size:
             try:
                 for chunk in self._from(blob, at, doing):
                     yield chunk
                     at += len(chunk)
-                    tries = self._registry.tries()
+                    # A few bytes with each try are no progress.
+                    if at - renewed >= _CHUNK:
+                        tries, renewed = self._registry.tries(), at
                 if at < blob.size:
                     raise broken_off(doing, f"{at:,} of {blob.size:,} bytes came")
             except Trouble as e:
@@ -121,6 +124,7 @@ class Blobs(Requests):
                 self._expect_size(blob, response.headers.get("Content-Length", ""))
             skip = self._skip(response.status, response.headers.get("Content-Range", ""), blob, at)
             left = blob.size - at
+            pace = Pace(2 * self._registry.wire.deadlines.stall)
             while left:
                 try:
                     chunk = response.read1(min(_CHUNK, skip + left), decode_content=False)
@@ -128,6 +132,8 @@ class Blobs(Requests):
                     raise translated(e, doing) from e
                 if not chunk:
                     return
+                if not pace.moved(len(chunk)):
+                    raise broken_off(doing, "the bytes came too slowly")
                 chunk, skip = chunk[skip:], max(0, skip - len(chunk))
                 left -= len(chunk)
                 if chunk:

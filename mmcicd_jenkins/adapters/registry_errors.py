@@ -34,12 +34,13 @@ class Trouble(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Doing:
-    """What is being asked of whom, for messages: `to` as in "may not push to"; `who` as in "ci (from ...)"."""
+    """What is being asked of whom, for messages: `to` as in "let ... write to it", `who` as in "ci (from ...)"."""
 
     registry: str
     repository: str = ""
     to: str = "be read"
     who: str = "nobody in particular"
+    logged_in: bool = False
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -50,6 +51,9 @@ class Doing:
 def refused(doing: Doing, status: int, headers: Mapping[str, str], body: bytes) -> Trouble | MmcicdError:
     """What an answer that is no success means: to be tried again, or to be told at once."""
     codes, said = _read(body, doing.secrets)
+    if status == 401 and "insufficient_scope" in headers.get("WWW-Authenticate", ""):
+        # The token was good, and not for this.
+        status = 403
     error = _told(doing, status, codes, said or f"it answers {status}")
     comes_too_often = status == 429 or "TOOMANYREQUESTS" in codes
     if not comes_too_often and (status == 507 or _FULL.search(body.decode("utf-8", "replace"))):
@@ -72,19 +76,20 @@ def _full(doing: Doing, said: str) -> MmcicdError:
 
 def _told(doing: Doing, status: int, codes: frozenset[str], said: str) -> MmcicdError:
     where, registry = doing.where, doing.registry
+    login = f"MMCICD_REGISTRY_USER and MMCICD_REGISTRY_PASSWORD, or docker login {registry}"
     if status == 401:
         return OutsideFailed(
             f"{registry} wants another login to {doing.to}",
             where=where,
             why=f"{said}; asked as {doing.who}",
-            fix=f"MMCICD_REGISTRY_USER and MMCICD_REGISTRY_PASSWORD, or docker login {registry}",
+            fix=login,
         )
     if status == 403 or "DENIED" in codes:
         return OutsideFailed(
             f"{registry} does not let this account {doing.to}",
             where=where,
             why=f"{said}; asked as {doing.who}",
-            fix="give the account that right, or use another account",
+            fix="give the account that right, or use another account" if doing.logged_in else login,
         )
     if "DIGEST_INVALID" in codes or "SIZE_INVALID" in codes:
         return IntegrityFailed("the registry got other bytes than were sent", where=where, why=said)
@@ -194,5 +199,6 @@ def _read(body: bytes, secrets: tuple[str, ...]) -> tuple[frozenset[str], str]:
 
 def _words(entry: dict[str, object]) -> str:
     said = f"{entry.get('code', '')}: {entry.get('message', '')}".strip(": ")
-    detail = entry.get("detail")
+    # Of a login it only repeats what was asked for.
+    detail = "" if entry.get("code") in {"UNAUTHORIZED", "DENIED"} else entry.get("detail")
     return f"{said} ({json.dumps(detail)})" if detail else said

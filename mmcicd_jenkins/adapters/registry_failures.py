@@ -13,7 +13,7 @@ from mmcicd_jenkins.errors import InputError, MmcicdError
 FAILURES = (failures.HTTPError, http.client.HTTPException, OSError, ValueError)
 # What OpenSSL says when the other side answered in something else than TLS, by the names of its versions.
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
-_TLS_FIX = "store.ca: the PEM file of the authority that signed it; or SSL_CERT_FILE"
+_TLS_FIX = "store.ca: the PEM file of the authority that signed it (Docker's lie in /etc/docker/certs.d); or SSL_CERT_FILE"
 
 
 def translated(error: Exception, doing: Doing) -> Trouble | MmcicdError:

@@ -72,7 +72,8 @@ class Registry:
         self, doing: Doing, status: int, headers: Mapping[str, str], body: bytes
     ) -> Trouble | MmcicdError:
         """What an answer that was not expected means."""
-        known = replace(doing, who=self._login.who, secrets=self._login.secrets)
+        login = self._login
+        known = replace(doing, who=login.who, logged_in=login.is_known, secrets=login.secrets)
         return refused(known, status, headers, body)
 
     @property

@@ -44,6 +44,10 @@ class Login:
         return self._identity.who if self._identity else NOBODY.who
 
     @property
+    def is_known(self) -> bool:
+        return self._identity is not None and self._identity is not NOBODY
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """What no message may show."""
         tokens = tuple(token for token, _ in self._tokens.values())

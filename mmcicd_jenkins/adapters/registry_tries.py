@@ -33,6 +33,26 @@ class Patience:
     budget: float = 300.0
 
 
+class Pace:
+    """Notices a stream that moves now and then and never gets anywhere: less than 64 KiB in `seconds`."""
+
+    _LEAST = 2**16
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._until = time.monotonic() + seconds
+        self._moved = 0
+
+    def moved(self, count: int) -> bool:
+        """Whether it is fast enough, after `count` bytes more."""
+        now = time.monotonic()
+        self._moved += count
+        if self._moved < self._LEAST:
+            return now < self._until
+        self._moved, self._until = 0, now + self._seconds
+        return True
+
+
 class Tries:
     """The tries of one operation."""
 

@@ -206,8 +206,13 @@ class Upload:
 
     def _cancel(self, session: Session) -> None:
         """Tell the registry to forget a session; whether it does is its own affair."""
-        ask = self.request(
-            "DELETE", session.url, headers={}, expect=frozenset(range(200, 500)), stall=_CANCEL_SECONDS
+        ask = Ask(
+            method="DELETE",
+            url=session.url,
+            doing=self._doing,
+            scopes=(f"repository:{self._name}:delete,pull,push",),
+            expect=frozenset(range(200, 500)),
+            stall=_CANCEL_SECONDS,
         )
         with suppress(Trouble, MmcicdError):
             self._registry.once(ask)

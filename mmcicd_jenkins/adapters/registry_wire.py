@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -20,7 +20,7 @@ from urllib3.exceptions import InsecureRequestWarning
 from mmcicd_jenkins.adapters.registry_errors import MOST_READ, Doing
 from mmcicd_jenkins.adapters.registry_failures import FAILURES, translated
 from mmcicd_jenkins.adapters.registry_proxies import Proxies, proxy_login, without_login
-from mmcicd_jenkins.adapters.registry_tries import Deadlines
+from mmcicd_jenkins.adapters.registry_tries import Deadlines, Pace
 from mmcicd_jenkins.errors import InputError
 
 AGENT = "mmcicd-jenkins"
@@ -102,7 +102,7 @@ class Wire:
         except FAILURES as e:
             connection.close()
             raise translated(e, doing) from e
-        return Outgoing(connection, doing)
+        return Outgoing(connection, doing, Pace(2 * self.deadlines.stall))
 
     def close(self) -> None:
         with self._lock:
@@ -150,13 +150,16 @@ class Wire:
 class Outgoing:
     """A request whose body is being sent, from whatever thread makes it."""
 
-    def __init__(self, connection: HTTPConnection, doing: Doing) -> None:
+    def __init__(self, connection: HTTPConnection, doing: Doing, pace: Pace) -> None:
         self._connection = connection
         self._doing = doing
+        self._pace = pace
 
     def send(self, pieces: Sequence[memoryview | bytes]) -> None:
-        """Raises OSError: the other side hung up, or took nothing in time."""
-        _send_all(self._connection.sock, pieces)
+        """Raises OSError: the other side hung up, or took nothing or next to nothing in time."""
+        for count in _sent(self._connection.sock, pieces):
+            if not self._pace.moved(count):
+                raise TimeoutError
 
     def answer(self, seconds: float = 0.0) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers and the beginning of the body; `seconds` to wait if not the usual ones.
@@ -204,17 +207,20 @@ def _trusting_all() -> ssl.SSLContext:
     return context
 
 
-def _send_all(sock: socket.socket, pieces: Sequence[memoryview | bytes]) -> None:
-    """All of `pieces`, without copying them where the socket can gather; each part within the socket's deadline."""
+def _sent(sock: socket.socket, pieces: Sequence[memoryview | bytes]) -> Iterator[int]:
+    """Sends all of `pieces`, without copying them where the socket can gather; says how much went at once."""
     if not isinstance(sock, socket.socket) or isinstance(sock, ssl.SSLSocket):
         # A record of TLS costs more than a copy.
         rest = memoryview(b"".join(pieces))
         while rest:
-            rest = rest[sock.send(rest) :]
+            count = sock.send(rest)
+            rest = rest[count:]
+            yield count
         return
     left = deque(memoryview(piece) for piece in pieces if piece)
     while left:
         count = sock.sendmsg([left[at] for at in range(min(len(left), _MOST_VIEWS))])
+        yield count
         while left and count >= len(left[0]):
             count -= len(left.popleft())
         if count:
