@@ -203,7 +203,7 @@ class ImageCommands:
 def is_here(image: str, written: str, here: str) -> bool:
     """Whether we run inside the image already, as who made this agent says: by its name as written, or by its digest."""
     digest = image.partition("@")[2]
-    return bool(here) and (here in {image, written, digest} or here.partition("@")[2] == digest)
+    return bool(here and (here in {image, written, digest} or (digest and here.endswith(f"@{digest}"))))
 
 
 def inside(ours: Mapping[str, str], given: Mapping[str, str], own: set[str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """A Docker engine through its SDK: found as the `docker` command finds it, asked for images, told in our errors.
 
-The only file that imports `docker`, and only when an engine is used. Containers are in `docker_containers`, which
-is given this engine's connection. The law: an image is named by digest or id, never by a tag that may move; whatever the
+The SDK is imported when an engine is used, and by the files `docker_*` alone: the way to an engine is in
+`docker_connection`, containers are in `docker_containers`. The law: an image is named by digest or id, never by a tag that may move; whatever the
 SDK raises leaves as `OutsideFailed` (or `InputError` where the caller's own input is at fault).
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from mmcicd_jenkins.adapters.docker_connection import SHOWN, connect
 from mmcicd_jenkins.errors import InputError, OutsideFailed
 
 if TYPE_CHECKING:
@@ -17,12 +18,8 @@ if TYPE_CHECKING:
 
 # Docker 20.10: the first that measures a container without waiting a second for it.
 OLDEST_API = (1, 41)
-# An engine on this machine answers at once; one that hangs must not hang a build for an hour.
-FIRST_ANSWER_SECONDS = 20
 # From the last byte of a large image until the engine has unpacked it.
 LONGEST_SILENCE_SECONDS = 3600
-# Of what an engine says in an error.
-SHOWN = 256
 
 Line = Callable[[str], None]
 # `{"username", "password"}` or `{"identitytoken"}` for an image's registry; None = what Docker's own configuration has.
@@ -45,7 +42,7 @@ class DockerEngine:
         Raises:
             OutsideFailed: none answers, or it is too old; says which and what to do.
         """
-        api = _connect(variables)
+        api = connect(variables)
         name = variables.get("DOCKER_HOST") or str(api.base_url)
         with told("the Docker engine does not answer", name):
             seen = api.version()
@@ -234,53 +231,6 @@ def _advice(why: str) -> str:
     if "device driver" in said and "gpu" in said:
         return "install the NVIDIA container toolkit on that machine, or set gpus: 0"
     return ""
-
-
-def _connect(variables: Mapping[str, str]) -> "APIClient":
-    try:
-        import docker
-        from docker.errors import DockerException
-    except ImportError as e:
-        raise InputError("an engine is driven by the package docker", fix="pip install docker") from e
-    try:
-        client = docker.from_env(
-            environment=dict(variables), version="auto", timeout=FIRST_ANSWER_SECONDS, use_ssh_client=True
-        )
-    except (DockerException, OSError, ValueError) as e:
-        raise _no_engine(e, variables.get("DOCKER_HOST", "")) from e
-    return client.api
-
-
-def _no_engine(error: BaseException, host: str) -> OutsideFailed | InputError:
-    """Why there is no engine: the SDK tells it as the text of an exception in an exception."""
-    said = str(error)
-    where = host or "the engine of this machine (DOCKER_HOST is not set)"
-    if "PermissionError" in said or "Permission denied" in said:
-        return OutsideFailed(
-            "this user may not use the Docker engine",
-            where=where,
-            why="the socket belongs to root and the group docker",
-            fix="add the user to the group docker and log in again, or run a rootless engine and set DOCKER_HOST",
-        )
-    if "too old" in said or "is less than" in said or "minimum" in said.lower():
-        return OutsideFailed(
-            "the Docker engine is too old", where=where, why=said[:SHOWN], fix="upgrade Docker there"
-        )
-    if "TLS" in said or "Invalid bind address" in said or "cert" in said.lower():
-        return InputError(
-            "the Docker engine cannot be reached as it is named",
-            where=where,
-            why=said[:SHOWN],
-            fix="correct DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH: `docker version` must work",
-        )
-    if "FileNotFoundError" in said or "ConnectionRefused" in said or "Connection refused" in said:
-        return OutsideFailed(
-            "there is no Docker engine",
-            where=where,
-            why="nothing listens there",
-            fix="start it (systemctl start docker), or name another one: DOCKER_HOST=unix:///... or tcp://...",
-        )
-    return OutsideFailed("the Docker engine does not answer", where=where, why=said[:SHOWN], retryable=True)
 
 
 def _follow(lines: Iterable[Mapping[str, Any]], on_line: Line | None, what: str, where: str) -> None:
