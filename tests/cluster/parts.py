@@ -38,7 +38,7 @@ def _file(name: str, content: object) -> str:
 
 
 def _etcd(_programs: Path) -> list[str]:
-    clients, peers = (f"http://127.0.0.1:{port}" for port in PORTS["etcd"])
+    clients, peers = (f"https://127.0.0.1:{port}" for port in PORTS["etcd"])
     options = {
         "data-dir": STATE / "etcd",
         "listen-client-urls": clients,
@@ -47,13 +47,24 @@ def _etcd(_programs: Path) -> list[str]:
         "initial-advertise-peer-urls": peers,
         "initial-cluster": f"default={peers}",
     }
+    # Whoever writes into it rules the node, and so the machine: other users of it must not.
+    for whom in ("", "peer-"):
+        options |= {
+            f"{whom}trusted-ca-file": pki.FOLDER / "ca.crt",
+            f"{whom}cert-file": pki.FOLDER / "etcd.crt",
+            f"{whom}key-file": pki.FOLDER / "etcd.key",
+            f"{whom}client-cert-auth": "true",
+        }
     # What is in it need not outlive a crash of the machine; that of a process it does outlive.
     return ["etcd", *_options(options), "--unsafe-no-fsync"]
 
 
 def _apiserver(programs: Path) -> list[str]:
     options = {
-        "etcd-servers": f"http://127.0.0.1:{PORTS['etcd'][0]}",
+        "etcd-servers": f"https://127.0.0.1:{PORTS['etcd'][0]}",
+        "etcd-cafile": pki.FOLDER / "ca.crt",
+        "etcd-certfile": pki.FOLDER / "etcd.crt",
+        "etcd-keyfile": pki.FOLDER / "etcd.key",
         # On every address, since pods come by the bridge's and people by 127.0.0.1; a rule keeps others out.
         "bind-address": "0.0.0.0",  # noqa: S104 - see above
         "advertise-address": NODE_IP,

@@ -17,6 +17,7 @@ _SUBJECTS = {
         "/CN=kube-apiserver",
         [f"IP:{ip}" for ip in ("127.0.0.1", NODE_IP, API_SERVICE)] + [f"DNS:{name}" for name in _NAMES],
     ),
+    "etcd": ("/CN=etcd", ["IP:127.0.0.1"]),
     "kubelet": (f"/O=system:nodes/CN=system:node:{NAME}", [f"DNS:{NAME}", f"IP:{NODE_IP}"]),
     "admin": ("/O=system:masters/CN=admin", []),
     "kube-controller-manager": ("/CN=system:kube-controller-manager", []),
@@ -59,7 +60,7 @@ def make() -> None:
             *_LEAF,
             *extra,
         )
-        if name != "apiserver":
+        if name not in {"apiserver", "etcd"}:
             _kubeconfig(name, half)
     run("openssl", "genrsa", "-out", str(FOLDER / "accounts.key"), "2048")
     run(
