@@ -1,14 +1,15 @@
 """Secrets taken out of what a command prints: values of variables whose names look secret, URL passwords.
 
-A value is recognised raw, URL-quoted, JSON-escaped and in base64 at any offset. Values shorter than six
-bytes are left alone: replacing every `on` or `1` would destroy the output and hide nothing.
+A value is recognised raw, URL-quoted, escaped as JSON, Python and the shell do it, and in base64 at any offset. Values
+shorter than six bytes are left alone: replacing every `on` or `1` would destroy the output and hide nothing.
 """
 
 import base64
 import json
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 MASK = b"***"
 SHORTEST = 6
@@ -38,15 +39,20 @@ def _plain_forms(value: str) -> Iterator[bytes]:
         if len(line) >= 2 * SHORTEST:
             yield line
     yield quote(raw, safe="").encode()
-    yield json.dumps(value)[1:-1].encode()
+    yield quote(raw).encode()
+    yield quote_plus(raw).encode()
+    for escaped in (json.dumps(value), json.dumps(value, ensure_ascii=False), repr(value)):
+        yield escaped[1:-1].encode("utf-8", "surrogateescape")
+    yield shlex.quote(value).encode("utf-8", "surrogateescape")
 
 
 def _base64_forms(value: str) -> Iterator[bytes]:
     """The letters that no neighbouring byte can change: three bytes are four letters."""
     raw = value.encode("utf-8", "surrogateescape")
     for offset in range(3):
-        letters = base64.b64encode(b"\0" * offset + raw)
-        yield letters[4 if offset else 0 : -4 if (offset + len(raw)) % 3 else None]
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            letters = encode(b"\0" * offset + raw)
+            yield letters[4 if offset else 0 : -4 if (offset + len(raw)) % 3 else None]
 
 
 def _any_of(forms: Iterable[bytes]) -> bytes:
@@ -54,16 +60,16 @@ def _any_of(forms: Iterable[bytes]) -> bytes:
 
 
 class Redactor:
-    """Replaces every form of the secrets of `variables` by `***`."""
+    """Replaces every form of the secrets of `variables`, and of those named beside, by `***`."""
 
-    def __init__(self, variables: Mapping[str, str]) -> None:
-        values = secret_values(variables)
+    def __init__(self, variables: Mapping[str, str], *, also: Iterable[str] = ()) -> None:
+        values = (*secret_values(variables), *(value for value in also if len(value) >= SHORTEST))
         plain = [form for value in values for form in _plain_forms(value)]
         encoded = [form for value in values for form in _base64_forms(value) if len(form) >= SHORTEST]
         self.longest = max((len(form) + 8 for form in plain + encoded), default=0)
         self._patterns = []
         if encoded:  # with the letters at both ends that are shared with neighbours
-            self._patterns.append(re.compile(rb"[\w+/]{0,4}(?:" + _any_of(encoded) + rb")[\w+/=]{0,4}"))
+            self._patterns.append(re.compile(rb"[\w+/-]{0,4}(?:" + _any_of(encoded) + rb")[\w+/=-]{0,4}"))
         if plain:
             self._patterns.append(re.compile(_any_of(plain)))
 
