@@ -77,12 +77,17 @@ def _told(name: str) -> str:
     )
 
 
+def _direct(*handlers: urllib.request.BaseHandler) -> urllib.request.OpenerDirector:
+    """The machine's proxy knows nothing of its loopback."""
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}), *handlers)
+
+
 def get(path: str) -> Any:
     """What the API server answers to the administrator; None while it does not."""
     try:
         context = ssl.create_default_context(cafile=str(pki.FOLDER / "ca.crt"))
         context.load_cert_chain(pki.FOLDER / "admin.crt", pki.FOLDER / "admin.key")
-        with urllib.request.urlopen(API + path, context=context, timeout=5) as answer:
+        with _direct(urllib.request.HTTPSHandler(context=context)).open(API + path, timeout=5) as answer:
             content = answer.read()
     except (OSError, http.client.HTTPException):
         return None
@@ -112,7 +117,7 @@ def _proxy_is_ready() -> bool:
     """It says so once its first set of rules is in place."""
     with contextlib.suppress(OSError, http.client.HTTPException):
         address = f"http://127.0.0.1:{PORTS['kube-proxy'][1]}/healthz"
-        with urllib.request.urlopen(address, timeout=5) as answer:
+        with _direct().open(address, timeout=5) as answer:
             return bool(answer.status == http.HTTPStatus.OK)
     return False
 
