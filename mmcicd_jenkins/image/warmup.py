@@ -16,8 +16,8 @@ from mmcicd_jenkins.image.tf_record import tf_record
 
 # TF Serving refuses a version that brings more.
 MOST_RECORDS = 1000
-# Warming up is for the first requests to be fast; more than this makes loading slow instead.
-MOST_BYTES = 4 * 2**20
+# One request makes the graph ready; many large ones make loading slow, and their checksums cost us a second each time.
+MOST_BYTES = 2**20
 
 # TensorFlow's name -> its number, and how `struct` writes one value. A text has no fixed size.
 _TYPES = {

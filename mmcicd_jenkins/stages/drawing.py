@@ -18,7 +18,7 @@ from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.render.job_sources import source_of
 from mmcicd_jenkins.stages.context import Job, Ports
 from mmcicd_jenkins.stages.evaluate import run_subject
-from mmcicd_jenkins.stages.pins import pinned
+from mmcicd_jenkins.stages.pins import pinned_base
 from mmcicd_jenkins.stages.scoring import ensure_scored, measures_digest
 
 # What an image for GPUs has in its environment, by the makers of the driver.
@@ -67,13 +67,11 @@ def base_image(job: Job, ports: Ports) -> BaseImage:
     Raises:
         InputError: the lock does not have it, or it has no image for a platform that is asked for.
     """
-    settings, serving = job.config.image, job.model.serving
-    written = settings.base_for(serving)
+    written, digest = pinned_base(job)
     if not written:
         return BaseImage()
-    digest = pinned(written, settings.base_key(serving), job.config, job.lock)
-    base = only(ports.bases.read(written, digest), settings.platforms)
-    if serving.gpus and not _is_for_gpus(base):
+    base = only(ports.bases.read(written, digest), job.config.image.platforms)
+    if job.model.serving.gpus and not _is_for_gpus(base):
         ports.progress.line(
             f"{job.model.name} asks for GPUs, and {written} does not look as if it could use them: "
             "image.gpu_base names a base for such models"

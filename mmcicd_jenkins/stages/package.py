@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from mmcicd_jenkins.errors import GateRefused, Inconclusive, IntegrityFailed, Superseded
 from mmcicd_jenkins.failpoints import failpoint
+from mmcicd_jenkins.image.base_name import parse_base
 from mmcicd_jenkins.image.descriptor import Artifact, Descriptor, descriptor
 from mmcicd_jenkins.image.standing import standing_on
 from mmcicd_jenkins.records import dataclass
@@ -230,7 +231,7 @@ def _released(release: Release, image: Artifact, run: Artifact, job: Job) -> Pac
     """A released version, as its record and its image say; today's base and settings change nothing about it."""
     stands = standing_on(image)
     written = job.config.image.base_for(job.model.serving)
-    today = job.lock.images.get(written, "")
+    today = parse_base(written).digest or job.lock.images.get(written, "") if written else ""
     return Packaged(
         version=release.version,
         digest=release.image_digest,
@@ -241,7 +242,7 @@ def _released(release: Release, image: Artifact, run: Artifact, job: Job) -> Pac
         base=stands.base,
         base_digest=stands.digest,
         platforms=stands.platforms,
-        moved=bool(today and stands.base == written and stands.digest != today),
+        moved=bool(today and stands.digest != today),
     )
 
 

@@ -9,6 +9,7 @@ from mmcicd_jenkins.config.lock import FILE, Lock
 from mmcicd_jenkins.config.model import Config
 from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.image.base_name import parse_base
+from mmcicd_jenkins.stages.context import Job
 
 UPDATE = "mmcicd-jenkins image update-base"
 
@@ -39,3 +40,14 @@ def pinned(written: str, key: str, config: Config, lock: Lock) -> str:
             fix=f"{UPDATE}, then commit {FILE}",
         )
     return digest
+
+
+def pinned_base(job: Job) -> tuple[str, str]:
+    """The base of the job's model as written, and its digest; twice "" where the configuration names none.
+
+    Raises:
+        InputError: the lock does not have it.
+    """
+    settings, serving = job.config.image, job.model.serving
+    written = settings.base_for(serving)
+    return written, pinned(written, settings.base_key(serving), job.config, job.lock) if written else ""

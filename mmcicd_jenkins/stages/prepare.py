@@ -4,6 +4,7 @@ from mmcicd_jenkins.errors import OutsideFailed
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.identity import Identity, environment_of, identify, refuse_uncommitted
+from mmcicd_jenkins.stages.pins import pinned_base
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,8 @@ class Plan:
 
 def look(job: Job, ports: Ports) -> Facts:
     refuse_uncommitted(job, ports)
+    # Hours of training must not end at an image that nobody pinned.
+    pinned_base(job)
     identity = identify(job, ports)
     return Facts(identity=identity, version=_version(job, ports, identity))
 

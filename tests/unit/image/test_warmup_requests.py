@@ -106,7 +106,7 @@ def test_without_golden_requests_there_is_nothing(golden):
 def test_no_more_than_tf_serving_takes():
     many = GOLDEN | {"instances": [[1.0, 2.0]] * (MOST_RECORDS + 5)}
     assert warmup_requests("churn", many)[1] == MOST_RECORDS
-    large = GOLDEN | {"instances": [[0.0] * 300_000] * 10}
+    large = GOLDEN | {"instances": [[0.0] * 80_000] * 10}
     content, count = warmup_requests("churn", large)
     assert (count, len(content) < MOST_BYTES + 1000) == (3, True)
 
