@@ -13,6 +13,7 @@ from mmcicd_jenkins.records import dataclass
 
 # present: it is there, and the account may not see more. failed: switched on, and it did not start.
 PluginState = Literal["active", "disabled", "failed", "present", "missing"]
+RegistryRight = Literal["read", "write", "delete"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,18 +174,22 @@ class MachineLook(Protocol):
         """Ask pip's package index with pip's own settings; "" when it answers, else what pip says."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Registry:
-    """What stands behind `/v2/`: `auth` is none, basic or bearer."""
+class RegistryLook(Protocol):
+    """The registry of the store, as the account of this machine sees it."""
 
-    status: int
-    auth: str = ""
+    def reach(self) -> str:
+        """As whom it is asked, and where that login is from.
+
+        Raises:
+            MmcicdError: it does not answer, shows a certificate that is not trusted, or is no registry.
+        """
+
+    def may(self, repository: str, right: RegistryRight) -> str:
+        """Why the account lacks a right there; "" when it has it. Tried, with nothing left behind."""
 
 
 class WebLook(Protocol):
     """Services that need no library of their own."""
-
-    def registry(self, host: str) -> Registry: ...
 
     def source(self, url: str) -> int:
         """How many files a data source has; nothing is read of them.

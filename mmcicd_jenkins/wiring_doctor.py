@@ -4,6 +4,7 @@ Apart from `wiring` because only this command looks at everything at once.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,12 @@ from mmcicd_jenkins.config.load import load_config
 from mmcicd_jenkins.config.lock import load_lock
 from mmcicd_jenkins.config.model import Config, Model
 from mmcicd_jenkins.errors import ConfigInvalid, InputError
+from mmcicd_jenkins.ports_doctor import RegistryLook, RegistryRight
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.doctor import Check
+from mmcicd_jenkins.stages.zones import zone_of
 from mmcicd_jenkins.wiring import beside_path, cache_folder, ledger_address
+from mmcicd_jenkins.wiring_store import open_access
 
 if TYPE_CHECKING:
     from mmcicd_jenkins.stages.doctor_here import Here
@@ -122,10 +126,12 @@ def _facts(
         lock=lambda: load_lock(root),
         machine=Machine(variables, seconds),
         web=Web(variables, seconds),
+        registry=_Registry(config, variables, seconds),
         source=RepositoryLook(root, variables, "source", seconds),
         ledger=RepositoryLook(root, variables, "ledger", seconds),
         ledger_url=ledger_address(config),
         store=root / config.store.path,
+        zone=zone_of(variables, config.jenkins.main if config.jenkins else "main"),
         cache=cache_folder(variables),
         serving=serving,
         requirements=lambda one: _required(root, one),
@@ -134,6 +140,31 @@ def _facts(
         writes_ledger=any(name.startswith("MMCICD_LEDGER_") for name in OURS if variables.get(name)),
         model=model,
     )
+
+
+class _Registry:
+    """`ports_doctor.RegistryLook`, opened when it is asked: a wrong setting of it is a finding like others."""
+
+    def __init__(self, config: Config, variables: Mapping[str, str], seconds: float) -> None:
+        self._config = config
+        self._variables = variables
+        self._seconds = seconds
+
+    @cached_property
+    def _look(self) -> RegistryLook:
+        from mmcicd_jenkins.adapters.registry_look import Look
+        from mmcicd_jenkins.adapters.registry_tries import Deadlines, Patience
+
+        # A look that hangs is told about by its end; asking again would only hide it.
+        deadlines = Deadlines(connect=min(5.0, self._seconds), stall=self._seconds)
+        access = open_access(self._config, self._variables, deadlines=deadlines, patience=Patience(tries=1))
+        return Look(self._config.store.registry, access)
+
+    def reach(self) -> str:
+        return self._look.reach()
+
+    def may(self, repository: str, right: RegistryRight) -> str:
+        return self._look.may(repository, right)
 
 
 def _required(root: Path, model: Model) -> models.Required | None:

@@ -13,9 +13,16 @@ from mmcicd_jenkins.stages.zones import SHELVES, Zone
 
 if TYPE_CHECKING:
     from mmcicd_jenkins.adapters.registry_client import Access
+    from mmcicd_jenkins.adapters.registry_tries import Deadlines, Patience
 
 
-def open_access(config: Config, variables: Mapping[str, str]) -> "Access":
+def open_access(
+    config: Config,
+    variables: Mapping[str, str],
+    *,
+    deadlines: "Deadlines | None" = None,
+    patience: "Patience | None" = None,
+) -> "Access":
     """How registries are reached: the store's own, and those of base images.
 
     Raises:
@@ -30,6 +37,8 @@ def open_access(config: Config, variables: Mapping[str, str]) -> "Access":
         ca=str(config.root / settings.ca) if settings.ca else "",
         insecure=settings.insecure,
         piece=settings.upload_chunk,
+        deadlines=deadlines,
+        patience=patience,
     )
 
 

@@ -14,6 +14,8 @@ from mmcicd_jenkins.adapters.registry_documents import Documents
 from mmcicd_jenkins.adapters.registry_http import Registry
 from mmcicd_jenkins.adapters.registry_syntax import network_name
 from mmcicd_jenkins.adapters.registry_tries import Deadlines, Patience
+from mmcicd_jenkins.adapters.registry_upload import LARGEST_PIECE
+from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.image.reference import Reference
 
 
@@ -46,6 +48,12 @@ class Access:
         patience: Patience | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        if not 0 <= piece <= LARGEST_PIECE:
+            raise InputError(
+                f"uploads cannot go in pieces of {piece:,} bytes",
+                why="each is kept in memory until the registry has it",
+                fix=f"choose 0 (no limit) or at most {LARGEST_PIECE:,}",
+            )
         self._own = network_name(registry.partition("/")[0])
         self._insecure = insecure
         self._piece = piece
@@ -75,6 +83,10 @@ class Access:
                 made.piece = self._piece if name == self._own else 0
                 self._registries[name] = made
             return self._registries[name]
+
+    def who(self, registry: str) -> str:
+        """As whom a registry is asked, and where that login was found; for messages."""
+        return self._identity(registry).who
 
     def close(self) -> None:
         self._wire.close()

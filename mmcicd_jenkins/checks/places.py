@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from mmcicd_jenkins.checks.finding import Finding, Told
-from mmcicd_jenkins.ports_doctor import Disk, Port, Registry
+from mmcicd_jenkins.ports_doctor import Disk, Port
 
 GIB = 2**30
 # A model with its layers is written twice before it serves; below this the first big one fails.
@@ -37,26 +37,6 @@ def beside(told: Told, what: str, path: str, fix: str, where: str) -> Finding:
         f"{what} is {path}, relative to the checkout; each job of Jenkins has a checkout of its own, so no job "
         "would find what another wrote",
         fix,
-        where=where,
-    )
-
-
-def registry(name: str, found: Registry, where: str) -> Iterator[Finding]:
-    """What a registry says at its door; that it lets us push is not known before a push."""
-    told = Told("store", "registry")
-    host = name.split("/", maxsplit=1)[0]
-    if found.status not in {200, 401}:
-        yield told.fail(
-            f"{host} answers {found.status} at /v2/, so it is no registry, or a proxy stands before it",
-            f"curl -sI https://{host}/v2/",
-            where=where,
-        )
-        return
-    door = "open to everybody" if found.status == 200 else f"asks for {found.auth or 'a login'}"
-    yield told.ok(f"{host} answers ({door})")
-    yield told.warn(
-        f"whether {name} takes a push is not checked: only its door was tried",
-        f"docker login {host} && docker push {name}/doctor:test, as the account of jenkins.credentials.ci.registry",
         where=where,
     )
 

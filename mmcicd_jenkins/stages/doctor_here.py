@@ -3,16 +3,17 @@
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from mmcicd_jenkins.checks import git, machine, models, places
+from mmcicd_jenkins.checks import git, machine, models, places, registry
 from mmcicd_jenkins.checks.finding import Finding, Told, Topic
 from mmcicd_jenkins.config.laptop import is_address
 from mmcicd_jenkins.config.lock import Lock
 from mmcicd_jenkins.config.model import Config, Environment, Model
-from mmcicd_jenkins.ports_doctor import GitLook, MachineLook, WebLook
+from mmcicd_jenkins.ports_doctor import GitLook, MachineLook, RegistryLook, RegistryRight, WebLook
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.render.agents import DEFAULT_LABEL
 from mmcicd_jenkins.render.job_sources import source_of
 from mmcicd_jenkins.stages.doctor import Check
+from mmcicd_jenkins.stages.zones import SHELVES, Zone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +28,12 @@ class Here:
     lock: Callable[[], Lock]
     machine: MachineLook
     web: WebLook
+    registry: RegistryLook
     source: GitLook
     ledger: GitLook
     ledger_url: str
     store: Path
+    zone: Zone
     cache: Path
     serving: Callable[[str], Path]
     requirements: Callable[[Model], models.Required | None]
@@ -58,8 +61,7 @@ def agent_checks(here: Here) -> tuple[Check, ...]:
     """This machine as one that runs stages, with the places on it that the configuration names."""
     local = [place for place in here.config.environments.values() if place.kind == "local"]
     made = [*machine_checks(here.machine, here.config, here.cache, here=True)]
-    if not here.config.store.registry:
-        made.append(_folder("store", "store", here, here.store))
+    made.append(_store(here) if here.config.store.registry else _folder("store", "store", here, here.store))
     if not is_address(here.config.ledger.url):
         made.append(_folder("git", "ledger", here, Path(here.ledger_url.removeprefix("file://"))))
     return (*made, *(_ports(here, place) for place in local))
@@ -128,13 +130,26 @@ def _store(here: Here) -> Check:
     if not settings.registry:
         fix = "store: {registry: registry.example/ml}, or {path: /A/FOLDER/THAT/ALL/AGENTS/SHARE}"
         return _place("store", "store", here, here.store, settings.path, fix)
-    host = settings.registry.split("/", maxsplit=1)[0]
-    return _check(
-        "store",
-        "registry",
-        lambda: places.registry(settings.registry, here.web.registry(host), where),
-        f"the registry {host}",
-    )
+    host = settings.registry.partition("/")[0]
+
+    def look() -> Iterator[Finding]:
+        who = here.registry.reach()
+        return registry.rights(settings.registry, who, _needs(here), where)
+
+    return _check("store", "registry", look, f"the registry {host}")
+
+
+def _needs(here: Here) -> Iterator[registry.Need]:
+    """What stages of this side do there. Layers are mounted by whoever may read one place and push to the other."""
+    own, *others = SHELVES[here.zone]
+    wanted: list[tuple[str, RegistryRight]] = [(own, "read"), (own, "write")]
+    wanted += [(other, "read") for other in others]
+    if here.zone == "trusted":
+        names = [model.name for model in here.chosen]
+        wanted += [(name, "write") for name in names]
+        wanted += [(name, "delete") for name in (own, *names)]
+    for repository, right in wanted:
+        yield registry.Need(repository=repository, right=right, why_not=here.registry.may(repository, right))
 
 
 def _place(topic: Topic, name: str, here: Here, folder: Path, written: str, fix: str) -> Check:

@@ -15,8 +15,11 @@ import pytest
 
 from mmcicd_jenkins.adapters.git_look import RepositoryLook
 from mmcicd_jenkins.adapters.machine_look import Machine
+from mmcicd_jenkins.adapters.registry_client import Access
+from mmcicd_jenkins.adapters.registry_look import Look
+from mmcicd_jenkins.adapters.registry_tries import Patience
 from mmcicd_jenkins.adapters.web_look import Web
-from mmcicd_jenkins.errors import InputError, OutsideFailed
+from mmcicd_jenkins.errors import InputError, MmcicdError, OutsideFailed
 
 
 def git(folder, *arguments):
@@ -171,28 +174,29 @@ def door():
         server.server_close()
 
 
-@pytest.mark.parametrize(
-    ("status", "header", "auth"),
-    [
-        (200, "", ""),
-        (401, 'Bearer realm="https://auth.example/token"', "bearer"),
-        (401, 'Basic realm="r"', "basic"),
-        (401, "", ""),
-        (404, "", ""),
-    ],
-)
-def test_the_door_of_a_registry(door, status, header, auth):
-    found = Web({}, 10.0).registry(door(status, [("WWW-Authenticate", header)] if header else ()))
-    assert (found.status, found.auth) == (status, auth)
+def look_at(host, **variables):
+    access = Access(host, {"HOME": "/nowhere", **variables}, patience=Patience(tries=1))
+    return Look(f"{host}/ml", access)
 
 
 def test_a_registry_where_nobody_listens():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(OutsideFailed) as caught:
-        Web({}, 5.0).registry(f"127.0.0.1:{port}")
-    assert caught.value.why == "[Errno 111] Connection refused"
+        look_at(f"127.0.0.1:{port}").reach()
+    assert "refused" in caught.value.why
     assert caught.value.retryable
+
+
+def test_what_is_no_registry_is_told(door):
+    with pytest.raises(MmcicdError) as caught:
+        look_at(door(404, ())).reach()
+    assert caught.value.exit_code in {3, 5}
+
+
+def test_an_account_is_named_with_where_it_is_from(door):
+    look = look_at(door(200, ()), MMCICD_REGISTRY_USER="anna", MMCICD_REGISTRY_PASSWORD="word")
+    assert look.reach() == "anna (from MMCICD_REGISTRY_USER and MMCICD_REGISTRY_PASSWORD)"
 
 
 def test_data_are_counted_and_not_read(tmp_path):

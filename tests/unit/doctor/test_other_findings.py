@@ -2,9 +2,9 @@
 
 import pytest
 
-from mmcicd_jenkins.checks import git, machine, models, places
+from mmcicd_jenkins.checks import git, machine, models, places, registry
 from mmcicd_jenkins.checks.finding import Told
-from mmcicd_jenkins.ports_doctor import Disk, Gpus, Port, Registry, Repository
+from mmcicd_jenkins.ports_doctor import Disk, Gpus, Port, Repository
 
 URL = "ssh://git@git.example/ml/churn.git"
 MAIN = Repository(branches={"main": "0" * 40})
@@ -105,17 +105,34 @@ def test_a_folder_is_writable_and_has_room(disk, severity):
     assert severity == "ok" or "/s" in found.what
 
 
-@pytest.mark.parametrize(("status", "auth"), [(200, ""), (401, "bearer"), (401, "basic"), (401, "")])
-def test_a_registry_that_answers_is_never_said_to_take_a_push(status, auth):
-    found = list(places.registry("r.example/ml", Registry(status=status, auth=auth), ""))
-    assert severities(found) == ["ok", "warn"]
-    assert "not checked" in found[1].what
+def needs(**why_not):
+    return [
+        registry.Need(repository=repository, right=right, why_not=why_not.get(right, ""))
+        for repository, right in (
+            ("mmcicd.ops", "read"),
+            ("mmcicd.ops", "write"),
+            ("churn", "write"),
+            ("churn", "delete"),
+        )
+    ]
 
 
-def test_what_is_no_registry():
-    (found,) = places.registry("r.example/ml", Registry(status=404), "")
-    assert found.severity == "fail"
-    assert "404" in found.what
+def test_a_registry_that_gives_all_rights_is_told_with_its_account():
+    found = list(registry.rights("r.example/ml", "anna (from /h/config.json)", needs(), ""))
+    assert [one.what for one in found] == [
+        "r.example answers, asked as anna (from /h/config.json)",
+        "pushes to mmcicd.ops, churn",
+    ]
+
+
+def test_each_right_that_lacks_is_one_warning_with_its_remedy():
+    lacking = needs(write="DENIED", delete="deletion is switched off there")
+    found = list(registry.rights("r.example/ml", "anna", lacking, "mmcicd.yaml:3:1"))
+    assert severities(found) == ["ok", "warn", "warn"]
+    assert found[1].what == "anna may not push to r.example/ml/mmcicd.ops, r.example/ml/churn: DENIED"
+    assert "docker login r.example" in found[1].fix
+    assert "gc" in found[2].fix
+    assert found[2].where == "mmcicd.yaml:3:1"
 
 
 def test_ports_are_free_or_ours():
