@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from mmcicd_jenkins.adapters.registry_asks import Answer, Ask
 from mmcicd_jenkins.adapters.registry_errors import Doing, Trouble, broken_off
-from mmcicd_jenkins.adapters.registry_requests import READ, WRITE, Requests
+from mmcicd_jenkins.adapters.registry_requests import READ, WRITE, Requests, blob_path, checked_digest
 from mmcicd_jenkins.adapters.registry_syntax import content_range, network_name
 from mmcicd_jenkins.adapters.registry_tries import Pace
 from mmcicd_jenkins.adapters.registry_upload import Upload, Write
@@ -23,7 +23,7 @@ class Blobs(Requests):
 
     def blob_size(self, digest: str) -> int | None:
         """The size of a blob that is there; None when it is not."""
-        answer = self._ask("HEAD", f"blobs/{digest}", READ, expect={200, 404})
+        answer = self._ask("HEAD", blob_path(digest), READ, expect={200, 404})
         if answer.status == 404:
             return None
         length = answer.headers.get("Content-Length", "")
@@ -59,7 +59,7 @@ class Blobs(Requests):
             return False
         # The right to write comes first: some token services look at the first alone.
         scopes = (*self._push, f"repository:{other.name}:pull")
-        path = f"blobs/uploads/?mount={digest}&from={quote(other.name, safe='/')}"
+        path = f"blobs/uploads/?mount={checked_digest(digest)}&from={quote(other.name, safe='/')}"
         try:
             answer = self._ask(
                 "POST",
@@ -113,7 +113,7 @@ class Blobs(Requests):
 
         ask = Ask(
             method="GET",
-            url=self._url(f"blobs/{blob.digest}"),
+            url=self._url(blob_path(blob.digest)),
             doing=doing,
             scopes=self._pull,
             headers={"Range": f"bytes={at}-"} if at else {},
@@ -165,5 +165,5 @@ class Blobs(Requests):
         return Upload(self._registry, self.place.name, self._push, self._doing(WRITE))
 
     def _look(self, blob: Descriptor) -> Answer | None:
-        answer = self._ask("HEAD", f"blobs/{blob.digest}", READ, expect={200, 404})
+        answer = self._ask("HEAD", blob_path(blob.digest), READ, expect={200, 404})
         return answer if answer.status == 200 else None

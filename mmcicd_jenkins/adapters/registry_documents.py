@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from mmcicd_jenkins.adapters.registry_asks import Answer
-from mmcicd_jenkins.adapters.registry_requests import READ, WRITE, Requests
+from mmcicd_jenkins.adapters.registry_requests import READ, WRITE, Requests, checked_digest, manifest_path
 from mmcicd_jenkins.adapters.registry_syntax import next_link
-from mmcicd_jenkins.errors import InputError, IntegrityFailed, OutsideFailed
+from mmcicd_jenkins.errors import IntegrityFailed, OutsideFailed
 from mmcicd_jenkins.image.artifact import (
     LARGEST_DOCUMENT,
     is_digest,
@@ -43,7 +43,7 @@ class Documents(Requests):
         Raises:
             IntegrityFailed: its bytes are others than its digest says, it is too large or cannot be read.
         """
-        answer = self._ask("GET", f"manifests/{which}", READ, headers=_ACCEPT, expect={200, 404}, most=most)
+        answer = self._ask("GET", manifest_path(which), READ, headers=_ACCEPT, expect={200, 404}, most=most)
         if answer.status == 404:
             return None
         where = f"{self.place}{'@' if is_digest(which) else ':'}{which}"
@@ -69,7 +69,7 @@ class Documents(Requests):
         digest = digest_bytes(content)
         answer = self._ask(
             "PUT",
-            f"manifests/{which}",
+            manifest_path(which),
             WRITE,
             scopes=self._push,
             headers={"Content-Type": media_type},
@@ -105,11 +105,9 @@ class Documents(Requests):
 
     def delete(self, digest: str) -> bool:
         """Remove a document by its digest, and with it every tag of it; False when it is not there."""
-        if not is_digest(digest):
-            raise InputError(f"{digest!r} is not a digest", fix="a tag can be moved: delete by digest")
         answer = self._ask(
             "DELETE",
-            f"manifests/{digest}",
+            manifest_path(checked_digest(digest)),
             "delete from it",
             scopes=(f"repository:{self.place.name}:delete,pull",),
             expect={200, 202, 204, 404, 405},
@@ -124,14 +122,14 @@ class Documents(Requests):
         return answer.status != 404
 
     def _look_at(self, which: str, digest: str) -> Answer | None:
-        answer = self._ask("HEAD", f"manifests/{which}", READ, headers=_ACCEPT, expect={200, 404})
+        answer = self._ask("HEAD", manifest_path(which), READ, headers=_ACCEPT, expect={200, 404})
         is_there = answer.status == 200 and answer.headers.get("Docker-Content-Digest") == digest
         return answer if is_there else None
 
     def _referrers_by_api(self, digest: str, kind: str) -> list[dict[str, Any]] | None:
         """The entries that the registry lists; None when it has no such list."""
         query = f"?artifactType={quote(kind, safe='')}" if kind else ""
-        pages = self._pages(f"referrers/{digest}{query}", "manifests")
+        pages = self._pages(f"referrers/{checked_digest(digest)}{query}", "manifests")
         if pages is None:
             return None
         return [entry for page in pages for entry in page if isinstance(entry, dict)]

@@ -66,14 +66,15 @@ class Registry:
         self._lock = threading.Lock()
 
     def doing(self, to: str, repository: str = "") -> Doing:
-        return Doing(registry=self.name, repository=repository, to=to)
+        return Doing(registry=self.name, repository=repository, to=to, secrets=self.wire.secrets)
 
     def refusal(
         self, doing: Doing, status: int, headers: Mapping[str, str], body: bytes
     ) -> Trouble | MmcicdError:
         """What an answer that was not expected means."""
         login = self._login
-        known = replace(doing, who=login.who, logged_in=login.is_known, secrets=login.secrets)
+        secrets = (*doing.secrets, *login.secrets)
+        known = replace(doing, who=login.who, logged_in=login.is_known, secrets=secrets)
         return refused(known, status, headers, body)
 
     @property

@@ -33,6 +33,12 @@ class Proxies:
             return ""
         return self._of.get(parts.scheme, "")
 
+    @property
+    def passwords(self) -> tuple[str, ...]:
+        """What no message may show."""
+        found = (urlsplit(proxy).password for proxy in self._of.values() if proxy)
+        return tuple({unquote(password) for password in found if password})
+
 
 def without_login(proxy: str) -> str:
     parts = urlsplit(proxy)

@@ -6,9 +6,35 @@ from typing import Any
 from mmcicd_jenkins.adapters.registry_asks import Answer, Ask
 from mmcicd_jenkins.adapters.registry_errors import Doing
 from mmcicd_jenkins.adapters.registry_http import Registry
+from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.image.artifact import check_tag, is_digest
 from mmcicd_jenkins.image.reference import Reference
 
 READ, WRITE = "read from it", "write to it"
+
+
+def blob_path(digest: str) -> str:
+    """Where a blob is, below its repository.
+
+    Raises:
+        InputError: `digest` is none; it becomes a part of an address.
+    """
+    return f"blobs/{checked_digest(digest)}"
+
+
+def manifest_path(which: str) -> str:
+    """Where the document of a tag or a digest is, below its repository.
+
+    Raises:
+        InputError: `which` is neither.
+    """
+    return f"manifests/{which if is_digest(which) else check_tag(which)}"
+
+
+def checked_digest(digest: str) -> str:
+    if not is_digest(digest):
+        raise InputError(f"{digest!r} is not a digest", fix="a digest is sha256: and 64 hexadecimal digits")
+    return digest
 
 
 class Requests:

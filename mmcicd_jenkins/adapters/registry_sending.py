@@ -106,7 +106,8 @@ class Stream:
         self._check(self._sent == made.size and self._size in {None, made.size})
         if self._size is None:
             self._put([b"0\r\n\r\n"])
-        self.session = self._upload.taken(self._answer(), self.session, self._sent)
+        answer = self._judged(*self._outgoing.answer())
+        self.session = self._upload.taken(answer, self.session, self._sent)
 
     def close(self) -> None:
         self._outgoing.close()
@@ -118,14 +119,13 @@ class Stream:
             failure = self._outgoing.failed(e)
             try:
                 # It may have said why before it hung up.
-                answer = self._answer(_LAST_WORDS)
+                heard = self._outgoing.answer(_LAST_WORDS)
             except Trouble:
                 raise failure from e
-            self._upload.taken(answer, self.session, self._sent)
+            self._upload.taken(self._judged(*heard), self.session, self._sent)
             raise failure from e
 
-    def _answer(self, seconds: float = 0.0) -> Answer:
-        status, headers, body = self._outgoing.answer(seconds)
+    def _judged(self, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
         if status == 401 and self._registry.is_challenged(headers, self._ask.scopes):
             raise broken_off(self._ask.doing, "the registry took the login and then did not")
         if status not in _TAKEN:

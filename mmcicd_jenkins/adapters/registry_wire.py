@@ -39,6 +39,7 @@ class Wire:
     def __init__(self, variables: Mapping[str, str], ca: str, deadlines: Deadlines) -> None:
         self.deadlines = deadlines
         self._proxies = Proxies(variables)
+        self.secrets = self._proxies.passwords
         self._trust = _trusting(ca)
         self._managers: dict[tuple[str, bool], urllib3.PoolManager] = {}
         self._lock = threading.Lock()

@@ -296,3 +296,36 @@ def test_nothing_is_mounted_from_another_registry(standin, opened):
     repository = opened(standin.host)
     assert not repository.mount(standin.put("ml/base", b"x"), opened("127.0.0.1:9", "ml/base").place)
     assert not standin.seen
+
+
+def test_a_pause_that_is_asked_for_in_the_middle_of_a_stream(standin, opened, blob):
+    pauses = []
+    with fault_proxy.serve(standin.host) as proxy:
+        proxy.on("PATCH", "", faults.answer(429, at_once=True, Retry_After="7"))
+        content, named, write = blob(size=30_000_000, piece=1_000_000)
+        opened(proxy.host, sleep=pauses.append).upload(write)
+    assert standin.blobs["ml/churn"] == {named.digest: content}
+    # A reset may overtake the words.
+    assert len(pauses) == 1
+
+
+@pytest.mark.parametrize("piece", [-1, 2**30])
+def test_pieces_that_are_no_choice(opened, piece):
+    with pytest.raises(InputError, match="in pieces of"):
+        opened("127.0.0.1:1", piece=piece)
+
+
+@pytest.mark.parametrize("name", ["../../x", "sha256:../x", "a/b", "", "sha256:" + "0" * 63, "x" * 200])
+def test_what_becomes_part_of_an_address_is_checked(standin, opened, name):
+    repository = opened(standin.host)
+    for ask in (
+        repository.blob_size,
+        repository.manifest,
+        repository.referrers,
+        repository.delete,
+        lambda digest: repository.mount(digest, repository.place),
+        lambda which: repository.put_manifest(which, b"{}", "a/b"),
+    ):
+        with pytest.raises(InputError):
+            ask(name)
+    assert all(asked.path == "/v2/" for asked in standin.seen)
