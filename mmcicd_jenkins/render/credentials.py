@@ -39,6 +39,7 @@ class Binding:
 
 # What each stage uses, as the ports say that it calls. `environment` is the one that the stage touches;
 # `bytes` is the registry as well where that environment is local, since its server fetches the model from there.
+# Whoever asks which run this commit has reads the registry; ci's account writes one repository of it, ops' the others.
 _CI: Mapping[str, tuple[str, ...]] = {
     "prepare": (),
     "test": (),
@@ -57,7 +58,7 @@ _OPS: Mapping[str, tuple[str, ...]] = {
     "verify": ("registry", "ledger"),
     "deploy": ("registry", "ledger", "signing", "environment"),
     "smoke": ("registry", "ledger", "environment"),
-    "propose": ("ledger", "signing"),
+    "propose": ("registry", "ledger", "signing"),
     # Looks at what a promotion would do, before anybody approved it.
     "plan": ("registry", "ledger", "environment"),
     "promote": ("registry", "ledger", "signing", "environment"),

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 
 from mmcicd_jenkins.config.defaults import DEFAULT_LEFT_OUT
-from mmcicd_jenkins.errors import InputError, IntegrityFailed
+from mmcicd_jenkins.errors import InputError, IntegrityFailed, OutsideFailed
 from mmcicd_jenkins.image.base_name import parse_base
 from mmcicd_jenkins.image.descriptor import Artifact
 from mmcicd_jenkins.ports import Commit, PythonEnvironment, SourceFacts
@@ -175,8 +175,10 @@ def engine_name(job: Job, digest: str) -> str:
     return str(name.reference.pinned(digest))
 
 
-def identify(job: Job, ports: Ports) -> Identity:
+def identify(job: Job, ports: Ports, *, must_see: bool = True) -> Identity:
     """The run of this checkout: its newest attempt that is stored, or the first when none is.
+
+    Without `must_see` a store that may not be read holds nothing.
 
     Raises:
         IntegrityFailed: that attempt is damaged. An older one may be, and the next one can be made all the same.
@@ -200,9 +202,9 @@ def identify(job: Job, ports: Ports) -> Identity:
             attempt=attempt,
         )
 
-    found = [_found(attempt_id(0), job, ports)]
+    found = [_found(attempt_id(0), job, ports, must_see=must_see)]
     while found[-1] is not None and len(found) < MOST_ATTEMPTS:
-        found.append(_found(attempt_id(len(found)), job, ports))
+        found.append(_found(attempt_id(len(found)), job, ports, must_see=must_see))
     attempt = len(found) - 1 if job.again else max(0, len(found) - 2)
     artifact = found[attempt]
     if isinstance(artifact, IntegrityFailed):
@@ -217,11 +219,15 @@ def identify(job: Job, ports: Ports) -> Identity:
     )
 
 
-def _found(run: str, job: Job, ports: Ports) -> Artifact | IntegrityFailed | None:
+def _found(run: str, job: Job, ports: Ports, *, must_see: bool) -> Artifact | IntegrityFailed | None:
     try:
         return find_run(run, job, ports)
     except IntegrityFailed as e:
         return e
+    except OutsideFailed:
+        if must_see:
+            raise
+        return None
 
 
 def find_run(run: str, job: Job, ports: Ports) -> Artifact | None:

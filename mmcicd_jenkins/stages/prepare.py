@@ -4,6 +4,7 @@ from mmcicd_jenkins.errors import OutsideFailed
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.identity import Identity, environment_of, identify, refuse_uncommitted
+from mmcicd_jenkins.stages.numbering import version_of
 from mmcicd_jenkins.stages.pins import pinned_base
 
 
@@ -28,14 +29,15 @@ def look(job: Job, ports: Ports) -> Facts:
     refuse_uncommitted(job, ports)
     # Hours of training must not end at an image that nobody pinned.
     pinned_base(job)
-    identity = identify(job, ports)
+    # A fork's build has no right to read the store either, and no need.
+    identity = identify(job, ports, must_see=False)
     return Facts(identity=identity, version=_version(job, ports, identity))
 
 
 def _version(job: Job, ports: Ports, identity: Identity) -> int | None:
     """A fork's build has no right to read the ledger; what it knows is no condition for making an environment."""
     try:
-        return ports.ledger.version_of_run(job.model.name, identity.run_id)
+        return version_of(identity.run_id, job, ports)
     except OutsideFailed:
         return None
 

@@ -43,7 +43,8 @@ def test_one_who_may_everything(guarded):
     seen = look(guarded, "ops")
     assert seen.reach().startswith("ops (from MMCICD_REGISTRY_USER")
     assert [seen.may("mmcicd.ops", right) for right in ("read", "write", "delete")] == ["", "", ""]
-    assert guarded.uploads("team/mmcicd.ops") == []
+    # The registry keeps an empty folder of what was called off.
+    assert not [left for left in guarded.uploads("team/mmcicd.ops") if (left / "startedat").exists()]
 
 
 def test_one_who_may_only_read(guarded):

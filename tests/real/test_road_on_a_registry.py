@@ -150,6 +150,14 @@ def test_a_login_that_may_only_read_is_told_what_it_lacks(site, root, base):
     assert LOGINS["reader"] not in str(error.value.to_json())
 
 
+def test_a_build_of_a_fork_prepares_without_a_login(site, root, base):
+    nobody = {"MMCICD_REGISTRY_USER": "", "MMCICD_REGISTRY_PASSWORD": "", "HOME": str(base)}
+    outcome = build(site, root, base, ("prepare", "test"), BRANCH_NAME="PR-1", CHANGE_ID="1", **nobody)
+    assert not outcome["prepare"].detail["trained"]
+    with pytest.raises(OutsideFailed):
+        build(site, root, base, ("data", "train"), BRANCH_NAME="PR-1", CHANGE_ID="1", **nobody)
+
+
 def test_ci_cannot_write_where_ops_writes(site, root, base):
     with pytest.raises(OutsideFailed, match=r"login|let"):
         build(site, root, base, ("data", "train"), "ci")

@@ -139,7 +139,7 @@ def test_a_ledger_by_its_address(tmp_path: Path, url: str, kind: str) -> None:
 
 def test_ops_takes_over_what_only_reads_or_uploads_but_never_the_ledger(tmp_path: Path) -> None:
     text = (
-        "ledger: https://g/l.git\nstore: {registry: r/ml}\n"
+        "ledger: https://g/l.git\nstore: {registry: r.example/ml}\n"
         "jenkins: {credentials: {ci: {data: d, registry: r, ledger: read}, ops: {}}}\n"
     )
 
