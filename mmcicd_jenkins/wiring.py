@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmcicd_jenkins.adapters.system_clock import SystemClock
-from mmcicd_jenkins.config.defaults import LEDGER, SERVE, STORE, beside
-from mmcicd_jenkins.config.laptop import is_address, on_this_machine
+from mmcicd_jenkins.config.defaults import SERVE, STORE, beside
+from mmcicd_jenkins.config.laptop import on_this_machine
 from mmcicd_jenkins.config.load import load
 from mmcicd_jenkins.config.lock import Lock, load_lock
 from mmcicd_jenkins.config.model import Config, Environment, Model
@@ -43,13 +43,11 @@ from mmcicd_jenkins.stages.workspace import Workspace
 from mmcicd_jenkins.stages.zones import Zone, zone_of
 from mmcicd_jenkins.wiring_docker import DockerSite
 from mmcicd_jenkins.wiring_images import open_bases
+from mmcicd_jenkins.wiring_ledger import authority_of, beside_path, open_ledger
 from mmcicd_jenkins.wiring_store import open_access, open_store
 
 if TYPE_CHECKING:
     from mmcicd_jenkins.adapters.registry_client import Access
-
-if TYPE_CHECKING:
-    from mmcicd_jenkins.adapters.signing import DsseSigner
 
 
 class Silent:
@@ -88,40 +86,12 @@ class Bench:
 
     @cached_property
     def ledger(self) -> Ledger:
-        from mmcicd_jenkins.adapters.credentials import login
-        from mmcicd_jenkins.adapters.git_ledger import GitLedger
-
-        known = login("ledger", self.variables)
-        return GitLedger(self._ledger_place(), signer=self._signer, clock=SystemClock(), login=known)
-
-    @cached_property
-    def _signer(self) -> "DsseSigner":
-        from mmcicd_jenkins.adapters.signing import DsseSigner, private_key_path, read_trusted
-
-        return DsseSigner(read_trusted(self.config.root), private_key_path(self.variables))
+        return open_ledger(self.config, self.variables, self.progress.line)
 
     @cached_property
     def authority(self) -> Authority:
         """Whose signatures count in this ledger, and this machine's own."""
-        from mmcicd_jenkins.adapters.git_places import is_local
-        from mmcicd_jenkins.release.proof import ACCEPTED
-
-        zone = "laptop" if is_local(self.config.ledger.url) else "ops"
-        return Authority(
-            sign=self._signer.sign,
-            check=self._signer.check,
-            accepted=ACCEPTED[zone],
-            required=self._signer.trusts(zone),
-        )
-
-    def _ledger_place(self) -> str:
-        root = self.config.root
-        former = root.parent / f"{root.name}.{LEDGER}"
-        if self.config.ledger.url != beside(root, LEDGER) or former == beside_path(root, LEDGER):
-            return ledger_address(self.config)
-        from mmcicd_jenkins.adapters.own_places import settled
-
-        return str(settled(beside_path(root, LEDGER), former, self.progress.line))
+        return authority_of(self.config, self.variables)
 
     @cached_property
     def store(self) -> Store:
@@ -379,19 +349,6 @@ def open_sources(variables: Mapping[str, str]) -> DataSources:
     from mmcicd_jenkins.adapters.data_sources import FsspecSources
 
     return FsspecSources(cache_folder(variables) / "data", login=login("data", variables))
-
-
-def ledger_address(config: Config) -> str:
-    """The ledger's URL; a path is relative to the repository."""
-    url = config.ledger.url
-    if "://" in url or is_address(url):
-        return url
-    return str((config.root / url).resolve())
-
-
-def beside_path(root: Path, kind: str) -> Path:
-    """A place of this checkout's own, beside it."""
-    return Path(os.path.normpath(root / beside(root, kind)))
 
 
 def cache_folder(variables: Mapping[str, str]) -> Path:

@@ -21,7 +21,8 @@ from mmcicd_jenkins.ports_doctor import RegistryLook, RegistryRight
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.doctor import Check
 from mmcicd_jenkins.stages.zones import zone_of
-from mmcicd_jenkins.wiring import beside_path, cache_folder, ledger_address
+from mmcicd_jenkins.wiring import cache_folder
+from mmcicd_jenkins.wiring_ledger import beside_path, ledger_address
 from mmcicd_jenkins.wiring_store import open_access
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from mmcicd_jenkins.adapters.credentials import Login
 from mmcicd_jenkins.adapters.git_answers import Answer, Kind
 from mmcicd_jenkins.adapters.git_cli import TIMEOUT_SECONDS
-from mmcicd_jenkins.adapters.git_objects import Entry
+from mmcicd_jenkins.adapters.git_objects import Entry, Objects
 from mmcicd_jenkins.adapters.git_places import Place
 from mmcicd_jenkins.adapters.git_remote import place_of
 from mmcicd_jenkins.errors import IntegrityFailed, MmcicdError, OutsideFailed
@@ -125,12 +125,8 @@ class GitLedger:
         if not snapshot.commit:
             return ""
         path = event_path(snapshot.head.seq)
-        data = self._place.objects.files(snapshot.commit, [path])[0]
-        event, signatures = chain.read_event(data or b"", f"{model} {path}")
-        zones = [
-            self._signer.check(chain.PAYLOAD_TYPE, chain.event_payload(event), one) for one in signatures
-        ]
-        return zones[0] if zones else ""
+        data = self._place.objects.files(snapshot.commit, [path])[0] or b""
+        return chain.signer_of(data, f"{model} {path}", self._signer.check)
 
     def steps(self, model: str) -> "Iterator[Step]":
         """Every commit, oldest first, for `release.proof`; the one read that needs the whole history."""
@@ -177,7 +173,7 @@ class GitLedger:
         return None
 
     def _make_commit(self, snapshot: Snapshot, made: chain.Draft) -> tuple[chain.Draft, str]:
-        self._refuse_rewrites(snapshot, made)
+        _refuse_rewrites(self._place.objects, snapshot, made)
         objects = self._place.objects
         tree = objects.write_tree(snapshot.commit, made.files)
         made = chain.sealed(made, _state(objects.entries(tree, [""])[""]))
@@ -190,16 +186,6 @@ class GitLedger:
         message = f"{kind} {made.event.seq}\n\n{made.event.id}\n"
         seconds = int(self._clock.now().timestamp())
         return made, objects.write_commit(snapshot.commit, objects.write_tree(tree, files), message, seconds)
-
-    def _refuse_rewrites(self, snapshot: Snapshot, made: chain.Draft) -> None:
-        paths = [path for path in made.files if path.startswith(("releases/", "runs/"))]
-        if not paths or not snapshot.commit:
-            return
-        for path, data in zip(paths, self._place.objects.files(snapshot.commit, paths), strict=True):
-            if data is not None:
-                raise IntegrityFailed(
-                    "a release never changes", where=path, why="it is in the ledger already"
-                )
 
     def _has_landed(self, write: "_Write", snapshot: Snapshot) -> bool:
         """Whether one of our own attempts is in the history, whatever the answers were."""
@@ -269,6 +255,15 @@ class GitLedger:
             commit = self.snapshot(model).commit
             data = self._place.objects.files(commit, [path])[0] if commit else None
         return data
+
+
+def _refuse_rewrites(objects: Objects, snapshot: Snapshot, made: chain.Draft) -> None:
+    paths = [path for path in made.files if path.startswith(("releases/", "runs/"))]
+    if not paths or not snapshot.commit:
+        return
+    for path, data in zip(paths, objects.files(snapshot.commit, paths), strict=True):
+        if data is not None:
+            raise IntegrityFailed("a release never changes", where=path, why="it is in the ledger already")
 
 
 def _state(root: Mapping[str, Entry]) -> dict[str, str]:

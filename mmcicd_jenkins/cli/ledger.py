@@ -23,7 +23,8 @@ from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.chain import PAYLOAD_TYPE
 from mmcicd_jenkins.release.names import check_name
 from mmcicd_jenkins.release.proof import ACCEPTED, UNSIGNED, Proof, Trust, prove
-from mmcicd_jenkins.wiring import ledger_address, open_bench
+from mmcicd_jenkins.wiring import open_bench
+from mmcicd_jenkins.wiring_ledger import ledger_address
 
 
 @click.group(name="ledger")

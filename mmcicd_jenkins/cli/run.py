@@ -15,7 +15,8 @@ from mmcicd_jenkins.release.runs import short
 from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages import ROAD, run_stage
 from mmcicd_jenkins.stages.context import Job, Outcome
-from mmcicd_jenkins.wiring import Bench, ledger_address, open_bench
+from mmcicd_jenkins.wiring import Bench, open_bench
+from mmcicd_jenkins.wiring_ledger import ledger_address
 
 STAGE = click.Choice(list(ROAD))
 

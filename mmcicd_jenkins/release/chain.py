@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn, TypeVar
 
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
@@ -129,6 +129,17 @@ def read_event(data: bytes, where: str) -> tuple[Event, tuple[Mapping[str, str],
     if event_file(event, signatures) != data:
         raise _altered(where, "these are not the bytes that were written")
     return event, signatures
+
+
+def signer_of(data: bytes, where: str, check: Callable[[str, bytes, Mapping[str, str]], str]) -> str:
+    """The zone of the key that signed an event's file, by `check`; "" when nobody did.
+
+    Raises:
+        IntegrityFailed: it is no event, or a signature does not fit.
+    """
+    event, signatures = read_event(data, where)
+    zones = [check(PAYLOAD_TYPE, event_payload(event), one) for one in signatures]
+    return zones[0] if zones else ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ FLOORS = [
     {"config"},
     {"render", "lint", "checks"},
     {"stages", "adapters", "serving", "reports"},
-    {"wiring_docker", "wiring_images", "wiring_store"},
+    {"wiring_docker", "wiring_images", "wiring_ledger", "wiring_store"},
     {"wiring", "wiring_jenkins", "wiring_upkeep"},
     {"wiring_doctor"},
     {"cli"},
