@@ -20,7 +20,14 @@ class Standing:
     platforms: tuple[str, ...] = ()
 
 
-def standing_on(image: Artifact) -> Standing:
+def standing_on(image: Artifact, recorded: Mapping[str, Any]) -> Standing:
+    """As its release `recorded` it, else as the image says; an image by a team's own Dockerfile may say nothing."""
+    if recorded:
+        told = recorded.get("platforms")
+        platforms = tuple(map(str, told)) if isinstance(told, list) else ()
+        return Standing(
+            base=str(recorded.get("base")), digest=str(recorded.get("digest")), platforms=platforms
+        )
     notes = _texts(image.document.get("annotations")) if image.kind == INDEX else image.annotations
     base = notes.get(BASE_NAME, "")
     if not base:

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from mmcicd_jenkins.errors import GateRefused, Inconclusive, IntegrityFailed, Superseded
 from mmcicd_jenkins.failpoints import failpoint
-from mmcicd_jenkins.image.base_name import parse_base
 from mmcicd_jenkins.image.descriptor import Artifact, Descriptor, descriptor
 from mmcicd_jenkins.image.standing import standing_on
 from mmcicd_jenkins.records import dataclass
@@ -24,6 +23,7 @@ from mmcicd_jenkins.stages.drawing import Drawn, draw, model_layers
 from mmcicd_jenkins.stages.evaluate import Judged, judge_run, run_subject
 from mmcicd_jenkins.stages.identity import Identity, identify
 from mmcicd_jenkins.stages.moving import served_layers
+from mmcicd_jenkins.stages.numbering import number_of, version_of
 from mmcicd_jenkins.stages.scanning import refuse_unsafe
 from mmcicd_jenkins.stages.scoring import model_files
 
@@ -51,7 +51,7 @@ class Plan:
 class Packaged:
     """An image in the store. `size` is that of the model's layers in bytes; the base and we add to it.
 
-    `base` is what it stands on as people call it, "" for nothing; `moved`: the lock has another one by now.
+    `base` is what it stands on as people call it, "" for nothing.
     `served_layers` are those that a server without the image loads.
     """
 
@@ -64,7 +64,6 @@ class Packaged:
     base: str = ""
     base_digest: str = ""
     platforms: tuple[str, ...] = ()
-    moved: bool = False
 
     @property
     def stands_on(self) -> dict[str, object]:
@@ -77,7 +76,7 @@ class Packaged:
 def look(job: Job, ports: Ports) -> Facts:
     identity = identify(job, ports)
     run = identity.trained(job.model.name)
-    version = ports.ledger.version_of_run(job.model.name, identity.run_id)
+    version = version_of(identity.run_id, job, ports)
     return Facts(
         identity=identity,
         run=run,
@@ -144,8 +143,6 @@ def _sentence(packaged: Packaged) -> str:
     if len(packaged.platforms) > 1:
         said += f" for {' and '.join(packaged.platforms)}"
     said += f", {packaged.digest[:19]}" + (", found" if packaged.found else "")
-    if packaged.moved:
-        said += "; mmcicd.lock has another base by now, which the next trained version stands on"
     return said
 
 
@@ -162,7 +159,7 @@ def ensure_image(run_id: str, job: Job, ports: Ports) -> Packaged:
         _refuse_other_bytes(release, run)
         found = ports.store.find_image(job.model.name, release.image_digest)
         if found is not None:
-            return _released(release, found, run, job)
+            return _released(release, found, run)
     drawn = draw(version, run, job, ports)
     if release is not None and drawn.image.digest != release.image_digest:
         raise _lost(release)
@@ -227,11 +224,9 @@ def _drawn(version: int, drawn: Drawn, run: Artifact, *, found: bool) -> Package
     )
 
 
-def _released(release: Release, image: Artifact, run: Artifact, job: Job) -> Packaged:
-    """A released version, as its record and its image say; today's base and settings change nothing about it."""
-    stands = standing_on(image)
-    written = job.config.image.base_for(job.model.serving)
-    today = parse_base(written).digest or job.lock.images.get(written, "") if written else ""
+def _released(release: Release, image: Artifact, run: Artifact) -> Packaged:
+    """A released version, as its record and its image say; today's settings change nothing about it."""
+    stands = standing_on(image, release.stands_on)
     return Packaged(
         version=release.version,
         digest=release.image_digest,
@@ -242,7 +237,6 @@ def _released(release: Release, image: Artifact, run: Artifact, job: Job) -> Pac
         base=stands.base,
         base_digest=stands.digest,
         platforms=stands.platforms,
-        moved=bool(today and stands.digest != today),
     )
 
 
@@ -274,7 +268,7 @@ def _refuse_other_bytes(release: Release, run: Artifact) -> None:
 
 
 def _reserve(run_id: str, job: Job, ports: Ports) -> int:
-    existing = ports.ledger.version_of_run(job.model.name, run_id)
+    key, existing = number_of(run_id, job, ports)
     if existing is not None:
         return existing
     _refuse_lost_ledger(job, ports)
@@ -282,11 +276,11 @@ def _reserve(run_id: str, job: Job, ports: Ports) -> int:
 
     def decide(snapshot: Snapshot) -> Change | None:
         # Asked again on every head: another process may have reserved for the same run meanwhile.
-        taken = ports.ledger.version_of_run(job.model.name, run_id)
+        taken = ports.ledger.version_of_run(job.model.name, key)
         if taken is not None:
             reserved[:] = [taken]
             return None
-        change, version = history.reserve(snapshot, run_id, job.who(ports.clock))
+        change, version = history.reserve(snapshot, key, job.who(ports.clock))
         reserved[:] = [version]
         return change
 

@@ -8,13 +8,14 @@ from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages.context import Job, Ports, timestamp
 from mmcicd_jenkins.stages.evaluate import judge_run, overall, run_subject
 from mmcicd_jenkins.stages.identity import identify
+from mmcicd_jenkins.stages.numbering import version_of
 from mmcicd_jenkins.stages.package import ensure_image, refuse_unless_passed
 from mmcicd_jenkins.stages.verify import find_verified, with_outcomes
 
 
 def find_release(job: Job, ports: Ports) -> Release | None:
     """The release of this checkout's run, None when it has none yet."""
-    version = ports.ledger.version_of_run(job.model.name, identify(job, ports).run_id)
+    version = version_of(identify(job, ports).run_id, job, ports)
     return None if version is None else ports.ledger.release(job.model.name, version)
 
 

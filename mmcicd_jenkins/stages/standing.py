@@ -4,6 +4,7 @@ from mmcicd_jenkins.errors import OutsideFailed
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.context import Job, Ports
 from mmcicd_jenkins.stages.identity import identify
+from mmcicd_jenkins.stages.numbering import version_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,7 @@ def standing(job: Job, ports: Ports) -> Standing:
     identity = identify(job, ports)
     trained = identity.artifact is not None
     try:
-        version = ports.ledger.version_of_run(job.model.name, identity.run_id) if trained else None
+        version = version_of(identity.run_id, job, ports) if trained else None
         known = version is not None and ports.ledger.release(job.model.name, version) is not None
         snapshot = ports.ledger.snapshot(job.model.name)
     except OutsideFailed:

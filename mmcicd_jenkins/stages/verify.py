@@ -24,6 +24,7 @@ from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.evaluate import judge_run
 from mmcicd_jenkins.stages.identity import identify
+from mmcicd_jenkins.stages.numbering import version_of
 from mmcicd_jenkins.stages.package import ensure_image, refuse_unless_passed
 from mmcicd_jenkins.stages.workspace import fresh_directory
 
@@ -79,7 +80,7 @@ def verified_tag(image: str, *, timed: bool) -> str:
 def look(job: Job, ports: Ports) -> Facts:
     identity = identify(job, ports)
     run = identity.trained(job.model.name)
-    version = ports.ledger.version_of_run(job.model.name, identity.run_id)
+    version = version_of(identity.run_id, job, ports)
     if version is None or ports.ledger.release(job.model.name, version) is None:
         refuse_unless_passed(job, judge_run(job, ports, run))
     packaged = ensure_image(identity.run_id, job, ports)

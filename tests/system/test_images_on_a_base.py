@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -150,26 +151,66 @@ def test_a_base_that_is_not_pinned_is_told_with_the_command(base):
     assert e.value.where.startswith("mmcicd.yaml:")
 
 
-def test_a_moved_base_leaves_what_was_released_alone(base):
-    first = road(base)
-    shown = subprocess.run(
-        [sys.executable, "-m", "mmcicd_jenkins", "show", "double@1"],
+def shown(base, release):
+    done = subprocess.run(
+        [sys.executable, "-m", "mmcicd_jenkins", "show", release],
         cwd=base / "repo", check=True, capture_output=True, text=True, env={**os.environ},
-    ).stdout  # fmt: skip
-    assert f"stands on {BASE} sha256:" in " ".join(shown.split())
-    assert "linux/amd64 linux/arm64/v8" in shown
+    )  # fmt: skip
+    return " ".join(done.stdout.split())
+
+
+def move(base):
     put(base, lambda documents: documents.image(text=b"newer"))
     update_base(base)
     commit(base / "repo", "a newer base")
-    again = road(base)
-    assert again["package"].found
-    assert again["package"].detail["image"] == first["package"].detail["image"]
-    assert "has another base by now" in again["package"].sentence
-    # Until it is released a version follows the lock; what is trained next stands on the newer base.
-    commit(base / "repo", "another factor", factor_txt="0.85")
-    newer = road(base)["package"]
-    assert (newer.detail["version"], newer.detail["platforms"]) == (2, ["linux/amd64"])
-    assert "another base" not in newer.sentence
+
+
+def test_a_moved_base_makes_a_version_of_the_same_model_without_a_training(base):
+    first = road(base)
+    assert f"stands on {BASE} sha256:" in shown(base, "double@1")
+    assert "linux/amd64 linux/arm64/v8" in shown(base, "double@1")
+    move(base)
+    second = road(base)
+    assert second["train"].found
+    assert second["package"].detail["version"] == 2
+    assert second["package"].detail["platforms"] == ["linux/amd64"]
+    assert second["deploy"].sentence == "staging serves 2"
+    told = [
+        re.search("run ([0-9a-f]+) .*model (sha256:[0-9a-f]+)", shown(base, f"double@{n}")).groups()
+        for n in (1, 2)
+    ]
+    assert told[0] == told[1]
+    third = road(base)
+    assert all(third[name].found for name in ("train", "evaluate", "package", "verify", "deploy"))
+    # What was released is what it was.
+    store = OciLayoutStore(base / "repo.store")
+    assert store.find_image("double", 1).digest == first["package"].detail["image"]
+    assert (
+        subprocess.run(
+            [sys.executable, "-m", "mmcicd_jenkins", "ledger", "verify"], cwd=base / "repo", check=False
+        ).returncode
+        == 0
+    )
+
+
+def test_until_it_is_released_a_version_follows_the_lock(base):
+    first = road(base, "package")["package"]
+    move(base)
+    second = road(base, "package")["package"]
+    assert (first.detail["version"], second.detail["version"]) == (1, 1)
+    assert second.detail["image"] != first.detail["image"]
+
+
+def test_an_image_without_a_base_gets_a_version_on_one(base):
+    config = base / "repo" / "mmcicd.yaml"
+    text = config.read_text()
+    config.write_text(text.replace(f"image: {BASE}\n", ""))
+    commit(base / "repo", "no base")
+    assert road(base)["package"].detail["base"] == ""
+    config.write_text(text)
+    commit(base / "repo", "a base again")
+    package = road(base)["package"]
+    assert (package.detail["version"], package.detail["base"]) == (2, BASE)
 
 
 def test_a_released_image_that_the_store_lost_is_made_again_or_refused(base):
@@ -178,9 +219,10 @@ def test_a_released_image_that_the_store_lost_is_made_again_or_refused(base):
     blob.unlink()
     assert road(base, "package")["package"].detail["image"] == first.detail["image"]
     assert blob.is_file()
-    put(base, lambda documents: documents.image(text=b"newer"))
-    update_base(base)
-    commit(base / "repo", "a newer base")
+    config = base / "repo" / "mmcicd.yaml"
+    config.write_text(config.read_text().replace(f"image: {BASE}", f"image: {{base: '{BASE}', user: '7'}}"))
+    commit(base / "repo", "another user")
+    assert road(base, "package")["package"].detail["image"] == first.detail["image"]
     blob.unlink()
     with pytest.raises(IntegrityFailed, match="cannot be made again"):
         road(base, "package")

@@ -108,16 +108,20 @@ def test_what_it_stands_on_is_read_back_from_the_stored_image(two):
         top = check_image(made.documents)[-1]
         return read_image(top, made.manifest, lambda named: blobs[named.digest], "here")
 
-    assert standing_on(stored(image)) == Standing(
+    assert standing_on(stored(image), {}) == Standing(
         base="acme/serving:2.20.0", digest=two.digest, platforms=("linux/amd64", "linux/arm64/v8")
     )
     single = join(one(), MODEL, VERSION, ORIGIN)
     blobs |= {digest_bytes(content): content for content in single.documents}
-    assert standing_on(stored(single)).platforms == ("linux/amd64",)
+    assert standing_on(stored(single), {}).platforms == ("linux/amd64",)
     bare = join(BaseImage(), MODEL, VERSION, ORIGIN)
     blobs |= {digest_bytes(content): content for content in bare.documents}
-    assert standing_on(stored(bare)) == Standing()
+    assert standing_on(stored(bare), {}) == Standing()
     assert bare.platforms == ()
+    recorded = {"base": "b:1", "digest": "sha256:x", "platforms": ["linux/amd64"]}
+    assert standing_on(stored(bare), recorded) == Standing(
+        base="b:1", digest="sha256:x", platforms=("linux/amd64",)
+    )
 
 
 def test_tf_servings_own_image_starts_with_its_metrics_on():
