@@ -201,6 +201,8 @@ def _complete(folder: Path, digest: str, *, made: bool = False) -> PythonEnviron
         return None
     if not python.exists():  # the Python it was made from was removed
         return None
+    with contextlib.suppress(OSError):
+        os.utime(folder)  # `gc --local` goes by the last use
     path = os.environ.get("PATH", os.defpath)
     return PythonEnvironment(
         digest=digest,

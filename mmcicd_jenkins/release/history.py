@@ -103,9 +103,7 @@ def begin(
     pointer = snapshot.pointer(environment)
     if is_begun(snapshot, environment, action, target):
         return None
-    _refuse_revoked(snapshot, pointer, target)
-    if target != pointer.serving:
-        refuse_collected(snapshot, target)
+    _refuse_gone(snapshot, pointer, target)
     _refuse_outdated(pointer, decided_on)
     operation = Operation(
         op_id=operation_id(snapshot.head.model, environment, action, target, pointer.epoch),
@@ -166,9 +164,12 @@ def refuse_collected(snapshot: Snapshot, version: int) -> None:
         )
 
 
-def _refuse_revoked(snapshot: Snapshot, pointer: Pointer, target: int) -> None:
+def _refuse_gone(snapshot: Snapshot, pointer: Pointer, target: int) -> None:
     """Whatever the action, a rollback that was decided a moment ago included. What serves may stay."""
-    if snapshot.is_revoked(target) and target != pointer.serving:
+    if target == pointer.serving:
+        return
+    refuse_collected(snapshot, target)
+    if snapshot.is_revoked(target):
         raise GateRefused(
             f"version {target} was taken back and cannot be deployed again",
             why=snapshot.head.revoked[str(target)],

@@ -15,7 +15,8 @@ from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.collecting import collect, needed
 from mmcicd_jenkins.release.history import Who
 from mmcicd_jenkins.stages.gc_facts import Facts
-from mmcicd_jenkins.stages.gc_needs import Doomed, Judge, Rules
+from mmcicd_jenkins.stages.gc_judge import Judge
+from mmcicd_jenkins.stages.gc_needs import Doomed, Rules
 
 TRIES = 5
 
