@@ -32,11 +32,13 @@ from mmcicd_jenkins.adapters.credentials import without_ours
 from mmcicd_jenkins.adapters.docker_containers import (
     CannotStartError,
     Container,
+    Ended,
     Wanted,
     create,
     remove_leftovers,
 )
 from mmcicd_jenkins.adapters.docker_engine import DockerEngine, Login, dockers_own
+from mmcicd_jenkins.adapters.private_folder import told
 from mmcicd_jenkins.adapters.redaction import Redactor
 from mmcicd_jenkins.errors import InputError, MmcicdError, OutsideFailed
 from mmcicd_jenkins.failpoints import failpoint
@@ -48,12 +50,16 @@ GPUS = "MMCICD_GPUS"
 # Set by a pod template or an agent that runs in that image itself.
 HERE = "MMCICD_IN_IMAGE"
 OWNER, FOLDER = "command", "io.mmcicd.folder"
+# For the remains of an earlier run that writes the same log.
+LOCK_SECONDS = 30.0
 # Workers of a data loader pass batches through /dev/shm; Docker's own 64 MB end them with a bus error.
 SHARED_MEMORY = 2 * 2**30
 # What runs first inside. The container dies with its first process, and a shell that waits for a training dies of the
 # signal that the training must answer: so this one stays until nothing of the command is left. After a command that
 # ended by itself, what it left behind is told to go and has two seconds, as outside of a container.
+# The file that it is given first is ours: without it the folders are those of another machine.
 _SHELL = """
+[ -e "$2" ] || { echo "mmcicd: $2 is not here" >&2; exit 125; }
 trap 'told=1' TERM INT
 /bin/sh -c "$1" &
 child=$!
@@ -140,32 +146,59 @@ class ImageCommands:
         engine = self._engine()
         if engine.image(image) is None:
             engine.pull(image, self._login(image), on_line)
-        with open_log(log, 30.0) as file, Stops() as stops:
+        wanted = self._wanted(engine, image, command, directory, variables, log)
+        with open_log(log, LOCK_SECONDS) as file, Stops() as stops:
             output = Output(file, Redactor({**os.environ, **variables}), on_line)
-            labels = {FOLDER: hashlib.sha256(str(log.absolute()).encode()).hexdigest()[:32]}
-            remove_leftovers(engine, OWNER, labels)
-            container = create(engine, self._wanted(engine, image, command, directory, variables, labels))
-            try:
-                failpoint("docker.command-made")
-                watched = _Watched(container, self._grace_seconds)
-                started = time.monotonic()
-                timed_out = watched.run(stops, output, timeout_seconds)
-                ended = container.ended()
-            finally:
-                container.remove()
-            output.close()
-            status = ended.status if ended else -signal.SIGKILL
+            started = time.monotonic()
+            ended, timed_out = self._watch(engine, wanted, (stops, output), timeout_seconds)
+            self._refuse_other_machine(engine, output)
             if stops.received:
-                raise stopped(stops.received, status, str(log))
-            why = meaning(status, timed_out, timeout_seconds)
-            if ended and ended.out_of_memory:
-                why = "it was killed because memory ran out"
+                raise stopped(stops.received, ended.status, str(log))
+            why = meaning(ended.status, timed_out, timeout_seconds)
             return Finished(
-                status=status,
+                status=ended.status,
                 last_lines=tuple(output.last_lines),
                 seconds=time.monotonic() - started,
                 timed_out=timed_out,
-                why=why,
+                why="it was killed because memory ran out" if ended.out_of_memory else why,
+            )
+
+    def _watch(
+        self, engine: DockerEngine, wanted: Wanted, ours: tuple[Stops, Output], timeout_seconds: float
+    ) -> tuple[Ended, bool]:
+        """Run the container to its end; how it ended, and whether it took too long."""
+        stops, output = ours
+        remove_leftovers(engine, OWNER, wanted.labels)
+        container = create(engine, wanted)
+        try:
+            self._mark()
+            failpoint("docker.command-made")
+            timed_out = _Watched(container, self._grace_seconds).run(stops, output, timeout_seconds)
+            ended = container.ended() or Ended(status=128 + signal.SIGKILL, out_of_memory=False)
+        finally:
+            container.remove()
+        output.close()
+        return ended, timed_out
+
+    @property
+    def _marker(self) -> Path:
+        return self._root.absolute() / ".mmcicd" / "here"
+
+    def _mark(self) -> None:
+        with told(self._marker, "make the folder writable"):
+            self._marker.parent.mkdir(exist_ok=True)
+            self._marker.touch()
+
+    def _refuse_other_machine(self, engine: DockerEngine, output: Output) -> None:
+        """Raises `OutsideFailed` when the container got folders of the same names from elsewhere."""
+        if f"mmcicd: {self._marker} is not here" in output.last_lines:
+            raise OutsideFailed(
+                "the Docker engine does not see the folders of this machine",
+                where=engine.name,
+                why=f"a container that mounts {self._root} finds another folder: the engine runs on another machine, or we in "
+                "a container ourselves",
+                fix="run this where the engine runs, with the checkout at the same path; on Kubernetes, train on a pod "
+                "whose image is the training's",
             )
 
     def _wanted(
@@ -175,17 +208,17 @@ class ImageCommands:
         command: str,
         directory: Path,
         variables: Mapping[str, str],
-        labels: Mapping[str, str],
+        log: Path,
     ) -> Wanted:
         known = engine.image(image) or {}
         own = {line.partition("=")[0] for line in (known.get("Config") or {}).get("Env") or ()}
         return Wanted(
             image=image,
             owner=OWNER,
-            labels=labels,
+            labels={FOLDER: hashlib.sha256(str(log.absolute()).encode()).hexdigest()[:32]},
             # The image's own entry point would read the command as its arguments.
             entrypoint=("/bin/sh",),
-            command=("-c", _SHELL, "sh", command),
+            command=("-c", _SHELL, "sh", command, str(self._marker)),
             environment=inside(os.environ, variables, own),
             directory=str(directory),
             user=f"{os.getuid()}:{os.getgid()}",

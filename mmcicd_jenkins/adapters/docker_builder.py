@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmcicd_jenkins.adapters.build_context import MODEL_DIR, context
-from mmcicd_jenkins.adapters.docker_containers import NoSuchPathError, Wanted, create
+from mmcicd_jenkins.adapters.docker_containers import NoSuchPathError, Wanted, create, remove_leftovers
 from mmcicd_jenkins.adapters.docker_engine import BuildError, DockerEngine, Login, dockers_own, not_ignored
 from mmcicd_jenkins.adapters.engine_archive import keep_archive
 from mmcicd_jenkins.adapters.layout_files import LayoutFiles
@@ -33,6 +33,7 @@ from mmcicd_jenkins.ports import Progress
 from mmcicd_jenkins.ports_builder import BuildOrder
 from mmcicd_jenkins.ports_store import Store
 
+OWNER, FOLDER = "build", "io.mmcicd.folder"
 _ROOTS = {"", "0", "root"}
 _CHUNK = 2**20
 
@@ -129,7 +130,10 @@ class DockerBuilder:
 
     def _check_model(self, engine: DockerEngine, image: str, order: BuildOrder) -> None:
         place = f"/models/{order.model}/{order.version}"
-        container = create(engine, Wanted(image=image, owner="build", entrypoint=("/nothing",)))
+        # Never started: there to be copied from.
+        mine = {FOLDER: hashlib.sha256(str(self._scratch.absolute()).encode()).hexdigest()[:32]}
+        remove_leftovers(engine, OWNER, mine)
+        container = create(engine, Wanted(image=image, owner=OWNER, labels=mine, entrypoint=("/nothing",)))
         try:
             ours = {WARMUP} if order.warmup else set()
             files = _files(container.archive(f"{place}/."))

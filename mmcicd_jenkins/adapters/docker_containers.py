@@ -24,7 +24,7 @@ _LOG = {"type": "json-file", "config": {"max-size": "50m"}}
 class Wanted:
     """A container. `image` is an id or a reference by digest; `command` None = the image's own.
 
-    `published` are ports that get a free one on the loopback; `binds` folders at the same path inside, with whether
+    `published` are ports that get a free one at `published_at`; `binds` folders at the same path inside, with whether
     they may be written to; `user` "" = the image's own. Zeros mean no limit.
     """
 
@@ -40,6 +40,7 @@ class Wanted:
     binds: Mapping[Path, bool] = field(default_factory=dict)
     network: str = "none"
     published: tuple[int, ...] = ()
+    published_at: str = "127.0.0.1"
     read_only: bool = True
     memory_bytes: int = 0
     cpu: float = 0.0
@@ -199,7 +200,7 @@ def _limits(wanted: Wanted) -> dict[str, Any]:
     memory = wanted.memory_bytes
     return {
         "network_mode": wanted.network,
-        "port_bindings": dict.fromkeys(wanted.published, ("127.0.0.1", None)),
+        "port_bindings": dict.fromkeys(wanted.published, (wanted.published_at, None)),
         "binds": {
             str(path): {"bind": str(path), "mode": "rw" if writable else "ro"}
             for path, writable in wanted.binds.items()

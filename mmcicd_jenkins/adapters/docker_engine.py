@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 from mmcicd_jenkins.adapters.docker_connection import SHOWN, connect
 from mmcicd_jenkins.errors import InputError, OutsideFailed
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 OLDEST_API = (1, 41)
 # From the last byte of a large image until the engine has unpacked it.
 LONGEST_SILENCE_SECONDS = 3600
+
+_OVER_NETWORKS = ("tcp", "http", "https", "ssh")
+_HERE = ("", "localhost", "127.0.0.1", "::1")
 
 Line = Callable[[str], None]
 # `{"username", "password"}` or `{"identitytoken"}` for an image's registry; None = what Docker's own configuration has.
@@ -57,6 +61,13 @@ class DockerEngine:
         api.timeout = LONGEST_SILENCE_SECONDS
         platform = f"{seen.get('Os', 'linux')}/{seen.get('Arch', 'amd64')}"
         return cls(api, name, str(seen.get("Version", "")), platform)
+
+    @property
+    def far(self) -> str:
+        """The host of an engine on another machine; "" for one that shares our loopback."""
+        parts = urlsplit(self.name)
+        host = (parts.hostname or "") if parts.scheme in _OVER_NETWORKS else ""
+        return "" if host in _HERE else host
 
     def image(self, reference: str) -> Mapping[str, Any] | None:
         """What the engine knows of an image (`docker image inspect`); None when it does not have it."""

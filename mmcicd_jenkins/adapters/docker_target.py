@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from mmcicd_jenkins.adapters.docker_containers import (
     CannotStartError,
@@ -40,6 +39,7 @@ POLL_SECONDS = 0.2
 DEATH_SECONDS = 5.0
 SAMPLE_SECONDS = 0.5
 LOG_LINES = 8
+_ANYWHERE = "0.0.0.0"  # noqa: S104  on an engine's machine, not here
 
 
 class DockerTrial:
@@ -68,9 +68,8 @@ class DockerTrial:
 
     def start(self, order: TrialOrder) -> Endpoint:
         self._progress.update("the engine fetches the image")
-        name = self._images.bring(order.model, order.image, self._progress.update)
         self._order = order
-        self._container = create(self._engine, self._wanted(name, order))
+        self._container = self._create(order)
         failpoint("docker.container-made")
         try:
             self._container.start()
@@ -79,6 +78,17 @@ class DockerTrial:
         self._memory = _MemoryWatch(self._container)
         self._progress.update("the container loads the model")
         return self._wait(self._container, order)
+
+    def _create(self, order: TrialOrder) -> Container:
+        name = self._images.bring(order.model, order.image, self._progress.update)
+        try:
+            return create(self._engine, self._wanted(name, order))
+        except OutsideFailed:
+            # Another verify of the model may have tidied the image away before a container held it.
+            if self._engine.image(name) is not None:
+                raise
+        name = self._images.bring(order.model, order.image, self._progress.update)
+        return create(self._engine, self._wanted(name, order))
 
     def memory(self) -> int:
         return self._memory.most if self._memory else 0
@@ -117,6 +127,8 @@ class DockerTrial:
             labels={**self._labels, "io.mmcicd.image": order.image},
             network="bridge",
             published=(REST_PORT, GRPC_PORT),
+            # The loopback of another machine is out of our reach.
+            published_at=_ANYWHERE if self._engine.far else "127.0.0.1",
             memory_bytes=order.memory_bytes,
             cpu=order.cpu,
             gpus=order.gpus if order.gpus and self._engine.has_gpus() else 0,
@@ -154,10 +166,10 @@ class DockerTrial:
         return Endpoint(rest=f"http://{host}:{rest}", grpc=f"{grpc_host}:{grpc_port}")
 
     def _places(self, container: Container, port: int) -> Sequence[tuple[str, int]]:
-        """Published on the loopback of the engine's machine; the container's own address when we are one of its neighbours."""
-        far = urlsplit(self._engine.name).hostname if self._engine.name.startswith("tcp") else None
+        """Where it is published; its own address as well, for when we are a container beside it."""
+        far = self._engine.far
         return [
-            (far if far and host == "127.0.0.1" else host, number) for host, number in container.places(port)
+            (far if far and host == _ANYWHERE else host, number) for host, number in container.places(port)
         ]
 
     def _told(self, ended: Ended) -> str:

@@ -3,7 +3,7 @@ that is there.
 """
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mmcicd_jenkins.config.findings import Findings
 from mmcicd_jenkins.config.places import is_file, leaves_root
@@ -64,6 +64,13 @@ def check_builder(image: ImageSection, findings: Findings, root: Path) -> None:
         if text and leaves_root(text, root):
             fix = "write a path relative to the root, without .."
             findings.add((*at, name), f"{text!r} is outside the repository", fix)
+    if (
+        image.dockerfile
+        and image.context
+        and not PurePosixPath(image.dockerfile).is_relative_to(image.context)
+    ):
+        what = f"{image.dockerfile} is not in the folder that the build is given"
+        findings.add((*at, "context"), what, "name a folder above the Dockerfile, or leave it out")
     for name in image.build_args:
         if name in GIVEN or not _ARGUMENT.fullmatch(name):
             what = f"{name} is given by us" if name in GIVEN else f"{name[:60]!r} cannot be a build argument"

@@ -47,6 +47,9 @@ GATES = f"{REPORTS}/*/gates.xml"
 PAGES = f"{REPORTS}/*/report.*,{REPORTS}/*/report/*,{GATES}"
 # All that a training said; errors show its end and name it, and nobody is let onto the agent to read it.
 LOG = f"{REPORTS}/*/train.log"
+# What the server of a verify said, and the build of a team's own Dockerfile.
+SERVER_LOG = f"{REPORTS}/*/serving.log"
+BUILD_LOG = f"{REPORTS}/*/build.log"
 TESTS = ".mmcicd/tests/*.xml"
 
 # What a pull request from a fork may not do: it would run a stranger's code with data, credentials or GPUs.
@@ -288,8 +291,11 @@ def release_stages(config: Config, model: Model) -> tuple[Stage, ...]:
     commit = (("commit", "COMMIT"),)
     # The hooks of evaluate have run in CI; here our side only repeats the numbers.
     made = [stages.of("evaluate", more=_reported(given=commit))]
-    for name in ("package", "verify"):
-        made += stages.hooked(stages.of(name, more=Options(given=commit)))
+    for name, kept in (
+        ("package", BUILD_LOG if config.image.builder == "docker" else ""),
+        ("verify", SERVER_LOG),
+    ):
+        made += stages.hooked(stages.of(name, more=Options(given=commit, artifacts=kept)))
     for place in config.before_production:
         deploy = Options(given=commit, lock=lock_of(place.name, model))
         made += stages.hooked(stages.of("deploy", place, deploy), place)

@@ -45,3 +45,40 @@ def test_models_on_gpus_stand_on_their_own_base(tmp_path):
     config = load_config(tmp_path, environ={})
     assert config.image.base_for(config.models["m"].serving) == "b:1-gpu"
     assert loaded(tmp_path, "b:1").image.base_for(config.models["m"].serving) == "b:1"
+
+
+@pytest.mark.parametrize(
+    ("image", "what", "column"),
+    [
+        ("{builder: docker}", "there is no Dockerfile to build", 18),
+        ("{dockerfile: serving/Dockerfile}", "made without a Dockerfile", 9),
+        ("{build_args: {A: b}}", "made without a Dockerfile", 9),
+        ("{builder: docker, dockerfile: nothing}", "there is no file nothing", 38),
+        ("{builder: docker, dockerfile: ../Dockerfile}", "outside the repository", 38),
+        ("{builder: docker, dockerfile: serving/Dockerfile, context: tools}", "not in the folder", 67),
+        ("{builder: docker, dockerfile: serving/Dockerfile, build_args: {BASE: x}}", "is given by us", 71),
+        (
+            "{builder: docker, dockerfile: serving/Dockerfile, build_args: {'a b': x}}",
+            "cannot be a build",
+            71,
+        ),
+    ],
+)
+def test_a_dockerfile_belongs_to_its_builder(tmp_path, image, what, column):
+    (tmp_path / "serving").mkdir()
+    (tmp_path / "serving" / "Dockerfile").touch()
+    with pytest.raises(ConfigInvalid) as e:
+        loaded(tmp_path, image)
+    (problem,) = e.value.problems
+    assert what in problem.what
+    assert (problem.line, problem.column) == (2, column)
+
+
+def test_a_build_is_given_the_folder_of_its_dockerfile(tmp_path):
+    (tmp_path / "serving").mkdir()
+    (tmp_path / "serving" / "Dockerfile").touch()
+    (tmp_path / "Dockerfile").touch()
+    written = "{builder: docker, dockerfile: serving/Dockerfile"
+    assert loaded(tmp_path, written + "}").image.context == "serving"
+    assert loaded(tmp_path, written + ", context: .}").image.context == "."
+    assert loaded(tmp_path, "{builder: docker, dockerfile: Dockerfile}").image.context == "."
