@@ -24,7 +24,10 @@ from mmcicd_jenkins.adapters.registry_tries import Deadlines, Pace
 from mmcicd_jenkins.errors import InputError
 
 AGENT = "mmcicd-jenkins"
-_CONNECTIONS = 8
+# The registry, its token service, the storage behind it, and the same of a base image's.
+_HOSTS = 8
+# Kept open for each host: more than anybody uses at once, for urllib3 logs those that it must close.
+_CONNECTIONS = 32
 # What one call of sendmsg takes.
 _MOST_VIEWS = 512
 
@@ -134,7 +137,7 @@ class Wire:
             return self._managers[proxy, trusted]
 
     def _new_manager(self, proxy: str, trusted: bool) -> urllib3.PoolManager:
-        settings: dict[str, Any] = {"num_pools": _CONNECTIONS, "maxsize": _CONNECTIONS}
+        settings: dict[str, Any] = {"num_pools": _HOSTS, "maxsize": _CONNECTIONS}
         if trusted:
             settings["ssl_context"] = self._trust
         else:

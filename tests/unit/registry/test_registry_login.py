@@ -146,6 +146,22 @@ def test_a_password_that_a_registry_repeats_is_masked(closed, opened):
     assert "you sent ***" in error.value.why
 
 
+def test_a_right_that_is_missing_is_no_wrong_login(guarded, tokens, opened, blob):
+    guarded.allowed = lambda _: False
+    guarded.challenge += ',error="insufficient_scope"'
+    with pytest.raises(OutsideFailed, match="does not let this account write to it") as error:
+        opened(guarded.host, variables=OURS).upload(blob()[2])
+    assert "asked as ci" in error.value.why
+    assert "give the account that right" in error.value.fix
+
+
+def test_who_is_nobody_is_told_to_log_in(standin, opened, blob):
+    standin.on("POST", "", 403, b'{"errors":[{"code":"DENIED","message":"no"}]}')
+    with pytest.raises(OutsideFailed, match="does not let") as error:
+        opened(standin.host).upload(blob()[2])
+    assert f"docker login {standin.host}" in error.value.fix
+
+
 def test_half_a_login(opened):
     with pytest.raises(InputError, match="MMCICD_REGISTRY_USER is not"):
         opened("127.0.0.1:1", variables={"MMCICD_REGISTRY_PASSWORD": "x"})

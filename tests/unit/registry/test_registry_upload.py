@@ -4,6 +4,8 @@ One stream, framed or of a known length; pieces where a limit is set or found; a
 after what may not; what is looked up before anything is sent again; what becomes of a session nobody finishes.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import fault_proxy
 import faults
 import pytest
@@ -329,3 +331,14 @@ def test_what_becomes_part_of_an_address_is_checked(standin, opened, name):
         with pytest.raises(InputError):
             ask(name)
     assert all(asked.path == "/v2/" for asked in standin.seen)
+
+
+def test_many_at_once(standin, opened, blob, caplog):
+    repository = opened(standin.host)
+    made = [blob(200_000, seed=str(at)) for at in range(24)]
+    with ThreadPoolExecutor(24) as pool:
+        assert list(pool.map(lambda one: repository.upload(one[2]), made)) == [named for _, named, _ in made]
+        sizes = list(pool.map(lambda one: repository.blob_size(one[1].digest), made))
+    assert sizes == [200_000] * 24
+    assert standin.blobs["ml/churn"] == {named.digest: content for content, named, _ in made}
+    assert not caplog.records, "nobody asked for a log"
