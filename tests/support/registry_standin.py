@@ -98,6 +98,7 @@ def digest_of(content: bytes) -> str:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     standin: Standin
 
     def log_message(self, *_: object) -> None:

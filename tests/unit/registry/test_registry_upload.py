@@ -208,7 +208,7 @@ def test_a_broken_connection_is_survived(standin, opened, blob, method, fault):
     with fault_proxy.serve(standin.host) as proxy:
         proxy.on(method, "/uploads/", fault())
         content, named, write = blob()
-        opened(proxy.host).upload(write)
+        opened(proxy.host, deadlines=Deadlines(connect=2, stall=0.5)).upload(write)
     assert standin.blobs["ml/churn"] == {named.digest: content}
 
 
