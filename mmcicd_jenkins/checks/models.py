@@ -82,6 +82,30 @@ def data(model: str, found: Iterable[DataState]) -> Iterator[Finding]:
         yield told.ok(model)
 
 
+@dataclass(frozen=True, kw_only=True)
+class NamedImage:
+    """An image that mmcicd.yaml names, and whether mmcicd.lock says which bytes that are."""
+
+    name: str
+    pinned: bool
+    where: str = ""
+
+
+def images(found: Iterable[NamedImage]) -> Iterator[Finding]:
+    """Bases and images to train in: a stage uses what is pinned and nothing else."""
+    told = Told("models", "images")
+    listed = list(found)
+    for image in listed:
+        if not image.pinned:
+            yield told.fail(
+                f"{image.name} is not in mmcicd.lock",
+                "mmcicd-jenkins image update-base, then commit mmcicd.lock",
+                where=image.where,
+            )
+    if listed and all(image.pinned for image in listed):
+        yield told.ok(f"images ({counted(image.name for image in listed)})")
+
+
 def generated(stale: Iterable[str]) -> Iterator[Finding]:
     """Files that are made from mmcicd.yaml."""
     told = Told("models", "generated files")

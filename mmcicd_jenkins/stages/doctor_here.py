@@ -8,11 +8,13 @@ from mmcicd_jenkins.checks.finding import Finding, Told, Topic
 from mmcicd_jenkins.config.laptop import is_address
 from mmcicd_jenkins.config.lock import Lock
 from mmcicd_jenkins.config.model import Config, Environment, Model
+from mmcicd_jenkins.image.base_name import parse_base
 from mmcicd_jenkins.ports_doctor import GitLook, MachineLook, RegistryLook, RegistryRight, WebLook
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.render.agents import DEFAULT_LABEL
 from mmcicd_jenkins.render.job_sources import source_of
 from mmcicd_jenkins.stages.doctor import Check
+from mmcicd_jenkins.stages.pins import named_images
 from mmcicd_jenkins.stages.zones import SHELVES, Zone
 
 
@@ -52,9 +54,17 @@ def checks(here: Here) -> tuple[Check, ...]:
     made = [_source(here), _ledger(here), _store(here), *_environments(here)]
     made += machine_checks(here.machine, here.config, here.cache, here=False)
     made.append(_check("models", "generated files", lambda: models.generated(here.stale())))
+    made.append(_check("models", "images", lambda: models.images(_images(here))))
     for model in here.chosen:
         made += _model(here, model)
     return tuple(made)
+
+
+def _images(here: Here) -> Iterator[models.NamedImage]:
+    lock = here.lock()
+    for name, keys in named_images(here.config).items():
+        is_pinned = bool(parse_base(name).digest or lock.images.get(name))
+        yield models.NamedImage(name=name, pinned=is_pinned, where=here.config.mark(keys[0]))
 
 
 def agent_checks(here: Here) -> tuple[Check, ...]:
@@ -147,7 +157,7 @@ def _needs(here: Here) -> Iterator[registry.Need]:
     if here.zone == "trusted":
         names = [model.name for model in here.chosen]
         wanted += [(name, "write") for name in names]
-        wanted += [(name, "delete") for name in (own, *names)]
+        wanted += [(name, "delete") for name in (own, *others, *names)]
     for repository, right in wanted:
         yield registry.Need(repository=repository, right=right, why_not=here.registry.may(repository, right))
 

@@ -232,3 +232,15 @@ def test_generated_files():
     (found,) = models.generated(["mmcicdw", "README.md"])
     assert found.severity == "fail"
     assert "mmcicdw, README.md" in found.what
+
+
+def test_images_that_nobody_pinned():
+    assert severities(models.images([])) == []
+    known = models.NamedImage(name="acme/serving:1", pinned=True)
+    assert severities(models.images([known])) == ["ok"]
+    (found,) = models.images(
+        [known, models.NamedImage(name="acme/train:3", pinned=False, where="mmcicd.yaml:4:2")]
+    )
+    assert (found.severity, found.where) == ("fail", "mmcicd.yaml:4:2")
+    assert "acme/train:3" in found.what
+    assert "image update-base" in found.fix
