@@ -11,7 +11,7 @@ from mmcicd_jenkins.stages.verify import VERIFIED_KIND
 
 # What says of an image that one of ours made it.
 RUN_ID = "io.mmcicd.run-id"
-VERIFIED_TAGS = ("verified-", "timed-")
+VERIFIED_TAGS = ("verified-", "timed-", "measured-")
 IMAGES = frozenset({CONFIG, INDEX})
 
 

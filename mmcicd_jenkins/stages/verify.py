@@ -72,9 +72,21 @@ class Plan:
     serve: bool
 
 
-def verified_tag(image: str, *, timed: bool) -> str:
-    """A verification that took the time for the latency rules is kept apart from one that had no reason to."""
-    return ("timed-" if timed else "verified-") + image.removeprefix("sha256:")
+# What a verification measured, the most first: `put_artifact` never replaces a record, so each kind has a name.
+# All of it in a container; the time for the latency rules; nothing, because no rule asked.
+MEASURED, TIMED, LOADED = "measured", "timed", "verified"
+
+
+def verified_tag(image: str, kind: str) -> str:
+    return f"{kind}-{image.removeprefix('sha256:')}"
+
+
+def _kinds(rules: Sequence[Rule]) -> tuple[str, ...]:
+    """The records that can decide these rules."""
+    if any(rule.metric == MEMORY for rule in rules):
+        return (MEASURED,)
+    # First the one that such rules leave behind.
+    return (MEASURED, TIMED) if rules else (LOADED, TIMED, MEASURED)
 
 
 def look(job: Job, ports: Ports) -> Facts:
@@ -108,8 +120,14 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
         verified = _verify(plan, job, ports)
         if verified.verdict is Verdict.PASSED:
             failpoint("verify.before-record")
-            tag = verified_tag(plan.image, timed=bool(_server_rules(job)))
-            ports.store.put_artifact(tag, VERIFIED_KIND, to_document(verified))
+            kind = (
+                MEASURED
+                if verified.memory and _server_rules(job)
+                else TIMED
+                if _server_rules(job)
+                else LOADED
+            )
+            ports.store.put_artifact(verified_tag(plan.image, kind), VERIFIED_KIND, to_document(verified))
     return Outcome(
         stage="verify",
         sentence=_sentence(verified, runnable=_can_run(job)),
@@ -122,9 +140,8 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
 def find_verified(image: str, job: Job, ports: Ports) -> Verified | None:
     """What `verify` saw of this image, judged by the rules of today; None when it did not measure what they need."""
     rules = _server_rules(job)
-    stored = ports.store.find(verified_tag(image, timed=True))
-    if stored is None and not rules:
-        stored = ports.store.find(verified_tag(image, timed=False))
+    found = (ports.store.find(verified_tag(image, kind)) for kind in _kinds(rules))
+    stored = next((one for one in found if one is not None), None)
     if stored is None:
         return None
     seen = from_document(Verified, dict(stored.document), f"verification of {image}")
