@@ -61,6 +61,12 @@ class LayoutFiles:
             return True
         return False
 
+    def expect(self, blobs: Sequence[Descriptor]) -> None:
+        """Raises `IntegrityFailed` when one of these is not there."""
+        for blob in blobs:
+            if not self.claim(blob.digest, blob.size):
+                raise self.lost(blob)
+
     def prepare(self) -> None:
         """Make what is missing of the layout, and remove what killed writers left.
 

@@ -21,6 +21,7 @@ RENDER_NEUTRAL = {
     "store.ca": STAGE,
     "store.insecure": STAGE,
     "store.upload_chunk": STAGE,
+    "retention": "what gc, which a person runs, keeps",
     "image": STAGE,
     "models.*.path": STAGE,
     "models.*.data": STAGE,
