@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mmcicd_jenkins.adapters.given_files import chunks_of
+from mmcicd_jenkins.adapters.layout_documents import LayoutDocuments
 from mmcicd_jenkins.adapters.layout_files import LayoutFiles
 from mmcicd_jenkins.adapters.layout_index import (
     REF_NAME,
@@ -28,15 +29,12 @@ from mmcicd_jenkins.adapters.stat_cache import StatCache
 from mmcicd_jenkins.errors import IntegrityFailed
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.artifact import (
-    LARGEST_DOCUMENT,
     artifact_manifest,
     check_size,
     check_tag,
     is_digest,
     malformed,
-    read_artifact,
     read_descriptor,
-    read_manifest,
 )
 from mmcicd_jenkins.image.attachments import EMPTY_CONFIG, attachment, subject_of
 from mmcicd_jenkins.image.container import container
@@ -51,7 +49,7 @@ from mmcicd_jenkins.image.descriptor import (
     ModelLayers,
 )
 from mmcicd_jenkins.image.digest import model_digest
-from mmcicd_jenkins.image.documents import check_image, layers_of, read_image
+from mmcicd_jenkins.image.documents import check_image, layers_of
 from mmcicd_jenkins.image.layer import LayerPlan, PackedLayer, pack_layer, plan_layers
 from mmcicd_jenkins.image.manifest import Image
 from mmcicd_jenkins.image.tree import scan
@@ -71,6 +69,7 @@ class OciLayoutStore:
     def __init__(self, path: Path, compression: str = "gzip", limits: Limits | None = None) -> None:
         container(compression, lambda _: None)
         self._files = LayoutFiles(path)
+        self._documents = LayoutDocuments(self._files)
         self._cache = StatCache(self._files.ours / "layers")
         self._compression = compression
         self._limits = limits
@@ -108,7 +107,7 @@ class OciLayoutStore:
             if existing:
                 return existing
         self._files.prepare()
-        self._expect_blobs(layers)
+        self._files.expect(layers)
         config = self._put(check_size(canonical(document), "a document"), DOCUMENT)
         stored = [self._put_file(name, content) for name, content in sorted((files or {}).items())]
         manifest = self._put(artifact_manifest(kind, config, [*layers, *stored]), MANIFEST)
@@ -124,7 +123,7 @@ class OciLayoutStore:
         self._files.prepare()
         for content in blobs:
             self._put(content, FILE)
-        self._expect_blobs(layers_of(image.documents))
+        self._files.expect(layers_of(image.documents))
         for content, named in zip(image.documents, documents, strict=True):
             self._put(content, named.media_type)
         entry = {**documents[-1].to_json(), "annotations": {REF_NAME: tag}}
@@ -136,9 +135,13 @@ class OciLayoutStore:
     def find_image(self, model: str, which: int | str) -> Artifact | None:
         if isinstance(which, str):
             size = self._files.size(which) if is_digest(which) else None
-            return None if size is None else self._image(Descriptor(media_type="", digest=which, size=size))
+            return (
+                None
+                if size is None
+                else self._documents.image(Descriptor(media_type="", digest=which, size=size))
+            )
         entry = tagged(self._files.manifests(), image_tag(model, which))
-        return self._image(read_descriptor(entry, str(self._files.index))) if entry else None
+        return self._documents.image(read_descriptor(entry, str(self._files.index))) if entry else None
 
     def take(
         self,
@@ -166,21 +169,21 @@ class OciLayoutStore:
     ) -> Artifact:
         manifest = attachment(subject, kind, content, annotations)
         self._files.prepare()
-        self._expect_blobs([subject])
+        self._files.expect([subject])
         self._put(content, kind)
         self._put(EMPTY_CONFIG, EMPTY)
         stored = self._put(manifest, MANIFEST)
         entry = {**stored.to_json(), "artifactType": kind, "annotations": {SUBJECT: subject.digest}}
         self._change_index(lambda entries: None if entry in entries else [*entries, entry], [subject, stored])
-        return self._artifact(stored)
+        return self._documents.artifact(stored)
 
     def attached(self, model: str, digest: str, kind: str = "") -> tuple[Artifact, ...]:  # noqa: ARG002
         found = {}
         for entry in may_be_attached(self._files.manifests(), digest):
             named = read_descriptor(entry, str(self._files.index))
-            content = self._document(named)
+            content = self._documents.document(named)
             if subject_of(content, str(self._files.blob(named.digest))) == digest:
-                found[named.digest] = self._artifact(named)
+                found[named.digest] = self._documents.artifact(named)
         return tuple(one for one in found.values() if not kind or one.kind == kind)
 
     def address(self, model: str, digest: str) -> str:  # noqa: ARG002 - no engine pulls from a folder
@@ -190,12 +193,12 @@ class OciLayoutStore:
         if is_digest(tag):
             size = self._files.size(tag)
             named = Descriptor(media_type=MANIFEST, digest=tag, size=size or 0)
-            return None if size is None else self._artifact(named)
+            return None if size is None else self._documents.artifact(named)
         entry = tagged(self._files.manifests(), tag)
-        return self._artifact(read_descriptor(entry, str(self._files.index))) if entry else None
+        return self._documents.artifact(read_descriptor(entry, str(self._files.index))) if entry else None
 
     def read(self, blob: Descriptor) -> bytes:
-        return b"".join(verified(self._files.chunks(blob), blob, str(self._files.blob(blob.digest))))
+        return self._documents.read(blob)
 
     def check_blob(self, model: str, blob: Descriptor, *, deep: bool = False) -> None:  # noqa: ARG002  one folder
         if self._files.size(blob.digest) != blob.size:
@@ -249,26 +252,8 @@ class OciLayoutStore:
     def _put_file(self, name: str, content: Path | bytes) -> Descriptor:
         return dataclasses.replace(self._put(content, FILE), annotations={TITLE: name})
 
-    def _expect_blobs(self, blobs: Sequence[Descriptor]) -> None:
-        for blob in blobs:
-            if not self._files.claim(blob.digest, blob.size):
-                raise self._files.lost(blob)
-
     def _found(self, tag: str) -> Artifact:
         artifact = self.find(tag)
         if artifact is None:
             raise malformed(str(self._files.index), f"{tag} was written there and is gone")
         return artifact
-
-    def _artifact(self, manifest: Descriptor) -> Artifact:
-        where = str(self._files.blob(manifest.digest))
-        content = self._document(manifest)
-        return read_artifact(manifest, content, self._document(read_manifest(content, where)[1]), where)
-
-    def _image(self, named: Descriptor) -> Artifact:
-        return read_image(named, self._document(named), self.read, str(self._files.blob(named.digest)))
-
-    def _document(self, named: Descriptor) -> bytes:
-        if named.size > LARGEST_DOCUMENT:
-            raise malformed(str(self._files.blob(named.digest)), f"it has {named.size} bytes")
-        return self.read(named)

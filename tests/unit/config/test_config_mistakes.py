@@ -132,6 +132,12 @@ AFTER_A_MODEL = {
         "without https://",
         "`registry: r.example/ml`",
     ),
+    "registry without a host": ("store: {registry: acme/ml}\n", "7:19", "no dot and no port", "docker.io/acme/ml"),
+    "registry with a tag": ("store: {registry: 'r.example/ml:3'}\n", "7:19", "is not the place of a registry", "a name"),
+    "registry with an end": ("store: {registry: r.example/ml/}\n", "7:19", "is not the place of a registry", "a name"),
+    "pieces too small": ("store: {registry: r.example, upload_chunk: 3Ki}\n", "7:44", "pieces of this size", "1Mi to 64Mi"),
+    "pieces too large": ("store: {registry: r.example, upload_chunk: 1Gi}\n", "7:44", "pieces of this size", "1Mi to 64Mi"),
+    "not true or false": ("store: {registry: r.example, insecure: perhaps}\n", "7:40", "true or false", ""),
     "password in a ledger": (
         "ledger: https://me:hunter2@git.example/l.git\n",
         "7:20",
@@ -312,10 +318,22 @@ WARNINGS = {
         "3 replicas cannot give 10%: 1 beside them is 25%",
         "shares that can be given: 25%, 40%, 50%",
     ),
+    "insecure": (
+        MODEL + "store: {registry: r.example/ml, insecure: true}\n",
+        "7:43",
+        "without protection",
+        "store.ca",
+    ),
+    "authority without a registry": (
+        MODEL + "store: {ca: ops/ca.pem}\n",
+        "7:13",
+        "there is no registry",
+        "add store.registry",
+    ),
     "anybody approves": (
         MODEL
         + KUBERNETES
-        + "jenkins: {url: https://j}\nstore: {registry: h/ml}\nledger: ssh://git@h/l.git\n",
+        + "jenkins: {url: https://j}\nstore: {registry: h.example/ml}\nledger: ssh://git@h/l.git\n",
         "9:5",
         "anybody who may start a build",
         "approval: {by:",

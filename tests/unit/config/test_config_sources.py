@@ -75,7 +75,9 @@ def test_an_unknown_key_is_a_wrong_usage(key: str, write) -> None:
 def test_every_variable_reaches_its_key(write) -> None:
     text = FILE + "jenkins: {url: https://j}\n"
     for key, pattern in VARIABLES.items():
-        value = {"_port": "4711", "s.url": "https://elsewhere"}.get(key[-5:], "elsewhere")
+        value = {"_port": "4711", "s.url": "https://elsewhere", "istry": "elsewhere.example/ml"}.get(
+            key[-5:], "elsewhere"
+        )
         variable = pattern.replace("NAME", "PRODUCTION")
         real = key.replace("*", "production")
         assert str(one(write(text), real, {variable: value}).value) == value

@@ -80,7 +80,7 @@ def test_an_environment_with_the_name_of_a_use(write: Write) -> None:
         ("ops: {production: x}, ci: {data: x}", "", "t.csv", "no data come from"),
         ("ops: {production: x, ledger: x}", "ledger: http://h/l\n", S3, "goes over the network as it is"),
         ("ops: {production: x}", "ledger: https://h/l\n", S3, "ops has no credential ledger"),
-        ("ops: {production: x}", "store: {registry: h/ml}\n", S3, "ops has no credential registry"),
+        ("ops: {production: x}", "store: {registry: h.example/ml}\n", S3, "ops has no credential registry"),
         ("ci: {data: x}", "", S3, "ops has no credential production"),
     ],
 )
