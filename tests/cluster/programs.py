@@ -56,7 +56,7 @@ def have() -> Path:
     needs.check_building()
     place.mkdir(parents=True, exist_ok=True)
     print(
-        f"Building Kubernetes {version()} into {place}: 5 to 10 minutes on 2 cores, once; 1 GB to fetch, 4 GB of disk while it lasts.",
+        f"Building Kubernetes {version()} into {place}: 5 to 10 minutes on 2 cores, once; 4 GB of disk while it lasts.",
         file=sys.stderr,
     )
     _compile("./programs", place / "kubernetes")
