@@ -35,9 +35,11 @@ class StageProgress(Protocol):
 class LogProgress:
     """One line at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._stage = ""
         self._shown = 0.0
+        self._moving = ""
 
     def __enter__(self) -> Self:
         return self
@@ -47,7 +49,7 @@ class LogProgress:
 
     def begin(self, stage: str) -> None:
         self._stage = stage
-        self._shown = time.monotonic()
+        self._shown = self._clock()
 
     def end(self) -> None:
         self._stage = ""
@@ -56,7 +58,10 @@ class LogProgress:
         report.say(f"  {self._stage:<9} {text}" if self._stage else text)
 
     def update(self, text: str, done: float | None = None) -> None:
-        now = time.monotonic()
+        now = self._clock()
+        if done is not None and text != self._moving:
+            # What has only begun has no news: `0%` after a long silence says less than the silence.
+            self._moving, self._shown = text, now
         if any(c.isalpha() for c in text) and now - self._shown >= LOG_SECONDS:
             self._shown = now
             self.line(text.strip() + (f" {done:.0%}" if done is not None else ""))
