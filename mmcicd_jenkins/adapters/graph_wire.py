@@ -4,6 +4,7 @@ Field numbers are those of meta_graph.proto, graph.proto, function.proto, node_d
 TensorFlow. A parser of protocol buffers joins a message that stands twice, so every occurrence is looked at.
 """
 
+import sys
 from collections.abc import Iterator
 
 from mmcicd_jenkins.adapters import proto_wire as wire
@@ -13,6 +14,9 @@ Place = tuple[int, int]
 
 # TensorFlow nests functions as values of attributes two or three deep; a hostile file may nest them for ever.
 MOST_NESTED = 32
+_SHORT = 512
+# Field and wire type, as one byte: `func` of a value, and of a list of values.
+_FUNCTION, _LISTED_FUNCTION = bytes([10 << 3 | 2]), bytes([9 << 3 | 2])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +74,21 @@ def _node(buffer: wire.Buffer, place: Place) -> Node:
         if number == 1:
             name = wire.text(buffer, value)
         elif number == 2:
-            operation = wire.text(buffer, value)
+            operation = sys.intern(wire.text(buffer, value))
         elif number == 3:
             inputs.append(wire.text(buffer, value))
-        else:
+        elif _may_name_a_function(buffer, value):
             calls += _called_by_entry(buffer, value, 0)
     return Node(name=name, operation=operation, inputs=tuple(inputs), calls=tuple(calls), place=place)
+
+
+def _may_name_a_function(buffer: wire.Buffer, entry: Place) -> bool:
+    """Whether the tags of such fields stand anywhere in it; a short attribute is searched faster than it is read."""
+    start, end = entry
+    if end - start > _SHORT:
+        return True
+    content = bytes(buffer[start:end])
+    return _FUNCTION in content or _LISTED_FUNCTION in content
 
 
 def _called_by_entry(buffer: wire.Buffer, entry: Place, depth: int) -> Iterator[tuple[str, str]]:
