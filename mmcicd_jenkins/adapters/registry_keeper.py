@@ -17,8 +17,8 @@ from mmcicd_jenkins.image.documents import MANIFESTS
 from mmcicd_jenkins.ports_upkeep import Held, Swept
 
 _FREED = (
-    "manifests are gone; the registry frees their bytes when it next collects its garbage "
-    "(Docker's: registry garbage-collect --delete-untagged CONFIG)"
+    "the registry frees the bytes when it next collects its garbage (Docker's: registry garbage-collect CONFIG; "
+    "without --delete-untagged, which takes signatures and pieces of images as well)"
 )
 
 

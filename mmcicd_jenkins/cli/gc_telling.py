@@ -8,6 +8,8 @@ from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.stages.gc import Outcome, Plan, summary
 from mmcicd_jenkins.stages.gc_needs import Doomed
 
+_PLURALS = {"copy of data": "copies of data", "record of a release": "records of releases"}
+
 
 def tell_plan(plan: Plan, outcome: Outcome | None = None) -> None:
     """What would be removed, or what was."""
@@ -15,8 +17,8 @@ def tell_plan(plan: Plan, outcome: Outcome | None = None) -> None:
     if shown:
         report.out(report.table([_row(each) for each in shown], head=("WHAT", "WHICH", "WHY")))
     verb = "would be removed" if outcome is None else "removed"
-    told = ", ".join(report.counted(count, what) for what, count in summary(shown)) or "nothing"
-    stays = ", ".join(report.counted(count, what) for what, count in sorted(plan.kept.items())) or "nothing"
+    told = ", ".join(_counted(count, what) for what, count in summary(shown)) or "nothing"
+    stays = ", ".join(_counted(count, what) for what, count in sorted(plan.kept.items())) or "nothing"
     report.say(f"{told} {verb}; {stays} stay" + ("" if plan.kept else "s"))
     if plan.foreign:
         report.say(f"{report.counted(plan.foreign, 'thing')} not ours, or not known to be: left alone")
@@ -68,6 +70,13 @@ def leftovers_json(found: Sequence[Leftover]) -> dict[str, object]:
         ],
         "bytes": sum(each.size for each in found),
     }
+
+
+def _counted(number: int, what: str) -> str:
+    """Things whose plural is not made at the end."""
+    if number != 1 and what in _PLURALS:
+        return f"{number:,} {_PLURALS[what]}"
+    return report.counted(number, what)
 
 
 def amount(size: int) -> str:

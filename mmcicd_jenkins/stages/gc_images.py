@@ -90,7 +90,7 @@ class ImagesJudge:
                     Doomed(
                         held=held,
                         what="attachment",
-                        name=f"{held.kind.rpartition('/')[2]} of {image.name}",
+                        name=f"{_said(held)} of {image.name}",
                         why="its image is removed",
                         model=image.model,
                         version=image.version,
@@ -119,6 +119,13 @@ class ImagesJudge:
                     )
                 )
         return doomed
+
+
+def _said(held: Held) -> str:
+    """What an attachment is, in a word: `provenance`, or the kind that others gave it."""
+    if held.kind == INDEX:
+        return "list of attachments"
+    return held.kind.rpartition("/")[2].removeprefix("vnd.in-toto.").removesuffix("+dsse")
 
 
 def _version_of(tag: str, model: str, place: str) -> int | None:
