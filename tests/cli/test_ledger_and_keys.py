@@ -159,3 +159,22 @@ def test_an_unreachable_ledger_ends_in_5_and_may_be_retried(root):
     )
     assert done.returncode == 5
     assert json.loads(done.stdout)["retryable"] is True
+
+
+def test_images_are_looked_at_when_asked_for_and_only_then(root):
+    write_events(root)
+    done = run(root, "ledger", "verify", "--images")
+    assert done.returncode == 0, done.stderr
+    assert "churn: 0 images looked at, all hold" in done.stdout
+    told = json.loads(run(root, "ledger", "verify", "--images", "--deep", "--json").stdout)
+    assert told["models"][0]["images"] == {"looked_at": [], "stated": [], "collected": [], "breaks": {}}
+    assert "images" not in json.loads(run(root, "ledger", "verify", "--json").stdout)["models"][0]
+    assert run(root, "ledger", "verify", "--deep").returncode == 2
+
+
+def test_of_a_history_that_does_not_hold_no_image_is_looked_at(root):
+    write_events(root)
+    edit_by_hand(root, "head.json", '"versions": 3', '"versions": 1')
+    done = run(root, "ledger", "verify", "--images")
+    assert done.returncode == 7
+    assert "looked at" not in done.stdout
