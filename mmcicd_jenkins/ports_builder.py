@@ -6,12 +6,15 @@ A build is not reproducible, so what it gave first is what the version is. A met
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from mmcicd_jenkins.image.base_image import BaseImage
-from mmcicd_jenkins.image.manifest import Image
 from mmcicd_jenkins.ports_store import BlobSource
 from mmcicd_jenkins.records import dataclass
+
+if TYPE_CHECKING:
+    # They read and write layers; every command would wait for that.
+    from mmcicd_jenkins.image.base_image import BaseImage
+    from mmcicd_jenkins.image.manifest import Image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +35,7 @@ class BuildOrder:
     folder: Path
     model_digest: str
     warmup: bytes
-    base: BaseImage
+    base: "BaseImage"
     source: BlobSource | None
     log: Path
 
@@ -43,7 +46,7 @@ class Builder(Protocol):
     def not_ignored(self, context: Path, dockerfile: str) -> frozenset[str]:
         """The paths below a context that its `.dockerignore` leaves."""
 
-    def build(self, order: BuildOrder) -> Image:
+    def build(self, order: BuildOrder) -> "Image":
         """The image, whose documents are still to be stored.
 
         Raises:

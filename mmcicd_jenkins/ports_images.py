@@ -3,23 +3,25 @@
 A base is written as in `image.base_name`. A method raises only the errors of `mmcicd_jenkins.errors`.
 """
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from mmcicd_jenkins.image.base_image import BaseImage
 from mmcicd_jenkins.ports_store import BlobSource
+
+if TYPE_CHECKING:
+    from mmcicd_jenkins.image.base_image import BaseImage
 
 
 class BaseImages(Protocol):
     """Images on registries, in OCI layouts and in a Docker engine."""
 
-    def newest(self, base: str) -> BaseImage:
+    def newest(self, base: str) -> "BaseImage":
         """What the name stands for now.
 
         Raises:
             InputError: there is no such image, or it cannot be a base.
         """
 
-    def read(self, base: str, digest: str) -> BaseImage:
+    def read(self, base: str, digest: str) -> "BaseImage":
         """The base with this digest, whatever the name stands for now. What was read once is not asked for again.
 
         Raises:
