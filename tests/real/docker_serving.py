@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import serving_image
-from docker_engine import docker  # noqa: F401 - a fixture
 
 from mmcicd_jenkins.adapters.docker_engine import DockerEngine
 from mmcicd_jenkins.adapters.layout_files import LayoutFiles
@@ -31,19 +30,19 @@ GOLDEN = {
 
 
 @pytest.fixture(scope="session")
-def networked(docker):  # noqa: F811
+def networked(docker):
     if docker.without_network:
         pytest.skip(docker.without_network)
     return docker
 
 
 @pytest.fixture(scope="session")
-def engine(docker):  # noqa: F811
+def engine(docker):
     return DockerEngine.open({**os.environ, "DOCKER_HOST": docker.host} if docker.host else os.environ)
 
 
 @pytest.fixture(scope="session")
-def serving_base(docker, tmp_path_factory):  # noqa: F811
+def serving_base(docker, tmp_path_factory):
     """An OCI layout with the base under the tag `base`; the engine has it as well."""
     for program in ("skopeo", "busybox"):
         if not shutil.which(program):

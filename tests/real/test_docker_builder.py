@@ -6,8 +6,7 @@ our name; nothing is left in the engine or in the workspace.
 """
 
 import pytest
-from docker_engine import docker  # noqa: F401 - a fixture
-from docker_serving import GOLDEN, engine, networked, serving_base, shelf  # noqa: F401 - fixtures
+from docker_serving import GOLDEN
 
 from mmcicd_jenkins.adapters.docker_builder import DockerBuilder
 from mmcicd_jenkins.adapters.docker_images import EngineImages
@@ -48,7 +47,7 @@ class Source:
 
 
 @pytest.fixture
-def build(networked, engine, shelf, tmp_path):  # noqa: F811
+def build(networked, engine, shelf, tmp_path):
     folder = tmp_path / "context"
     (folder / "tools").mkdir(parents=True)
     script = folder / "tools" / "hello.sh"
@@ -97,7 +96,7 @@ def build(networked, engine, shelf, tmp_path):  # noqa: F811
     assert left == b""
 
 
-def test_it_is_in_the_store_with_the_bases_own_layers_and_serves(build, engine, shelf, tmp_path):  # noqa: F811
+def test_it_is_in_the_store_with_the_bases_own_layers_and_serves(build, engine, shelf, tmp_path):
     image = build()
     found = shelf.store.find_image("churn", 1)
     assert found.digest == image.digest
@@ -157,7 +156,7 @@ def test_a_model_elsewhere_is_told(build):
     assert "/models/churn/1" in f"{error.value.what} {error.value.fix}"
 
 
-def test_a_link_to_the_model_is_as_good(build, shelf):  # noqa: F811
+def test_a_link_to_the_model_is_as_good(build, shelf):
     linked = GOOD.replace(
         "COPY ${MODEL_DIR} /models/${MODEL_NAME}/${MODEL_VERSION}",
         'COPY ${MODEL_DIR} /opt/model\nRUN ["/bin/sh", "-c", "mkdir -p /models/churn && ln -s /opt/model /models/churn/7"]',

@@ -14,8 +14,6 @@ import time
 from pathlib import Path
 
 import pytest
-from docker_engine import docker  # noqa: F401 - a fixture
-from docker_serving import engine, networked, serving_base  # noqa: F401 - fixtures
 
 from mmcicd_jenkins.adapters.commands import ShellCommands
 from mmcicd_jenkins.adapters.container_commands import ImageCommands
@@ -26,7 +24,7 @@ LABEL = "io.mmcicd.container=command"
 
 
 @pytest.fixture
-def runner(serving_base, networked, engine, tmp_path):  # noqa: F811
+def runner(serving_base, networked, engine, tmp_path):
     checkout = tmp_path / "checkout"
     checkout.mkdir()
     commands = ImageCommands(ShellCommands(), lambda: engine, checkout, grace_seconds=3)
@@ -49,7 +47,7 @@ def runner(serving_base, networked, engine, tmp_path):  # noqa: F811
     assert containers(networked) == []
 
 
-def containers(docker):  # noqa: F811
+def containers(docker):
     return docker("ps", "--all", "--quiet", "--filter", f"label={LABEL}").decode().split()
 
 
@@ -102,7 +100,7 @@ def test_a_time_limit_ends_it(runner):
     assert time.monotonic() - started < 60
 
 
-def test_an_image_without_a_shell_is_told(runner, docker, engine):  # noqa: F811
+def test_an_image_without_a_shell_is_told(runner, docker, engine):
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as archive:
         archive.addfile(tarfile.TarInfo("nothing"))
@@ -135,7 +133,7 @@ TRAINING = (
 )
 
 
-def start(runner, docker, **more):  # noqa: F811
+def start(runner, docker, **more):
     code = RUN.format(
         checkout=str(runner.checkout), command=TRAINING, image=IMAGE, log=str(runner.logs / "train.log")
     )
@@ -149,7 +147,7 @@ def start(runner, docker, **more):  # noqa: F811
     )
 
 
-def test_sigterm_reaches_the_training_which_saves(runner, docker):  # noqa: F811
+def test_sigterm_reaches_the_training_which_saves(runner, docker):
     process = start(runner, docker)
     assert process.stdout.readline() == "training\n"
     process.send_signal(signal.SIGTERM)
@@ -158,7 +156,7 @@ def test_sigterm_reaches_the_training_which_saves(runner, docker):  # noqa: F811
     assert (runner.checkout / "checkpoint").read_text() == "saved\n"
 
 
-def test_what_a_killed_process_left_is_removed_by_the_next_command(runner, docker):  # noqa: F811
+def test_what_a_killed_process_left_is_removed_by_the_next_command(runner, docker):
     process = start(runner, docker)
     assert process.stdout.readline() == "training\n"
     process.kill()
@@ -168,7 +166,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next_command(runner, docke
     assert finished.last_lines == ("next",)
 
 
-def test_killed_before_it_starts_it_leaves_nothing_for_the_next(runner, docker):  # noqa: F811
+def test_killed_before_it_starts_it_leaves_nothing_for_the_next(runner, docker):
     process = start(runner, docker, MMCICD_TESTING="1", MMCICD_FAILPOINTS="docker.command-made=kill")
     process.communicate()
     assert process.returncode == -signal.SIGKILL

@@ -11,8 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from docker_engine import docker  # noqa: F401 - a fixture
-from docker_serving import GOLDEN, networked, serving_base  # noqa: F401 - fixtures
+from docker_serving import GOLDEN
 from registry import plain_registry  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.real
@@ -80,18 +79,18 @@ def road(serving_base, networked, plain_registry, tmp_path, monkeypatch):  # noq
         monkeypatch.setenv("DOCKER_HOST", networked.host)
     environment = {**os.environ, **IDENTITY, "XDG_CACHE_HOME": str(tmp_path / "cache")}
 
-    def run(*arguments, code=0):
+    def run(*arguments, code=0, **variables):
         done = subprocess.run(
             [sys.executable, "-m", "mmcicd_jenkins", *arguments],
-            cwd=root, env=environment, capture_output=True, text=True, check=False,
+            cwd=root, env={**environment, **variables}, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == code, done.stdout + done.stderr
-        return json.loads(done.stdout) if "--json" in arguments else done.stdout
+        return json.loads(done.stdout) if "--json" in arguments and code >= 0 else done.stdout
 
     def git(*arguments):
         subprocess.run(["git", *arguments], cwd=root, env=environment, check=True, capture_output=True)
 
-    def make(image=""):
+    def make(image="", stages=("prepare", "train", "evaluate", "package", "verify")):
         (root / "data").mkdir(parents=True)
         (root / "data/numbers.csv").write_text("x,y\n" + "".join(f"{x},{2 * x}\n" for x in range(100)))
         (root / "mmcicd.yaml").write_text(CONFIG.format(train=train, image=image))
@@ -108,10 +107,7 @@ def road(serving_base, networked, plain_registry, tmp_path, monkeypatch):  # noq
         run("image", "update-base")
         git("add", "-A")
         git("commit", "-qm", "all")
-        return {
-            name: run("stage", name, "--model", "churn", "--json")
-            for name in ("prepare", "train", "evaluate", "package", "verify")
-        }
+        return {name: run("stage", name, "--model", "churn", "--json") for name in stages}
 
     make.run, make.root, make.git = run, root, git
     yield make
@@ -146,3 +142,16 @@ def test_with_a_dockerfile_of_its_own(road):
         road.run("stage", stage, "--model", "churn", "--json")
     failed = road.run("stage", "package", "--model", "churn", "--json", code=8)
     assert any("nothing.txt" in line for line in failed["last_lines"])
+
+
+def test_killed_in_a_build_the_same_command_goes_on(road):
+    road("  builder: docker\n  dockerfile: Dockerfile\n", stages=("train", "evaluate"))
+    for place in ("docker.image-built", "docker.before-image"):
+        road.run(
+            "stage", "package", "--model", "churn", "--json",
+            code=-9, MMCICD_TESTING="1", MMCICD_FAILPOINTS=f"{place}=kill",
+        )  # fmt: skip
+    made = road.run("stage", "package", "--model", "churn", "--json")
+    assert (made["version"], made["found"]) == (1, False)
+    assert "3 of 3" in road.run("stage", "verify", "--model", "churn", "--json")["sentence"]
+    assert not (road.root / ".mmcicd" / "build").exists()

@@ -11,8 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from docker_engine import docker  # noqa: F401 - a fixture
-from docker_serving import GOLDEN, engine, networked, serving_base, shelf  # noqa: F401 - fixtures
+from docker_serving import GOLDEN
 from registry import plain_registry  # noqa: F401 - a fixture
 
 from mmcicd_jenkins.adapters.docker_containers import CannotStartError, Wanted, create
@@ -30,7 +29,7 @@ LABEL = "io.mmcicd.container=verify"
 class Site:
     """A place to verify images of a shelf."""
 
-    def __init__(self, engine, shelf, folder):  # noqa: F811
+    def __init__(self, engine, shelf, folder):
         self.engine, self.shelf, self.folder = engine, shelf, folder
         self.log = folder / "logs" / "serving.log"
 
@@ -52,12 +51,12 @@ class Site:
 
 
 @pytest.fixture
-def site(networked, engine, shelf, tmp_path):  # noqa: F811
+def site(networked, engine, shelf, tmp_path):
     yield Site(engine, shelf, tmp_path)
     assert containers(networked) == []
 
 
-def containers(docker):  # noqa: F811
+def containers(docker):
     return docker("ps", "--all", "--quiet", "--filter", f"label={LABEL}").decode().split()
 
 
@@ -82,7 +81,7 @@ def test_answers_that_differ_are_seen_by_protocol(site):
     assert "by gRPC: expected 0.5, got 0.75" in result.differences[0]
 
 
-def test_the_container_may_do_nothing_but_serve(site, networked):  # noqa: F811
+def test_the_container_may_do_nothing_but_serve(site, networked):
     trial = site.trial()
     trial.start(site.order(3, site.shelf.put(3)))
     (identity,) = containers(networked)
@@ -148,7 +147,7 @@ def test_an_image_whose_program_is_missing_says_so(site):
         container.remove()
 
 
-def test_the_engine_keeps_one_image_of_a_model(site, networked):  # noqa: F811
+def test_the_engine_keeps_one_image_of_a_model(site, networked):
     for version in (21, 22):
         trial = site.trial()
         trial.start(site.order(version, site.shelf.put(version)))
@@ -180,7 +179,7 @@ site.trial().start(site.order(41, ({digest!r}, ())))
 """
 
 
-def test_what_a_killed_verify_left_is_removed_by_the_next(site, docker):  # noqa: F811
+def test_what_a_killed_verify_left_is_removed_by_the_next(site, docker):
     digest, layers = site.shelf.put(41)
     here = Path(__file__).parent
     code = KILLED.format(

@@ -4,6 +4,7 @@ What it gives is a function that runs `docker ARGUMENTS` and returns what it pri
 """
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -17,6 +18,9 @@ _HOW = "apt-get install docker.io containerd runc iptables, and run the tests as
 _START_SECONDS = 60
 # Where Debian keeps dockerd, for users as well.
 _WHERE = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+
+
+_bridges = itertools.count()
 
 
 class Engine:
@@ -104,7 +108,8 @@ def _own_engine() -> Iterator[Engine]:
 
 def _make_bridge() -> tuple[str, str]:
     """The name of a new bridge, or "" and why there is none."""
-    number = os.getpid()
+    # Several engines of one process must not meet either.
+    number = os.getpid() + next(_bridges)
     name = f"mmcicd{number % 10**7}"
     made = _ip("link", "add", name, "type", "bridge")
     if made:
