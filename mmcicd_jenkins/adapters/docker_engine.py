@@ -1,8 +1,8 @@
 """A Docker engine through its SDK: found as the `docker` command finds it, asked for images, told in our errors.
 
 The SDK is imported when an engine is used, and by the files `docker_*` alone: the way to an engine is in
-`docker_connection`, containers are in `docker_containers`. The law: an image is named by digest or id, never by a tag that may move; whatever the
-SDK raises leaves as `OutsideFailed` (or `InputError` where the caller's own input is at fault).
+`docker_connection`, containers are in `docker_containers`. The law: what runs is named by digest, by id, or by a name that
+we gave a moment ago; whatever the SDK raises leaves as `OutsideFailed`, or `InputError` where the caller's input is at fault.
 """
 
 import contextlib

@@ -26,6 +26,7 @@ BASE = {
     },
     "jenkins": {"url": "https://j"},
 }
+BUILT = {"context", "build_args"}
 LOCAL = {"folder", "host", "rest_port", "grpc_port"}
 # Another valid value where the example of the documentation is what BASE has, or needs another key beside it.
 OTHER = {
@@ -68,6 +69,10 @@ OTHER = {
     "jenkins.agents.STAGE.label": None,
     "jenkins.agents.STAGE.pod": None,
     "extends.file": "other.yaml",
+    # One is nothing without the other: test_image_mistakes.
+    "image.builder": None,
+    "image.dockerfile": None,
+    "image.context": ".",
 }  # fmt: skip
 # A key that needs its whole section written.
 SECTIONS: dict[str, Any] = {
@@ -116,10 +121,14 @@ def test_every_key_changes_the_configuration(key: Key, tmp_path: Path) -> None:
     for name in ("t", "schema.yaml", "requirements.txt", "other.txt", "d.csv", "e.csv"):
         (tmp_path / name).touch()
     (tmp_path / "m").mkdir()
+    (tmp_path / "serving").mkdir()
+    (tmp_path / "serving" / "Dockerfile").touch()
     before, after = yaml.safe_load(yaml.safe_dump(BASE)), yaml.safe_load(yaml.safe_dump(BASE))
     for tree in (before, after):
         if key.name in LOCAL:
             tree["environments"]["e"] = {"kind": "local"}
+        if key.path[0] == "image" and key.name in BUILT:
+            tree["image"] = {"builder": "docker", "dockerfile": "serving/Dockerfile"}
         if key.name == "image" and "train" in key.path:
             tree["models"]["m"]["train"]["requirements"] = ""
     place(before, key, None)
