@@ -102,7 +102,7 @@ class Places:
         if self.has(to, blob):
             return
         if self._known.get(blob.digest) is to:
-            del self._known[blob.digest]
+            self._known.pop(blob.digest, None)
         copy(blob, self.locate(blob), to)
 
     def lost(self, blob: Descriptor) -> IntegrityFailed:

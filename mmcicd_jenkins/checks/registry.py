@@ -27,7 +27,7 @@ def rights(root: str, who: str, needs: Iterable[Need], where: str) -> Iterator[F
     for right in dict.fromkeys(need.right for need in lacking):
         group = [need for need in lacking if need.right == right]
         yield told.warn(
-            f"{who} may not {_VERBS[right]} {_named(root, group)}: {group[0].why_not}",
+            f"no right to {_VERBS[right]} {_named(root, group)}: {group[0].why_not}",
             _fix(host, right),
             where=where,
         )

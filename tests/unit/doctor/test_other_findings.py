@@ -129,7 +129,7 @@ def test_each_right_that_lacks_is_one_warning_with_its_remedy():
     lacking = needs(write="DENIED", delete="deletion is switched off there")
     found = list(registry.rights("r.example/ml", "anna", lacking, "mmcicd.yaml:3:1"))
     assert severities(found) == ["ok", "warn", "warn"]
-    assert found[1].what == "anna may not push to r.example/ml/mmcicd.ops, r.example/ml/churn: DENIED"
+    assert found[1].what == "no right to push to r.example/ml/mmcicd.ops, r.example/ml/churn: DENIED"
     assert "docker login r.example" in found[1].fix
     assert "gc" in found[2].fix
     assert found[2].where == "mmcicd.yaml:3:1"
