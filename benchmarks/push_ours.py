@@ -21,7 +21,7 @@ def push(host: str, model: Path, cache: Path, base_digest: str) -> str:
     def no_engine() -> None:
         raise AssertionError("the base lies in the registry")
 
-    access = Access(host, {}, insecure=True)
+    access = Access(host, {})
     places = Places(f"{host}/ml", access, {"mmcicd.ops": ("",)}, [MODEL])
     store = RegistryStore(places, cache / "layers")
     layers = store.put_model(model)

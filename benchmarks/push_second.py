@@ -17,13 +17,11 @@ _FILES = 10
 _GOAL = 1.5
 
 
-def make_model(folder: Path, size: int) -> Path:
+def make_model(folder: Path, size: int, files: int = _FILES) -> Path:
     folder.mkdir(parents=True)
     (folder / "saved_model.pb").write_bytes(os.urandom(1000))
-    for number in range(_FILES):
-        with (folder / f"shard-{number}").open("wb") as file:
-            for _ in range(size // _FILES // MB):
-                file.write(os.urandom(MB))
+    for number in range(files):
+        pushing.fill(folder / f"shard-{number}", size // files)
     return folder
 
 
@@ -70,9 +68,7 @@ def contenders(stand: Stand, tenth: Path, anew: Path) -> list[harness.Contender]
 def benchmark(stand: Stand, size: int, runs: int) -> dict[str, object]:
     make_model(stand.model, size)
     write_dockerfile(stand)
-    tenth = stand.folder / "tenth"
-    tenth.mkdir()
-    (tenth / "shard").write_bytes(os.urandom(size // _FILES))
+    tenth = make_model(stand.folder / "tenth", size // _FILES, files=1)
     all_of_them = contenders(stand, tenth, stand.folder / "anew")
     samples = harness.alternate(all_of_them, runs)
     ours, only, docker, anew = samples

@@ -4,7 +4,9 @@ All push the same files onto the same base, which the registry and the engine ha
 they found it.
 
 Needed: docker-registry, a Docker engine, and what the peers of a benchmark need (crane, curl); `make test-real`
-installs them. MMCICD_TEST_REGISTRY names another registry program; its version stands in the result.
+installs them. Debian 12's registry was built by a Go that hashes slowly, which limits whoever is faster than that.
+MMCICD_TEST_REGISTRY names another program (`go install github.com/distribution/distribution/v3/cmd/registry@v3.1.2`);
+its version stands in the result.
 """
 
 import contextlib
@@ -125,7 +127,7 @@ def _make_base(engine: docker_server.Engine, name: str, size: int, folder: Path)
     folder.mkdir()
     lines = ["FROM scratch"]
     for number in range(_BASE_LAYERS):
-        _fill(folder / f"library-{number}", size // _BASE_LAYERS)
+        fill(folder / f"library-{number}", size // _BASE_LAYERS)
         lines.append(f"COPY library-{number} /lib/")
     (folder / "Dockerfile").write_text("\n".join(lines) + "\n")
     engine("build", "--quiet", "--tag", name, str(folder))
@@ -135,7 +137,8 @@ def _make_base(engine: docker_server.Engine, name: str, size: int, folder: Path)
     return found[1]
 
 
-def _fill(path: Path, size: int) -> None:
+def fill(path: Path, size: int) -> None:
+    """Bytes that do not compress, in pieces: what the parent holds counts as its children's."""
     with path.open("wb") as file:
         for at in range(0, size, MB):
             file.write(os.urandom(min(MB, size - at)))

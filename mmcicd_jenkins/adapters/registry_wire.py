@@ -43,8 +43,10 @@ class Wire:
         self.deadlines = deadlines
         self._proxies = Proxies(variables)
         self.secrets = self._proxies.passwords
-        self._trust = _trusting(ca)
-        self._managers: dict[tuple[str, bool], urllib3.PoolManager] = {}
+        self._ca = ca
+        # Reading what the system trusts takes longer than a short request: only for who needs it.
+        self._trust = _trusting(ca) if ca else None
+        self._managers: dict[tuple[str, bool, bool], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
 
     def ask(
@@ -131,16 +133,20 @@ class Wire:
 
     def _manager(self, url: str, trusted: bool) -> urllib3.PoolManager:
         proxy = self._proxies.to(url)
+        secure = url.startswith("https://") or proxy.startswith("https://")
         with self._lock:
-            if (proxy, trusted) not in self._managers:
-                self._managers[proxy, trusted] = self._new_manager(proxy, trusted)
-            return self._managers[proxy, trusted]
+            kind = (proxy, trusted, secure)
+            if kind not in self._managers:
+                self._managers[kind] = self._new_manager(*kind)
+            return self._managers[kind]
 
-    def _new_manager(self, proxy: str, trusted: bool) -> urllib3.PoolManager:
+    def _new_manager(self, proxy: str, trusted: bool, secure: bool) -> urllib3.PoolManager:
         settings: dict[str, Any] = {"num_pools": _HOSTS, "maxsize": _CONNECTIONS}
-        if trusted:
+        if secure and self._trust is None:
+            self._trust = _trusting(self._ca)
+        if secure and trusted:
             settings["ssl_context"] = self._trust
-        else:
+        elif secure:
             # It was asked for; urllib3 would say so at each request.
             urllib3.disable_warnings(InsecureRequestWarning)
             settings["ssl_context"] = _trusting_all()
@@ -205,7 +211,7 @@ def _trusting(ca: str) -> ssl.SSLContext:
 
 
 def _trusting_all() -> ssl.SSLContext:
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
