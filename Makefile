@@ -64,6 +64,7 @@ docs: $(VENV)/dev ## write the generated reference pages anew
 	@$(BIN)/python -m mmcicd_jenkins.cli.reference docs/reference
 
 dist: $(VENV)/dev ## the wheel, in dist/
+	@rm -rf build # what was renamed since the last wheel would be in this one
 	@$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean: ## back to the checkout

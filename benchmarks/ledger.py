@@ -37,7 +37,7 @@ def ours_read(url: Path) -> None:
 
 
 def _ledger(url: Path):
-    from mmcicd_jenkins.adapters.git_ledger import GitLedger
+    from mmcicd_jenkins.adapters.git.ledger import GitLedger
     from mmcicd_jenkins.adapters.signing import DsseSigner
     from mmcicd_jenkins.adapters.system_clock import SystemClock
 

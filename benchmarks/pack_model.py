@@ -35,7 +35,7 @@ def make_model(folder: Path, size: int) -> Path:
 
 
 def pack(model: Path, store: Path) -> None:
-    from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
+    from mmcicd_jenkins.adapters.layout.store import OciLayoutStore
 
     OciLayoutStore(store).put_model(model)
 

@@ -12,9 +12,9 @@ MODEL = "churn"
 def push(host: str, model: Path, cache: Path, base_digest: str) -> str:
     """What `train` and `package` do with a registry, without the ledger between them; the digest of the image."""
     from mmcicd_jenkins.adapters.base_images import BaseImageFiles
-    from mmcicd_jenkins.adapters.registry_client import Access, Repository
-    from mmcicd_jenkins.adapters.registry_store import RegistryStore
-    from mmcicd_jenkins.adapters.store_places import Places
+    from mmcicd_jenkins.adapters.registry.client import Access, Repository
+    from mmcicd_jenkins.adapters.registry.repositories import Places
+    from mmcicd_jenkins.adapters.registry.store import RegistryStore
     from mmcicd_jenkins.image.manifest import Origin, join
     from mmcicd_jenkins.image.version_layer import version_layer
 

@@ -32,8 +32,8 @@ class Asked:
 
 
 def switch_under_load(folder: Path, switches: int, quiet_seconds: float) -> dict[str, object]:
-    from mmcicd_jenkins.adapters.local_target import LocalTarget
-    from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
+    from mmcicd_jenkins.adapters.layout.store import OciLayoutStore
+    from mmcicd_jenkins.adapters.local.target import LocalTarget
     from mmcicd_jenkins.config.model import Environment
     from mmcicd_jenkins.ports import Switch
 
@@ -163,7 +163,7 @@ def _ask_grpc(address: str, instances: list[list[float]], asked: list[Asked], en
     import grpc
     import numpy as np
 
-    from mmcicd_jenkins.adapters import tf_wire
+    from mmcicd_jenkins.adapters.models import tf_wire
 
     feeds = {"x": np.asarray(instances, np.float32)}
     request = tf_wire.predict_request("m", "", feeds)

@@ -1,4 +1,4 @@
-"""Base images from registries, OCI layouts and a Docker engine: `ports_images.BaseImages`.
+"""Base images from registries, OCI layouts and a Docker engine: `ports.images.BaseImages`.
 
 Documents that were read are kept in a layout in the cache, by digest and checked when they are read again: a pinned
 base costs no request, and no registry is asked twice for what cannot change. Layers are kept there only of an engine's
@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from mmcicd_jenkins.adapters.engine_archive import keep_archive
-from mmcicd_jenkins.adapters.layout_files import LayoutFiles
-from mmcicd_jenkins.adapters.layout_index import REF_NAME, Entry, tagged
+from mmcicd_jenkins.adapters.docker.archive import keep_archive
+from mmcicd_jenkins.adapters.layout.files import LayoutFiles
+from mmcicd_jenkins.adapters.layout.index import REF_NAME, Entry, tagged
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
 from mmcicd_jenkins.image.artifact import LARGEST_DOCUMENT, is_digest, read_descriptor
 from mmcicd_jenkins.image.base_image import BaseImage, read_base
@@ -20,7 +20,7 @@ from mmcicd_jenkins.image.descriptor import Descriptor
 from mmcicd_jenkins.image.digest import digest_bytes
 from mmcicd_jenkins.image.documents import MANIFESTS
 from mmcicd_jenkins.image.reference import Reference
-from mmcicd_jenkins.ports_store import BlobSource
+from mmcicd_jenkins.ports.store import BlobSource
 
 _UPDATE = "mmcicd-jenkins image update-base, then commit mmcicd.lock"
 
@@ -45,7 +45,7 @@ class Engine(Protocol):
 
 
 class BaseImageFiles:
-    """Implements `ports_images.BaseImages`.
+    """Implements `ports.images.BaseImages`.
 
     Args:
         root: the repository's root, from which the paths of layouts go.

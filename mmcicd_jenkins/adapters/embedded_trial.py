@@ -1,4 +1,4 @@
-"""The embedded server on an image's model layers, for one look: `ports_trial.Trial` on any target.
+"""The embedded server on an image's model layers, for one look: `ports.trial.Trial` on any target.
 
 For images that cannot run (no base) and machines without an engine. Its log is kept before its folder goes.
 """
@@ -9,12 +9,12 @@ from pathlib import Path
 
 from mmcicd_jenkins.errors import OutsideFailed
 from mmcicd_jenkins.ports import Endpoint, Switch, Target
-from mmcicd_jenkins.ports_trial import TrialOrder
+from mmcicd_jenkins.ports.trial import TrialOrder
 from mmcicd_jenkins.release.desired import LOG, OUTPUT
 
 
 class EmbeddedTrial:
-    """`ports_trial.Trial`. `why` says why it is not a container; `folder` is the target's, for its logs."""
+    """`ports.trial.Trial`. `why` says why it is not a container; `folder` is the target's, for its logs."""
 
     def __init__(self, target: Target, folder: Path, why: str) -> None:
         self._target = target

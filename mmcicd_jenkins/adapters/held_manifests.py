@@ -1,4 +1,4 @@
-"""A manifest in a store seen as `ports_upkeep.Held`, whoever made it. What cannot be read is no kind of ours."""
+"""A manifest in a store seen as `ports.upkeep.Held`, whoever made it. What cannot be read is no kind of ours."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from mmcicd_jenkins.errors import InputError, IntegrityFailed
 from mmcicd_jenkins.image.artifact import json_bytes, json_object, read_descriptor, read_manifest
 from mmcicd_jenkins.image.descriptor import DOCUMENT, INDEX, Descriptor
 from mmcicd_jenkins.image.digest import digest_bytes
-from mmcicd_jenkins.ports_upkeep import Held
+from mmcicd_jenkins.ports.upkeep import Held
 
 # Of a list in a list of platforms; deeper ones are nobody's.
 DEPTH = 3

@@ -1,4 +1,4 @@
-"""`ports_doctor.MachineLook`: programs, disks, ports and GPUs of this machine. Changes nothing."""
+"""`ports.doctor.MachineLook`: programs, disks, ports and GPUs of this machine. Changes nothing."""
 
 import contextlib
 import importlib.util
@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mmcicd_jenkins.adapters.credentials import without_ours
-from mmcicd_jenkins.adapters.git_answers import redact
-from mmcicd_jenkins.adapters.local_server import LocalServer
+from mmcicd_jenkins.adapters.git.answers import redact
+from mmcicd_jenkins.adapters.local.server import LocalServer
 from mmcicd_jenkins.adapters.redaction import Redactor
 from mmcicd_jenkins.errors import MmcicdError
-from mmcicd_jenkins.ports_doctor import Disk, Gpus, Port
+from mmcicd_jenkins.ports.doctor import Disk, Gpus, Port
 
 _LONGEST = 256
 _GPUS = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")

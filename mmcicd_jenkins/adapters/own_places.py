@@ -7,7 +7,7 @@ killed move has happened or has not. Where it cannot be moved it is used where i
 from collections.abc import Callable
 from pathlib import Path
 
-from mmcicd_jenkins.adapters.local_server import LocalServer
+from mmcicd_jenkins.adapters.local.server import LocalServer
 
 Say = Callable[[str], None]
 

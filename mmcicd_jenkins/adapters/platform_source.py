@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mmcicd_jenkins.adapters.credentials import login
-from mmcicd_jenkins.adapters.git_access import GitAccess
-from mmcicd_jenkins.adapters.git_answers import Kind, redact
-from mmcicd_jenkins.adapters.git_cli import Git
-from mmcicd_jenkins.adapters.git_places import is_local
+from mmcicd_jenkins.adapters.git.access import GitAccess
+from mmcicd_jenkins.adapters.git.answers import Kind, redact
+from mmcicd_jenkins.adapters.git.cli import Git
+from mmcicd_jenkins.adapters.git.places import is_local
 from mmcicd_jenkins.config.model import Extends
 from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.records import dataclass

@@ -1,9 +1,9 @@
-"""`ports_doctor.WebLook`: whether a data source is there. Reads no content."""
+"""`ports.doctor.WebLook`: whether a data source is there. Reads no content."""
 
 from collections.abc import Mapping
 
 from mmcicd_jenkins.adapters.credentials import login
-from mmcicd_jenkins.adapters.source_files import Source
+from mmcicd_jenkins.adapters.data.files import Source
 
 
 class Web:

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 
 from mmcicd_jenkins.checks.finding import Finding, Told, counted
-from mmcicd_jenkins.ports_doctor import LabelFacts, Node
+from mmcicd_jenkins.ports.doctor import LabelFacts, Node
 
 
 def labels(

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from mmcicd_jenkins.checks.finding import Finding, Told, counted
-from mmcicd_jenkins.ports_doctor import ControllerFacts, PluginFacts, SecurityFacts, Served
+from mmcicd_jenkins.ports.doctor import ControllerFacts, PluginFacts, SecurityFacts, Served
 
 # The oldest release line that the generated pipelines and `jobs sync` were tried on.
 OLDEST = (2, 541)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from mmcicd_jenkins.checks.finding import Finding, Told, counted
-from mmcicd_jenkins.ports_doctor import FolderRights
+from mmcicd_jenkins.ports.doctor import FolderRights
 from mmcicd_jenkins.records import dataclass
 
 # refused: a person must decide.

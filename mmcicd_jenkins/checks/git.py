@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from mmcicd_jenkins.checks.finding import Finding, Told, counted
-from mmcicd_jenkins.ports_doctor import Repository
+from mmcicd_jenkins.ports.doctor import Repository
 from mmcicd_jenkins.records import dataclass
 
 LEDGER_BRANCHES = "mmcicd/"

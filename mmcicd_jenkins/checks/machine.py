@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from mmcicd_jenkins.checks.finding import Finding, Told
 from mmcicd_jenkins.errors import OutsideFailed
-from mmcicd_jenkins.ports_doctor import Gpus
+from mmcicd_jenkins.ports.doctor import Gpus
 
 # What the package itself asks for, and the git that knows --force-with-lease=<ref>:<oid>, partial clones and
 # core.fsync beside them.

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from mmcicd_jenkins.checks.finding import Finding, Told
-from mmcicd_jenkins.ports_doctor import Disk, Port
+from mmcicd_jenkins.ports.doctor import Disk, Port
 
 GIB = 2**30
 # A model with its layers is written twice before it serves; below this the first big one fails.

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mmcicd_jenkins.checks.finding import Finding, Told, counted
-from mmcicd_jenkins.ports_doctor import RegistryRight
+from mmcicd_jenkins.ports.doctor import RegistryRight
 from mmcicd_jenkins.records import dataclass
 
 _VERBS: Mapping[RegistryRight, str] = {"read": "read", "write": "push to", "delete": "delete from"}

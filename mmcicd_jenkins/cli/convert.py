@@ -35,7 +35,7 @@ def command(
     source: Path, target: Path, inputs: tuple[str, ...], outputs: tuple[str, ...], python: str, as_json: bool
 ) -> int:
     from mmcicd_jenkins.adapters.commands import ShellCommands
-    from mmcicd_jenkins.adapters.convert import Converter
+    from mmcicd_jenkins.adapters.models.convert import Converter
 
     signatures = Converter(ShellCommands(), python).convert(
         source, target, inputs=_named(inputs), outputs=_named(outputs)

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from mmcicd_jenkins.adapters.credentials import login
-from mmcicd_jenkins.adapters.lock_push import LockPush
+from mmcicd_jenkins.adapters.git.lock_push import LockPush
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.options import dry_run_option, json_option, model_option
 from mmcicd_jenkins.cli.summary import Summary

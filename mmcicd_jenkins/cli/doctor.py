@@ -64,7 +64,7 @@ def _hidden(finding: Finding) -> Finding:
 
 
 def _machine(within: float) -> tuple[Check, ...]:
-    from mmcicd_jenkins.wiring_doctor import open_machine
+    from mmcicd_jenkins.wiring.doctor import open_machine
 
     return open_machine(Path.cwd(), os.environ, seconds=within)
 
@@ -72,7 +72,7 @@ def _machine(within: float) -> tuple[Check, ...]:
 def _everything(model: str, within: float) -> tuple[Check, ...]:
     from mmcicd_jenkins.cli.generate import planned
     from mmcicd_jenkins.config.load import load_config
-    from mmcicd_jenkins.wiring_doctor import Generated, open_checks
+    from mmcicd_jenkins.wiring.doctor import Generated, open_checks
 
     config = load_config(Path.cwd(), environ=os.environ)
     if model and model not in config.models:

@@ -13,7 +13,7 @@ from mmcicd_jenkins.errors import UsageError
 from mmcicd_jenkins.stages import gc as stage
 from mmcicd_jenkins.stages.gc_facts import look
 from mmcicd_jenkins.wiring import Bench, open_bench
-from mmcicd_jenkins.wiring_upkeep import open_keeper, open_leftovers, rules_of
+from mmcicd_jenkins.wiring.upkeep import open_keeper, open_leftovers, rules_of
 
 # Of this machine's leftovers, where nothing else is said.
 LOCAL_AGE = "30d"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mmcicd_jenkins.config.model import Config
     from mmcicd_jenkins.render.job_items import Access, Item
     from mmcicd_jenkins.stages.jobs_sync import Done, Look
-    from mmcicd_jenkins.wiring_jenkins import Controller
+    from mmcicd_jenkins.wiring.jenkins import Controller
 
 
 @click.group(name="jobs")
@@ -132,7 +132,7 @@ def _confirm(count: int) -> None:
 @contextmanager
 def _opened(repo: str | None) -> "Iterator[tuple[Config, Controller]]":
     """The configuration, from here or from a repository, and the controller that it names."""
-    from mmcicd_jenkins.wiring_jenkins import checkout_of, load_jenkins_config, open_controller
+    from mmcicd_jenkins.wiring.jenkins import checkout_of, load_jenkins_config, open_controller
 
     if repo is None:
         config = load_jenkins_config(Path.cwd(), os.environ)

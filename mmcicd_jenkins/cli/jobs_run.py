@@ -13,10 +13,10 @@ from mmcicd_jenkins.errors import UsageError
 
 if TYPE_CHECKING:
     from mmcicd_jenkins.config.model import Config, Model
-    from mmcicd_jenkins.ports_jenkins import PendingInput
+    from mmcicd_jenkins.ports.jenkins import PendingInput
     from mmcicd_jenkins.stages.jobs_answers import Answer
     from mmcicd_jenkins.stages.jobs_run import Controls, Ended, Started
-    from mmcicd_jenkins.wiring_jenkins import Controller
+    from mmcicd_jenkins.wiring.jenkins import Controller
 
 KINDS = ("ci", "release", "promote", "rollback", "monitor")
 # Which options mean something to which job.
@@ -107,7 +107,7 @@ def _answer(answer: str | None, version: int | None, reason: str, *, refuse: boo
 
 
 def _opened(model: str | None) -> "tuple[Config, Controller, Model]":
-    from mmcicd_jenkins.wiring_jenkins import load_jenkins_config, open_controller
+    from mmcicd_jenkins.wiring.jenkins import load_jenkins_config, open_controller
 
     config = load_jenkins_config(Path.cwd(), os.environ)
     if model is None and len(config.models) == 1:
@@ -136,7 +136,7 @@ def _start(
     parameters: dict[str, str],
     build: int | None,
 ) -> "Started":
-    from mmcicd_jenkins.adapters.jenkins_names import branch_job
+    from mmcicd_jenkins.adapters.jenkins.names import branch_job
     from mmcicd_jenkins.render.jobs import folder_of, settings_of
     from mmcicd_jenkins.stages import jobs_run as stage
 

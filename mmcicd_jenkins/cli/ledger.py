@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from mmcicd_jenkins.adapters.credentials import login
-from mmcicd_jenkins.adapters.git_answers import redact
-from mmcicd_jenkins.adapters.git_ledger import GitLedger
-from mmcicd_jenkins.adapters.git_places import is_local
+from mmcicd_jenkins.adapters.git.answers import redact
+from mmcicd_jenkins.adapters.git.ledger import GitLedger
+from mmcicd_jenkins.adapters.git.places import is_local
 from mmcicd_jenkins.adapters.signing import DsseSigner, read_trusted
 from mmcicd_jenkins.adapters.system_clock import SystemClock
 from mmcicd_jenkins.cli import ledger_images, report
@@ -24,7 +24,7 @@ from mmcicd_jenkins.release.chain import PAYLOAD_TYPE
 from mmcicd_jenkins.release.names import check_name
 from mmcicd_jenkins.release.proof import ACCEPTED, UNSIGNED, Proof, Trust, prove
 from mmcicd_jenkins.wiring import open_bench
-from mmcicd_jenkins.wiring_ledger import ledger_address
+from mmcicd_jenkins.wiring.ledger import ledger_address
 
 
 @click.group(name="ledger")

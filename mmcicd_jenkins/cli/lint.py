@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mmcicd_jenkins.adapters.groovy import Groovy, find_groovy
-from mmcicd_jenkins.adapters.jenkinsfiles import find_jenkinsfiles, named_jenkinsfiles, read_jenkinsfile
+from mmcicd_jenkins.adapters.jenkins.files import find_jenkinsfiles, named_jenkinsfiles, read_jenkinsfile
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.options import json_option
 from mmcicd_jenkins.config.load import load_config
@@ -101,7 +101,7 @@ def _by_groovy(parser: Groovy, texts: Mapping[str, str], findings: Sequence[Find
 
 
 def _by_server(config: Config | None, texts: Mapping[str, str]) -> list[Finding]:
-    from mmcicd_jenkins.adapters.jenkins_validator import Validator
+    from mmcicd_jenkins.adapters.jenkins.validator import Validator
 
     url = os.environ.get(URL) or (config.jenkins.url if config and config.jenkins else "")
     validator = Validator(url, os.environ)

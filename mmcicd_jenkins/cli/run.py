@@ -16,7 +16,7 @@ from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages import ROAD, run_stage
 from mmcicd_jenkins.stages.context import Job, Outcome
 from mmcicd_jenkins.wiring import Bench, open_bench
-from mmcicd_jenkins.wiring_ledger import ledger_address
+from mmcicd_jenkins.wiring.ledger import ledger_address
 
 STAGE = click.Choice(list(ROAD))
 

@@ -122,7 +122,7 @@ class Order:
 
 def _run(order: Order, summary: Summary, progress: StageProgress, *, dry_run: bool, as_json: bool) -> int:
     if order.commit:
-        from mmcicd_jenkins.adapters.protected_main import go_to
+        from mmcicd_jenkins.adapters.git.protected_main import go_to
 
         go_to(Path.cwd(), order.commit)
     bench = open_bench(Path.cwd(), progress, shared=True)

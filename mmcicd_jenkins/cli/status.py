@@ -14,7 +14,7 @@ from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.documents import to_document
 from mmcicd_jenkins.release.ledger import Pointer, Snapshot
 from mmcicd_jenkins.wiring import Bench, open_bench
-from mmcicd_jenkins.wiring_ledger import ledger_address
+from mmcicd_jenkins.wiring.ledger import ledger_address
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,7 +64,7 @@ def make(root: Path, config: Config) -> None:
         InputError: what is asked for can be another program tomorrow, or pip cannot read it.
         OutsideFailed: the index cannot be reached; the old lock stays.
     """
-    from mmcicd_jenkins.adapters.pip_lock import Resolved, resolve
+    from mmcicd_jenkins.adapters.environments.pip_lock import Resolved, resolve
 
     requirement = requirement_of(config, version(PROGRAM))
     _refuse_open(requirement, config)

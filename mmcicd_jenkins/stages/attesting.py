@@ -13,7 +13,7 @@ from mmcicd_jenkins.errors import IntegrityFailed
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.descriptor import Artifact, Descriptor
 from mmcicd_jenkins.image.digest import digest_bytes
-from mmcicd_jenkins.ports_store import Store
+from mmcicd_jenkins.ports.store import Store
 from mmcicd_jenkins.release.dsse import Authority, seal, unseal
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.release.statements import (

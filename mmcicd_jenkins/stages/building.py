@@ -9,7 +9,7 @@ from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.artifact import read_manifest
 from mmcicd_jenkins.image.descriptor import Artifact
-from mmcicd_jenkins.ports_builder import BuildOrder
+from mmcicd_jenkins.ports.builder import BuildOrder
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.context import Job, Ports
 from mmcicd_jenkins.stages.drawing import Drawn

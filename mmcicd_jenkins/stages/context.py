@@ -10,11 +10,11 @@ from mmcicd_jenkins import ports as p
 from mmcicd_jenkins.config.lock import Lock
 from mmcicd_jenkins.config.model import Config, Environment, Model
 from mmcicd_jenkins.errors import GateRefused, Inconclusive
-from mmcicd_jenkins.ports_builder import Builder
-from mmcicd_jenkins.ports_images import BaseImages
-from mmcicd_jenkins.ports_offline import OfflineTarget
-from mmcicd_jenkins.ports_store import Store
-from mmcicd_jenkins.ports_trial import Trial
+from mmcicd_jenkins.ports.builder import Builder
+from mmcicd_jenkins.ports.images import BaseImages
+from mmcicd_jenkins.ports.offline import OfflineTarget
+from mmcicd_jenkins.ports.store import Store
+from mmcicd_jenkins.ports.trial import Trial
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.dsse import Authority
 from mmcicd_jenkins.release.history import Who

@@ -9,7 +9,7 @@ from mmcicd_jenkins.config.laptop import is_address
 from mmcicd_jenkins.config.lock import Lock
 from mmcicd_jenkins.config.model import Config, Environment, Model
 from mmcicd_jenkins.image.base_name import parse_base
-from mmcicd_jenkins.ports_doctor import GitLook, MachineLook, RegistryLook, RegistryRight, WebLook
+from mmcicd_jenkins.ports.doctor import GitLook, MachineLook, RegistryLook, RegistryRight, WebLook
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.render.agents import DEFAULT_LABEL
 from mmcicd_jenkins.render.job_sources import source_of

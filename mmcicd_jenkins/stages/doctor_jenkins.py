@@ -8,8 +8,8 @@ from mmcicd_jenkins.checks import agents, controller, credentials, folders, git
 from mmcicd_jenkins.checks.finding import Finding
 from mmcicd_jenkins.config.credential_uses import SHARED_WITH_OPS
 from mmcicd_jenkins.config.model import Config, JenkinsSettings
-from mmcicd_jenkins.ports_doctor import FolderRights, JenkinsLook, JenkinsRights
-from mmcicd_jenkins.ports_jenkins import JenkinsItems
+from mmcicd_jenkins.ports.doctor import FolderRights, JenkinsLook, JenkinsRights
+from mmcicd_jenkins.ports.jenkins import JenkinsItems
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.render.agents import DEFAULT_LABEL
 from mmcicd_jenkins.render.job_items import Item, desired_items

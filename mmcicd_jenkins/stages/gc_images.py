@@ -3,7 +3,7 @@
 from functools import cached_property
 
 from mmcicd_jenkins.image.descriptor import CONFIG, INDEX
-from mmcicd_jenkins.ports_upkeep import Held
+from mmcicd_jenkins.ports.upkeep import Held
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.stages.gc_facts import ModelFacts
 from mmcicd_jenkins.stages.gc_needs import Doomed, Needs

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from mmcicd_jenkins.ports_upkeep import Held
+from mmcicd_jenkins.ports.upkeep import Held
 from mmcicd_jenkins.stages.data_copies import DATA_KIND
 from mmcicd_jenkins.stages.gc_facts import Facts
 from mmcicd_jenkins.stages.gc_images import ImagesJudge

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cached_property
 
-from mmcicd_jenkins.ports_upkeep import Held
+from mmcicd_jenkins.ports.upkeep import Held
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.collecting import needed
 from mmcicd_jenkins.release.records import Release

@@ -6,7 +6,7 @@ does: attempts are looked for one by one.
 
 from functools import cached_property
 
-from mmcicd_jenkins.ports_upkeep import Held
+from mmcicd_jenkins.ports.upkeep import Held
 from mmcicd_jenkins.release.runs import short
 from mmcicd_jenkins.stages.data_copies import DATA_KIND
 from mmcicd_jenkins.stages.gc_facts import seconds_of

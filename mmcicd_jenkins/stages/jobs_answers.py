@@ -7,7 +7,7 @@ value, because Jenkins makes null of those that are left out.
 from collections.abc import Mapping
 
 from mmcicd_jenkins.errors import InputError
-from mmcicd_jenkins.ports_jenkins import JenkinsInputs, PendingInput, Question
+from mmcicd_jenkins.ports.jenkins import JenkinsInputs, PendingInput, Question
 from mmcicd_jenkins.records import dataclass
 
 

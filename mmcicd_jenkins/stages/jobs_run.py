@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 from mmcicd_jenkins.errors import InputError, Interrupted, OutsideFailed
 from mmcicd_jenkins.ports import Clock
-from mmcicd_jenkins.ports_jenkins import BuildState, JenkinsBuilds, JenkinsInputs, PendingInput
+from mmcicd_jenkins.ports.jenkins import BuildState, JenkinsBuilds, JenkinsInputs, PendingInput
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.build_log import BuildLog, Event
 from mmcicd_jenkins.stages.jobs_answers import Answer, give

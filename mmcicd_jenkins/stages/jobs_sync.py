@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 
 from mmcicd_jenkins.errors import InputError, MmcicdError, OutsideFailed
 from mmcicd_jenkins.failpoints import failpoint
-from mmcicd_jenkins.ports_jenkins import JenkinsItems
+from mmcicd_jenkins.ports.jenkins import JenkinsItems
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.render.job_compare import Difference, merged
 from mmcicd_jenkins.render.job_items import Item

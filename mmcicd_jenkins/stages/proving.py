@@ -14,7 +14,7 @@ from mmcicd_jenkins.errors import IntegrityFailed, OutsideFailed
 from mmcicd_jenkins.image.artifact import read_manifest
 from mmcicd_jenkins.image.descriptor import INDEX, Artifact, Descriptor, descriptor
 from mmcicd_jenkins.image.manifest import check
-from mmcicd_jenkins.ports_store import Store
+from mmcicd_jenkins.ports.store import Store
 from mmcicd_jenkins.release.dsse import Authority, read_envelope, unseal
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.release.statements import KINDS, PAYLOAD_TYPE, check_statement

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from mmcicd_jenkins.errors import Inconclusive, InputError, OutsideFailed
-from mmcicd_jenkins.ports_offline import Remembered
+from mmcicd_jenkins.ports.offline import Remembered
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.desired import DESIRED, TakenBack
 from mmcicd_jenkins.release.ledger import read_time

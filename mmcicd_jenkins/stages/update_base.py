@@ -14,7 +14,7 @@ from mmcicd_jenkins.errors import MmcicdError
 from mmcicd_jenkins.image.base_image import BaseImage, only
 from mmcicd_jenkins.image.base_name import parse_base
 from mmcicd_jenkins.ports import Progress
-from mmcicd_jenkins.ports_images import BaseImages
+from mmcicd_jenkins.ports.images import BaseImages
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.pins import named_images
 

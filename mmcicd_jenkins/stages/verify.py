@@ -13,7 +13,7 @@ from mmcicd_jenkins.errors import GateRefused, OutsideFailed
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.descriptor import Artifact
 from mmcicd_jenkins.ports import Endpoint, GoldenResult
-from mmcicd_jenkins.ports_trial import Trial, TrialOrder
+from mmcicd_jenkins.ports.trial import Trial, TrialOrder
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.documents import from_document, to_document
 from mmcicd_jenkins.release.gates import extend, judge_measure

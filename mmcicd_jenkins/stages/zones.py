@@ -9,7 +9,7 @@ from typing import Literal
 
 from mmcicd_jenkins.errors import IntegrityFailed
 from mmcicd_jenkins.image.descriptor import Artifact
-from mmcicd_jenkins.ports_store import Store
+from mmcicd_jenkins.ports.store import Store
 
 # `trusted`: the jobs in ops, or a laptop with a store of its own.
 Zone = Literal["branch", "main", "trusted"]

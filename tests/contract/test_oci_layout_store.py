@@ -6,8 +6,8 @@ import secrets
 import pytest
 from store_contract import StoreContract
 
-from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
-from mmcicd_jenkins.ports_store import Store
+from mmcicd_jenkins.adapters.layout.store import OciLayoutStore
+from mmcicd_jenkins.ports.store import Store
 
 
 def open_layout(path, compression="gzip") -> Store:

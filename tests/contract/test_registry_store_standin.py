@@ -11,10 +11,10 @@ import pytest
 import registry_standin
 from store_contract import MODEL, RUN, StoreContract, image_of, write
 
-from mmcicd_jenkins.adapters.registry_client import Access
-from mmcicd_jenkins.adapters.registry_store import RegistryStore
-from mmcicd_jenkins.adapters.registry_tries import Patience
-from mmcicd_jenkins.adapters.store_places import Places
+from mmcicd_jenkins.adapters.registry.client import Access
+from mmcicd_jenkins.adapters.registry.repositories import Places
+from mmcicd_jenkins.adapters.registry.store import RegistryStore
+from mmcicd_jenkins.adapters.registry.tries import Patience
 from mmcicd_jenkins.errors import IntegrityFailed, OutsideFailed
 from mmcicd_jenkins.image.descriptor import LAYER, Descriptor
 from mmcicd_jenkins.stages.zones import SHELVES

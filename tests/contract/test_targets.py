@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mmcicd_jenkins.adapters.local_target import LocalTarget
-from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
+from mmcicd_jenkins.adapters.layout.store import OciLayoutStore
+from mmcicd_jenkins.adapters.local.target import LocalTarget
 from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.ports import Switch
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import serving_image
 
-from mmcicd_jenkins.adapters.docker_engine import DockerEngine
-from mmcicd_jenkins.adapters.layout_files import LayoutFiles
-from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
+from mmcicd_jenkins.adapters.docker.engine import DockerEngine
+from mmcicd_jenkins.adapters.layout.files import LayoutFiles
+from mmcicd_jenkins.adapters.layout.store import OciLayoutStore
 from mmcicd_jenkins.image.base_image import read_base
 from mmcicd_jenkins.image.manifest import Origin, join
 from mmcicd_jenkins.image.version_layer import version_layer

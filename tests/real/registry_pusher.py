@@ -3,15 +3,15 @@
 import sys
 from pathlib import Path
 
-from mmcicd_jenkins.adapters.registry_client import Access
-from mmcicd_jenkins.adapters.registry_store import RegistryStore
-from mmcicd_jenkins.adapters.registry_tries import Deadlines, Patience
-from mmcicd_jenkins.adapters.store_places import Places
+from mmcicd_jenkins.adapters.registry.client import Access
+from mmcicd_jenkins.adapters.registry.repositories import Places
+from mmcicd_jenkins.adapters.registry.store import RegistryStore
+from mmcicd_jenkins.adapters.registry.tries import Deadlines, Patience
 from mmcicd_jenkins.errors import MmcicdError
 from mmcicd_jenkins.image.descriptor import MANIFEST, Descriptor
 from mmcicd_jenkins.image.manifest import BaseImage, Origin, join
 from mmcicd_jenkins.image.version_layer import version_layer
-from mmcicd_jenkins.ports_store import Store
+from mmcicd_jenkins.ports.store import Store
 
 RUN = "application/vnd.mmcicd.run.v1"
 SIGNED = "application/vnd.mmcicd.signed.v1+json"

@@ -16,11 +16,11 @@ from docker_engine import docker  # noqa: F401 - a fixture
 from registry import needs_registry, plain_registry  # noqa: F401 - a fixture
 
 from mmcicd_jenkins.adapters.base_images import BaseImageFiles
-from mmcicd_jenkins.adapters.docker_engine import DockerEngine
-from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
-from mmcicd_jenkins.adapters.registry_client import Access, Repository
-from mmcicd_jenkins.adapters.registry_store import RegistryStore
-from mmcicd_jenkins.adapters.store_places import Places
+from mmcicd_jenkins.adapters.docker.engine import DockerEngine
+from mmcicd_jenkins.adapters.layout.store import OciLayoutStore
+from mmcicd_jenkins.adapters.registry.client import Access, Repository
+from mmcicd_jenkins.adapters.registry.repositories import Places
+from mmcicd_jenkins.adapters.registry.store import RegistryStore
 from mmcicd_jenkins.image.base_image import only
 from mmcicd_jenkins.image.manifest import Origin, join
 from mmcicd_jenkins.image.version_layer import version_layer, warmup_layer

@@ -8,17 +8,17 @@ our name; nothing is left in the engine or in the workspace.
 import pytest
 from docker_serving import GOLDEN
 
-from mmcicd_jenkins.adapters.docker_builder import DockerBuilder
-from mmcicd_jenkins.adapters.docker_images import EngineImages
-from mmcicd_jenkins.adapters.docker_target import DockerTrial
-from mmcicd_jenkins.adapters.layout_files import LayoutFiles
-from mmcicd_jenkins.adapters.model_client import HttpModelClient
+from mmcicd_jenkins.adapters.docker.builder import DockerBuilder
+from mmcicd_jenkins.adapters.docker.images import EngineImages
+from mmcicd_jenkins.adapters.docker.target import DockerTrial
+from mmcicd_jenkins.adapters.layout.files import LayoutFiles
+from mmcicd_jenkins.adapters.models.client import HttpModelClient
 from mmcicd_jenkins.errors import CommandFailed, InputError, IntegrityFailed
 from mmcicd_jenkins.image.artifact import read_manifest
 from mmcicd_jenkins.image.digest import digest_tree
 from mmcicd_jenkins.image.tree import scan
-from mmcicd_jenkins.ports_builder import BuildOrder
-from mmcicd_jenkins.ports_trial import TrialOrder
+from mmcicd_jenkins.ports.builder import BuildOrder
+from mmcicd_jenkins.ports.trial import TrialOrder
 from mmcicd_jenkins.wiring import Silent
 
 pytestmark = pytest.mark.real

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from mmcicd_jenkins.adapters.commands import ShellCommands
-from mmcicd_jenkins.adapters.container_commands import ImageCommands
+from mmcicd_jenkins.adapters.docker.commands import ImageCommands
 
 pytestmark = pytest.mark.real
 IMAGE = "mmcicd-test/serving:1"
@@ -120,8 +120,8 @@ RUN = """
 import os, sys
 from pathlib import Path
 from mmcicd_jenkins.adapters.commands import ShellCommands
-from mmcicd_jenkins.adapters.container_commands import ImageCommands
-from mmcicd_jenkins.adapters.docker_engine import DockerEngine
+from mmcicd_jenkins.adapters.docker.commands import ImageCommands
+from mmcicd_jenkins.adapters.docker.engine import DockerEngine
 commands = ImageCommands(ShellCommands(), lambda: DockerEngine.open(os.environ), Path({checkout!r}), grace_seconds=20)
 commands.run({command!r}, directory=Path({checkout!r}), variables={{"MMCICD_IMAGE": {image!r}}},
              log=Path({log!r}), timeout_seconds=60, on_line=lambda line: print(line, flush=True))

@@ -14,12 +14,12 @@ import pytest
 from docker_serving import GOLDEN
 from registry import plain_registry  # noqa: F401 - a fixture
 
-from mmcicd_jenkins.adapters.docker_containers import CannotStartError, Wanted, create
-from mmcicd_jenkins.adapters.docker_images import EngineImages
-from mmcicd_jenkins.adapters.docker_target import DockerTrial
-from mmcicd_jenkins.adapters.model_client import HttpModelClient
+from mmcicd_jenkins.adapters.docker.containers import CannotStartError, Wanted, create
+from mmcicd_jenkins.adapters.docker.images import EngineImages
+from mmcicd_jenkins.adapters.docker.target import DockerTrial
+from mmcicd_jenkins.adapters.models.client import HttpModelClient
 from mmcicd_jenkins.errors import GateRefused, IntegrityFailed, OutsideFailed
-from mmcicd_jenkins.ports_trial import TrialOrder
+from mmcicd_jenkins.ports.trial import TrialOrder
 from mmcicd_jenkins.wiring import Silent
 
 pytestmark = pytest.mark.real
@@ -173,7 +173,7 @@ sys.path[:0] = {paths!r}
 from pathlib import Path
 from docker_serving import Shelf
 from test_docker_verify import Site
-from mmcicd_jenkins.adapters.docker_engine import DockerEngine
+from mmcicd_jenkins.adapters.docker.engine import DockerEngine
 site = Site(DockerEngine.open(os.environ), Shelf(Path({shelf!r})), Path({folder!r}))
 site.trial().start(site.order(41, ({digest!r}, ())))
 """

@@ -4,9 +4,9 @@ import pytest
 import registry
 import registry_tokens
 
-from mmcicd_jenkins.adapters.registry_client import Access
-from mmcicd_jenkins.adapters.registry_look import Look
-from mmcicd_jenkins.adapters.registry_tries import Patience
+from mmcicd_jenkins.adapters.registry.client import Access
+from mmcicd_jenkins.adapters.registry.look import Look
+from mmcicd_jenkins.adapters.registry.tries import Patience
 from mmcicd_jenkins.errors import OutsideFailed
 
 pytestmark = [pytest.mark.real, registry.needs_registry]

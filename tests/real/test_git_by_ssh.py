@@ -14,9 +14,9 @@ import ssh_server
 from ssh_server import SshServer
 
 from mmcicd_jenkins.adapters.credentials import Login
-from mmcicd_jenkins.adapters.git_access import GitAccess
-from mmcicd_jenkins.adapters.git_cli import Git
-from mmcicd_jenkins.adapters.git_ledger import GitLedger
+from mmcicd_jenkins.adapters.git.access import GitAccess
+from mmcicd_jenkins.adapters.git.cli import Git
+from mmcicd_jenkins.adapters.git.ledger import GitLedger
 from mmcicd_jenkins.adapters.signing import DsseSigner
 from mmcicd_jenkins.adapters.system_clock import SystemClock
 from mmcicd_jenkins.errors import InputError, OutsideFailed

@@ -10,7 +10,7 @@ import tarfile
 import pytest
 from docker_engine import docker  # noqa: F401 - a fixture
 
-from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
+from mmcicd_jenkins.adapters.layout.store import OciLayoutStore
 from mmcicd_jenkins.errors import OutsideFailed
 from mmcicd_jenkins.image.base_image import read_base
 from mmcicd_jenkins.image.layer import pack_layer, plan_layers

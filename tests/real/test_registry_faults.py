@@ -16,8 +16,8 @@ import registry
 from certificates import Authority
 from registry import plain_registry  # noqa: F401 - a fixture
 
-from mmcicd_jenkins.adapters.registry_client import Access, Repository
-from mmcicd_jenkins.adapters.registry_tries import Deadlines, Patience
+from mmcicd_jenkins.adapters.registry.client import Access, Repository
+from mmcicd_jenkins.adapters.registry.tries import Deadlines, Patience
 from mmcicd_jenkins.errors import InputError, IntegrityFailed, MmcicdError, OutsideFailed
 from mmcicd_jenkins.image.artifact import json_bytes
 from mmcicd_jenkins.image.descriptor import CONFIG, LAYER, MANIFEST, Descriptor

@@ -9,11 +9,11 @@ import registry_server
 from registry import needs_registry, plain_registry, serve  # noqa: F401 - a fixture
 from store_contract import SIGNED, image_of, write
 
-from mmcicd_jenkins.adapters.registry_client import Access, Repository
-from mmcicd_jenkins.adapters.registry_keeper import RegistryKeeper
-from mmcicd_jenkins.adapters.registry_store import RegistryStore
-from mmcicd_jenkins.adapters.registry_tries import Patience
-from mmcicd_jenkins.adapters.store_places import Places
+from mmcicd_jenkins.adapters.registry.client import Access, Repository
+from mmcicd_jenkins.adapters.registry.keeper import RegistryKeeper
+from mmcicd_jenkins.adapters.registry.repositories import Places
+from mmcicd_jenkins.adapters.registry.store import RegistryStore
+from mmcicd_jenkins.adapters.registry.tries import Patience
 from mmcicd_jenkins.errors import OutsideFailed
 from mmcicd_jenkins.image.artifact import json_bytes
 from mmcicd_jenkins.image.descriptor import INDEX, MANIFEST, Descriptor

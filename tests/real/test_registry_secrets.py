@@ -21,8 +21,8 @@ import registry
 import registry_tokens
 from certificates import Authority
 
-from mmcicd_jenkins.adapters.registry_client import Access, Repository
-from mmcicd_jenkins.adapters.registry_tries import Deadlines, Patience
+from mmcicd_jenkins.adapters.registry.client import Access, Repository
+from mmcicd_jenkins.adapters.registry.tries import Deadlines, Patience
 from mmcicd_jenkins.errors import MmcicdError
 from mmcicd_jenkins.image.descriptor import MANIFEST, Descriptor
 from mmcicd_jenkins.image.reference import Reference

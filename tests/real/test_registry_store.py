@@ -6,11 +6,11 @@ import pytest
 from registry import needs_registry, plain_registry  # noqa: F401 - a fixture
 from store_contract import StoreContract
 
-from mmcicd_jenkins.adapters.registry_client import Access
-from mmcicd_jenkins.adapters.registry_store import RegistryStore
-from mmcicd_jenkins.adapters.registry_tries import Patience
-from mmcicd_jenkins.adapters.store_places import Places
-from mmcicd_jenkins.ports_store import Store
+from mmcicd_jenkins.adapters.registry.client import Access
+from mmcicd_jenkins.adapters.registry.repositories import Places
+from mmcicd_jenkins.adapters.registry.store import RegistryStore
+from mmcicd_jenkins.adapters.registry.tries import Patience
+from mmcicd_jenkins.ports.store import Store
 
 pytestmark = [pytest.mark.real, needs_registry]
 

@@ -20,9 +20,9 @@ from containerd_engine import containerd  # noqa: F401 - a fixture
 from docker_engine import docker  # noqa: F401 - a fixture
 
 from mmcicd_jenkins.adapters.base_images import BaseImageFiles
-from mmcicd_jenkins.adapters.registry_client import Access, Repository
-from mmcicd_jenkins.adapters.registry_store import RegistryStore
-from mmcicd_jenkins.adapters.store_places import Places
+from mmcicd_jenkins.adapters.registry.client import Access, Repository
+from mmcicd_jenkins.adapters.registry.repositories import Places
+from mmcicd_jenkins.adapters.registry.store import RegistryStore
 from mmcicd_jenkins.image.artifact import json_bytes
 from mmcicd_jenkins.image.descriptor import CONFIG, MANIFEST, Descriptor
 from mmcicd_jenkins.image.digest import digest_bytes

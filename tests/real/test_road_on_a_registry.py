@@ -16,7 +16,7 @@ import registry_tokens
 from paper import MODEL, commit, make_repository, on_paper
 from test_killed_anywhere import DRIVER, update_lock
 
-from mmcicd_jenkins.adapters.registry_client import Access, Repository
+from mmcicd_jenkins.adapters.registry.client import Access, Repository
 from mmcicd_jenkins.errors import OutsideFailed
 from mmcicd_jenkins.image.reference import parse_reference
 from mmcicd_jenkins.stages import reconcile, run_stage

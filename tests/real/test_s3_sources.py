@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mmcicd_jenkins.adapters.data_sources import FsspecSources
+from mmcicd_jenkins.adapters.data.sources import FsspecSources
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
 
 SERVER = shutil.which("moto_server")

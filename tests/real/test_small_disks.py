@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "system"))
 from paper import MODEL, commit, make_repository
 from test_killed_anywhere import update_lock
 
-from mmcicd_jenkins.adapters import layout_files
+from mmcicd_jenkins.adapters.layout import files as layout_files
 
 pytestmark = pytest.mark.real
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
+from mmcicd_jenkins.adapters.layout.store import OciLayoutStore
 from mmcicd_jenkins.adapters.signing import DsseSigner, make_key, read_trusted
 from mmcicd_jenkins.image.manifest import BaseImage, Origin, join
 from mmcicd_jenkins.image.version_layer import version_layer

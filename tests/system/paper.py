@@ -158,7 +158,7 @@ def on_paper(bench, **instead):
     return Replaced(
         bench.ports,
         target=lambda place: FileTarget(bench.serving(place.name) / "target.json", bench.store),
-        throwaway=lambda folder, runnable: EmbeddedTrial(
+        throwaway=lambda folder, runnable: EmbeddedTrial(  # noqa: ARG005 - the port names it
             FileTarget(folder / "target.json", bench.store), folder, "paper"
         ),
         **instead,

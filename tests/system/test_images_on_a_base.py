@@ -15,7 +15,7 @@ from base_documents import Documents, two_platforms, write_layout
 from paper import MODEL, commit, make_repository, on_paper
 from test_killed_anywhere import update_lock
 
-from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
+from mmcicd_jenkins.adapters.layout.store import OciLayoutStore
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
 from mmcicd_jenkins.image.descriptor import INDEX, MANIFEST, Descriptor
 from mmcicd_jenkins.stages import ROAD, run_stage

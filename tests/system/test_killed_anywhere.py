@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from paper import MODEL, commit, make_repository
 
-from mmcicd_jenkins.adapters.git_ledger import GitLedger
+from mmcicd_jenkins.adapters.git.ledger import GitLedger
 from mmcicd_jenkins.adapters.signing import DsseSigner
 from mmcicd_jenkins.adapters.system_clock import SystemClock
 from mmcicd_jenkins.failpoints import FAILPOINTS

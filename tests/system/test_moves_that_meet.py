@@ -277,7 +277,7 @@ def test_verify_ends_what_a_killed_verify_left_running(base):
     (left / "left").touch()
     seen = []
     ports = on_paper(bench, client=Client())
-    ports.throwaway = lambda folder, runnable: EmbeddedTrial(
+    ports.throwaway = lambda folder, runnable: EmbeddedTrial(  # noqa: ARG005 - the port names it
         Throwaway(folder, bench.store, seen), folder, "paper"
     )
     run_stage("verify", job, ports)

@@ -15,7 +15,7 @@ from test_failure_paths import cli
 from test_killed_anywhere import drive, update_lock
 
 from mmcicd_jenkins.errors import GateRefused, InputError, IntegrityFailed
-from mmcicd_jenkins.ports_offline import Remembered
+from mmcicd_jenkins.ports.offline import Remembered
 from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.desired import TakenBack
 from mmcicd_jenkins.stages import reconcile, run_stage

@@ -24,7 +24,7 @@ from mmcicd_jenkins.errors import (
     Terminated,
     UsageError,
 )
-from mmcicd_jenkins.ports_offline import Remembered
+from mmcicd_jenkins.ports.offline import Remembered
 from mmcicd_jenkins.stages import asking, promote, rollback_offline, run_stage
 from mmcicd_jenkins.stages.standing import standing, still_serving
 from mmcicd_jenkins.wiring import open_bench

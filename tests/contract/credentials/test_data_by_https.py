@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mmcicd_jenkins.adapters.credentials import Login
-from mmcicd_jenkins.adapters.data_sources import FsspecSources
+from mmcicd_jenkins.adapters.data.sources import FsspecSources
 from mmcicd_jenkins.errors import OutsideFailed
 
 TABLE = b"a,y\n" + b"".join(b"%d,%d\n" % (n, n % 2) for n in range(50))

@@ -16,10 +16,10 @@ import pytest
 from git_web_server import GitWebServer
 
 from mmcicd_jenkins.adapters.credentials import Login, login
-from mmcicd_jenkins.adapters.git_access import GitAccess
-from mmcicd_jenkins.adapters.git_answers import Kind
-from mmcicd_jenkins.adapters.git_cli import Git
-from mmcicd_jenkins.adapters.git_ledger import GitLedger
+from mmcicd_jenkins.adapters.git.access import GitAccess
+from mmcicd_jenkins.adapters.git.answers import Kind
+from mmcicd_jenkins.adapters.git.cli import Git
+from mmcicd_jenkins.adapters.git.ledger import GitLedger
 from mmcicd_jenkins.adapters.signing import DsseSigner
 from mmcicd_jenkins.adapters.system_clock import SystemClock
 from mmcicd_jenkins.errors import InputError, OutsideFailed
@@ -191,7 +191,7 @@ ASK_A_LEDGER = """
 import os, sys
 os.setsid()
 os.open(sys.argv[1], os.O_RDWR)  # the first terminal that a session opens is its own
-from mmcicd_jenkins.adapters.git_ledger import GitLedger
+from mmcicd_jenkins.adapters.git.ledger import GitLedger
 from mmcicd_jenkins.adapters.signing import DsseSigner
 from mmcicd_jenkins.adapters.system_clock import SystemClock
 from mmcicd_jenkins.errors import MmcicdError

@@ -7,10 +7,10 @@ from xml.sax.saxutils import escape
 import pytest
 from jenkins_standin import Script, Standin
 
-from mmcicd_jenkins.adapters.jenkins_account import Account
-from mmcicd_jenkins.adapters.jenkins_builds import Builds, Inputs
-from mmcicd_jenkins.adapters.jenkins_items import Facts, Items
-from mmcicd_jenkins.adapters.jenkins_server import Server
+from mmcicd_jenkins.adapters.jenkins.account import Account
+from mmcicd_jenkins.adapters.jenkins.builds import Builds, Inputs
+from mmcicd_jenkins.adapters.jenkins.items import Facts, Items
+from mmcicd_jenkins.adapters.jenkins.server import Server
 
 # Read before the fixture that clears the environment of everything ours.
 REAL = {name: os.environ.get(f"MMCICD_TEST_JENKINS_{name}", "") for name in ("URL", "USER", "TOKEN")}

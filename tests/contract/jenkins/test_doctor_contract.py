@@ -6,8 +6,8 @@ there and in one that is not, credentials, how files of users are served, addres
 
 import pytest
 
-from mmcicd_jenkins.adapters.jenkins_look import Look
-from mmcicd_jenkins.adapters.jenkins_rights import Rights
+from mmcicd_jenkins.adapters.jenkins.look import Look
+from mmcicd_jenkins.adapters.jenkins.rights import Rights
 
 
 @pytest.fixture

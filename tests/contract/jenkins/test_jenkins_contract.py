@@ -10,9 +10,9 @@ import time
 import pytest
 from jenkins_standin import Ask, Say, Script
 
-from mmcicd_jenkins.adapters.jenkins_account import Account
-from mmcicd_jenkins.adapters.jenkins_items import Items
-from mmcicd_jenkins.adapters.jenkins_server import Server
+from mmcicd_jenkins.adapters.jenkins.account import Account
+from mmcicd_jenkins.adapters.jenkins.items import Items
+from mmcicd_jenkins.adapters.jenkins.server import Server
 from mmcicd_jenkins.errors import InputError, OutsideFailed
 from mmcicd_jenkins.render.job_plan import dropped
 from mmcicd_jenkins.render.job_xml import leaf, node, parse, written

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mmcicd_jenkins.adapters.git_ledger import GitLedger
+from mmcicd_jenkins.adapters.git.ledger import GitLedger
 from mmcicd_jenkins.adapters.signing import DsseSigner
 from mmcicd_jenkins.adapters.system_clock import SystemClock
 from mmcicd_jenkins.errors import IntegrityFailed

@@ -11,9 +11,9 @@ import time
 import pytest
 from conftest import eventually, read
 
-from mmcicd_jenkins.adapters.local_target import LocalTarget
-from mmcicd_jenkins.adapters.model_client import HttpModelClient
-from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
+from mmcicd_jenkins.adapters.layout.store import OciLayoutStore
+from mmcicd_jenkins.adapters.local.target import LocalTarget
+from mmcicd_jenkins.adapters.models.client import HttpModelClient
 from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import OutsideFailed, Superseded
 from mmcicd_jenkins.ports import Switch
@@ -242,8 +242,8 @@ def test_a_server_that_starts_in_a_failing_switch_serves_what_served_before(targ
 CHILD = """
 import sys
 from pathlib import Path
-from mmcicd_jenkins.adapters.local_target import LocalTarget
-from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
+from mmcicd_jenkins.adapters.local.target import LocalTarget
+from mmcicd_jenkins.adapters.layout.store import OciLayoutStore
 from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.image.descriptor import Descriptor
 from mmcicd_jenkins.ports import Switch

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mmcicd_jenkins.adapters.local_offline import OfflineLocalTarget
-from mmcicd_jenkins.adapters.local_target import LocalTarget
-from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
+from mmcicd_jenkins.adapters.layout.store import OciLayoutStore
+from mmcicd_jenkins.adapters.local.offline import OfflineLocalTarget
+from mmcicd_jenkins.adapters.local.target import LocalTarget
 from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import InputError, Superseded
 from mmcicd_jenkins.ports import Switch

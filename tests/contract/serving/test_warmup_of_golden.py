@@ -2,9 +2,9 @@
 
 import pytest
 
-from mmcicd_jenkins.adapters.local_target import LocalTarget
-from mmcicd_jenkins.adapters.model_client import HttpModelClient
-from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
+from mmcicd_jenkins.adapters.layout.store import OciLayoutStore
+from mmcicd_jenkins.adapters.local.target import LocalTarget
+from mmcicd_jenkins.adapters.models.client import HttpModelClient
 from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import OutsideFailed
 from mmcicd_jenkins.image.version_layer import warmup_layer

@@ -15,7 +15,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 
-from mmcicd_jenkins.adapters import tf_wire
+from mmcicd_jenkins.adapters.models import tf_wire
 
 NAME = os.environ["MODEL_NAME"]
 FOLDER = Path(os.environ.get("MODEL_BASE_PATH", "/models")) / NAME

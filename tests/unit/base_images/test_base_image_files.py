@@ -9,7 +9,7 @@ import pytest
 from base_documents import Documents, named, tar_of, two_platforms, write_layout
 
 from mmcicd_jenkins.adapters.base_images import BaseImageFiles
-from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
+from mmcicd_jenkins.adapters.layout.store import OciLayoutStore
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
 from mmcicd_jenkins.image.descriptor import LAYER, LAYER_GZIP
 from mmcicd_jenkins.image.digest import digest_bytes

@@ -11,8 +11,8 @@ import sys
 import pytest
 
 from mmcicd_jenkins.adapters.credentials import login
-from mmcicd_jenkins.adapters.lock_push import LockPush
-from mmcicd_jenkins.adapters.protected_main import go_to
+from mmcicd_jenkins.adapters.git.lock_push import LockPush
+from mmcicd_jenkins.adapters.git.protected_main import go_to
 from mmcicd_jenkins.errors import InputError, IntegrityFailed, OutsideFailed, UsageError
 
 IDENTITY = {
@@ -136,7 +136,7 @@ def test_killed_before_the_push_the_same_command_pushes(places):
     script = (
         "import sys, pathlib\n"
         "from mmcicd_jenkins.adapters.credentials import login\n"
-        "from mmcicd_jenkins.adapters.lock_push import LockPush\n"
+        "from mmcicd_jenkins.adapters.git.lock_push import LockPush\n"
         "root = pathlib.Path(sys.argv[1])\n"
         "push = LockPush(root, 'main', login('source', {}))\n"
         "push.start()\n"

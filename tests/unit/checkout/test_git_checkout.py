@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mmcicd_jenkins.adapters.checkout import GitCheckout
+from mmcicd_jenkins.adapters.git.checkout import GitCheckout
 from mmcicd_jenkins.errors import InputError, OutsideFailed
 
 HOSTILE = [

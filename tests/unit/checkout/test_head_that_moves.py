@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from mmcicd_jenkins.adapters.checkout import GitCheckout
+from mmcicd_jenkins.adapters.git.checkout import GitCheckout
 from mmcicd_jenkins.errors import InputError
 
 IDENTITY = ["-c", "user.name=Ada", "-c", "user.email=ada@example.invalid", "-c", "protocol.file.allow=always"]

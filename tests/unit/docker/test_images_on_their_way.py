@@ -7,10 +7,10 @@ import tarfile
 
 import pytest
 
-from mmcicd_jenkins.adapters.build_context import context
-from mmcicd_jenkins.adapters.docker_engine import DockerEngine, not_ignored
-from mmcicd_jenkins.adapters.docker_images import for_platform
-from mmcicd_jenkins.adapters.model_status import VersionState, parse_state
+from mmcicd_jenkins.adapters.docker.build_context import context
+from mmcicd_jenkins.adapters.docker.engine import DockerEngine, not_ignored
+from mmcicd_jenkins.adapters.docker.images import for_platform
+from mmcicd_jenkins.adapters.models.status import VersionState, parse_state
 from mmcicd_jenkins.errors import InputError, IntegrityFailed, OutsideFailed
 from mmcicd_jenkins.image.archive import image_archive, read_tar
 from mmcicd_jenkins.image.descriptor import INDEX, LAYER, MANIFEST, Artifact, Descriptor

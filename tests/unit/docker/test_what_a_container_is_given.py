@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from mmcicd_jenkins.adapters.commands import ShellCommands
-from mmcicd_jenkins.adapters.container_commands import ImageCommands, inside, is_here, mounted
-from mmcicd_jenkins.adapters.docker_containers import used_memory
+from mmcicd_jenkins.adapters.docker.commands import ImageCommands, inside, is_here, mounted
+from mmcicd_jenkins.adapters.docker.containers import used_memory
 
 DIGEST = "sha256:" + "a" * 64
 IMAGE = f"registry.example/ml/train@{DIGEST}"

@@ -1,7 +1,7 @@
 """What doctor makes of agents: labels, clouds, agents that sleep."""
 
 from mmcicd_jenkins.checks import agents
-from mmcicd_jenkins.ports_doctor import LabelFacts, Node
+from mmcicd_jenkins.ports.doctor import LabelFacts, Node
 
 WHERE = {"gpu-a100": "mmcicd.yaml:9:1"}
 LINUX = Node(name="a", labels=("linux", "a"))

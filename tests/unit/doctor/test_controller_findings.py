@@ -3,7 +3,7 @@
 import pytest
 
 from mmcicd_jenkins.checks import controller
-from mmcicd_jenkins.ports_doctor import ControllerFacts, PluginFacts, SecurityFacts, Served
+from mmcicd_jenkins.ports.doctor import ControllerFacts, PluginFacts, SecurityFacts, Served
 
 NEEDED = {"git": "checkout", "junit": "test results"}
 DEFAULT_POLICY = "sandbox allow-same-origin; default-src 'none'; img-src 'self'; style-src 'self';"

@@ -1,7 +1,7 @@
 """What doctor makes of jobs and of the right to make them."""
 
 from mmcicd_jenkins.checks.folders import Job, jobs, nearest, permissions
-from mmcicd_jenkins.ports_doctor import FolderRights
+from mmcicd_jenkins.ports.doctor import FolderRights
 
 SYNC = "mmcicd-jenkins jobs sync --repo ssh://git@git.example/ml/churn.git"
 MINE = FolderRights(exists=True, create=True, read_config=True)

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from mmcicd_jenkins.adapters.git_look import RepositoryLook
+from mmcicd_jenkins.adapters.git.look import RepositoryLook
 from mmcicd_jenkins.adapters.machine_look import Machine
-from mmcicd_jenkins.adapters.registry_client import Access
-from mmcicd_jenkins.adapters.registry_look import Look
-from mmcicd_jenkins.adapters.registry_tries import Patience
+from mmcicd_jenkins.adapters.registry.client import Access
+from mmcicd_jenkins.adapters.registry.look import Look
+from mmcicd_jenkins.adapters.registry.tries import Patience
 from mmcicd_jenkins.adapters.web_look import Web
 from mmcicd_jenkins.errors import InputError, MmcicdError, OutsideFailed
 

@@ -4,7 +4,7 @@ import pytest
 
 from mmcicd_jenkins.checks import git, machine, models, places, registry
 from mmcicd_jenkins.checks.finding import Told
-from mmcicd_jenkins.ports_doctor import Disk, Gpus, Port, Repository
+from mmcicd_jenkins.ports.doctor import Disk, Gpus, Port, Repository
 
 URL = "ssh://git@git.example/ml/churn.git"
 MAIN = Repository(branches={"main": "0" * 40})

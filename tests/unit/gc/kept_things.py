@@ -5,7 +5,7 @@ import hashlib
 from datetime import UTC, datetime
 
 from mmcicd_jenkins.image.descriptor import CONFIG
-from mmcicd_jenkins.ports_upkeep import Held, Swept
+from mmcicd_jenkins.ports.upkeep import Held, Swept
 from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.documents import from_document
 from mmcicd_jenkins.release.ledger import Event, Head, Pointer, Snapshot
@@ -169,7 +169,7 @@ def facts_of(*ledgers, held=(), locked=(), now=NOW):
 
 
 class MemoryKeeper:
-    """`ports_upkeep.StoreKeeper` of a list."""
+    """`ports.upkeep.StoreKeeper` of a list."""
 
     def __init__(self, held):
         self.held = list(held)

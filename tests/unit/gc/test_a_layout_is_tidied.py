@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from mmcicd_jenkins.adapters.layout_keeper import LayoutKeeper
-from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
+from mmcicd_jenkins.adapters.layout.keeper import LayoutKeeper
+from mmcicd_jenkins.adapters.layout.store import OciLayoutStore
 from mmcicd_jenkins.errors import IntegrityFailed
 from mmcicd_jenkins.image.descriptor import Descriptor
 
@@ -154,7 +154,7 @@ def test_an_empty_place_has_nothing(tmp_path):
 SWEEP = """
 import sys, time
 from pathlib import Path
-from mmcicd_jenkins.adapters.layout_keeper import LayoutKeeper
+from mmcicd_jenkins.adapters.layout.keeper import LayoutKeeper
 keeper = LayoutKeeper(Path(sys.argv[1]))
 keeper.remove([each for each in keeper.holdings() if each.tags == ("run-first",)])
 print(keeper.sweep(time.time() - 3600).blobs)
@@ -177,7 +177,7 @@ def test_many_writers_and_a_sweeper(place):
     """Nobody ends with a name for bytes that are gone. A writer may lose bytes that it did not touch in time, and say so."""
     script = (
         "import sys\nfrom pathlib import Path\n"
-        "from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore\n"
+        "from mmcicd_jenkins.adapters.layout.store import OciLayoutStore\n"
         "store = OciLayoutStore(Path(sys.argv[1]))\n"
         "for n in range(15):\n"
         "    model = Path(sys.argv[2]) / f'{sys.argv[3]}-{n % 3}'\n"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from kept_things import DAY, NOW, MemoryKeeper, MemoryLedger, digest, facts_of, holdings_of, iso, who
 
 from mmcicd_jenkins.errors import GateRefused, Inconclusive, InputError, Superseded
-from mmcicd_jenkins.ports_upkeep import Held
+from mmcicd_jenkins.ports.upkeep import Held
 from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.collecting import collect
 from mmcicd_jenkins.release.rollback import choose_rollback

@@ -17,7 +17,7 @@ from kept_things import (
 )
 
 from mmcicd_jenkins.image.descriptor import INDEX
-from mmcicd_jenkins.ports_upkeep import Held
+from mmcicd_jenkins.ports.upkeep import Held
 from mmcicd_jenkins.release import history
 from mmcicd_jenkins.stages import gc
 from mmcicd_jenkins.stages.gc_needs import Rules

@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
+from mmcicd_jenkins.adapters.layout.store import OciLayoutStore
 from mmcicd_jenkins.errors import MmcicdError
 from mmcicd_jenkins.image.manifest import BaseImage, Origin, join
 from mmcicd_jenkins.image.version_layer import version_layer

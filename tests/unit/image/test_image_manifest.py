@@ -13,7 +13,6 @@ from mmcicd_jenkins.image.descriptor import CONFIG, LAYER, LAYER_GZIP, Descripto
 from mmcicd_jenkins.image.digest import digest_bytes
 from mmcicd_jenkins.image.manifest import BaseImage, Origin, check, join
 from mmcicd_jenkins.image.platforms import Platform
-from mmcicd_jenkins.image.start import Start
 from mmcicd_jenkins.image.unpack import Unpacker
 from mmcicd_jenkins.image.version_layer import version_layer, warmup_layer
 

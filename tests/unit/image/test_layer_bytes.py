@@ -68,7 +68,7 @@ def test_another_process_with_other_surroundings_makes_the_same(tmp_path):
     script = (
         "import os, sys; os.umask(0o077)\n"
         "from pathlib import Path\n"
-        "from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore\n"
+        "from mmcicd_jenkins.adapters.layout.store import OciLayoutStore\n"
         "print(OciLayoutStore(Path(sys.argv[1])).put_model(Path(sys.argv[2])))\n"
     )
     seen = set()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
+from mmcicd_jenkins.adapters.layout.store import OciLayoutStore
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
 from mmcicd_jenkins.image.digest import digest_bytes
 from mmcicd_jenkins.image.manifest import BaseImage, Origin, join

@@ -10,7 +10,7 @@ import pytest
 from folders import read_folder
 from layout_program import MODEL, PROGRAM, finish, start, state
 
-from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
+from mmcicd_jenkins.adapters.layout.store import OciLayoutStore
 from mmcicd_jenkins.failpoints import FAILPOINTS
 
 

@@ -7,7 +7,7 @@ import time
 import pytest
 from folders import SAVED_MODEL, write_folder
 
-from mmcicd_jenkins.adapters.oci_layout import OciLayoutStore
+from mmcicd_jenkins.adapters.layout.store import OciLayoutStore
 from mmcicd_jenkins.adapters.stat_cache import StatCache
 from mmcicd_jenkins.image.layer import pack_layer, plan_layers
 from mmcicd_jenkins.image.tree import scan

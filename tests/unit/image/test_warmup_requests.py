@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmcicd_jenkins.adapters import tf_wire
+from mmcicd_jenkins.adapters.models import tf_wire
 from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.image.tf_record import crc32c, tf_record
 from mmcicd_jenkins.image.warmup import MOST_BYTES, MOST_RECORDS, warmup_requests

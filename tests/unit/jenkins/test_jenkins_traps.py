@@ -14,12 +14,12 @@ import threading
 import pytest
 from jenkins_standin import Standin
 
-from mmcicd_jenkins.adapters.jenkins_account import Account, account_of
-from mmcicd_jenkins.adapters.jenkins_builds import Builds
-from mmcicd_jenkins.adapters.jenkins_errors import refused
-from mmcicd_jenkins.adapters.jenkins_items import Facts, Items
-from mmcicd_jenkins.adapters.jenkins_names import branch_job, job_path
-from mmcicd_jenkins.adapters.jenkins_server import Server
+from mmcicd_jenkins.adapters.jenkins.account import Account, account_of
+from mmcicd_jenkins.adapters.jenkins.builds import Builds
+from mmcicd_jenkins.adapters.jenkins.errors import refused
+from mmcicd_jenkins.adapters.jenkins.items import Facts, Items
+from mmcicd_jenkins.adapters.jenkins.names import branch_job, job_path
+from mmcicd_jenkins.adapters.jenkins.server import Server
 from mmcicd_jenkins.errors import InputError, MmcicdError, OutsideFailed
 
 FOLDER = "<com.cloudbees.hudson.plugins.folder.Folder/>"

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from jenkins_standin import Ask, Say, Script
 
-from mmcicd_jenkins.adapters.jenkins_account import Account
-from mmcicd_jenkins.adapters.jenkins_builds import Builds, Inputs
-from mmcicd_jenkins.adapters.jenkins_items import Items
-from mmcicd_jenkins.adapters.jenkins_server import Server
+from mmcicd_jenkins.adapters.jenkins.account import Account
+from mmcicd_jenkins.adapters.jenkins.builds import Builds, Inputs
+from mmcicd_jenkins.adapters.jenkins.items import Items
+from mmcicd_jenkins.adapters.jenkins.server import Server
 from mmcicd_jenkins.errors import InputError, Interrupted, OutsideFailed
-from mmcicd_jenkins.ports_jenkins import BuildState, PendingInput, Question
+from mmcicd_jenkins.ports.jenkins import BuildState, PendingInput, Question
 from mmcicd_jenkins.stages import jobs_run as stage
 from mmcicd_jenkins.stages.build_log import BuildLog
 from mmcicd_jenkins.stages.jobs_answers import Answer, values_for

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from mmcicd_jenkins.adapters.jenkins_account import Account
-from mmcicd_jenkins.adapters.jenkins_items import Items
-from mmcicd_jenkins.adapters.jenkins_server import Server
+from mmcicd_jenkins.adapters.jenkins.account import Account
+from mmcicd_jenkins.adapters.jenkins.items import Items
+from mmcicd_jenkins.adapters.jenkins.server import Server
 from mmcicd_jenkins.errors import OutsideFailed
 from mmcicd_jenkins.render.job_items import Access, desired_items
 from mmcicd_jenkins.render.job_sources import source_of

@@ -1,7 +1,7 @@
 import pytest
 
-from mmcicd_jenkins.adapters.git_answers import Answer, Kind, redact
-from mmcicd_jenkins.adapters.git_places import is_local
+from mmcicd_jenkins.adapters.git.answers import Answer, Kind, redact
+from mmcicd_jenkins.adapters.git.places import is_local
 
 SENTENCES = {
     " ! [rejected]        1 -> mmcicd/m (stale info)": Kind.MOVED,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mmcicd_jenkins.adapters.git_ledger import GitLedger
+from mmcicd_jenkins.adapters.git.ledger import GitLedger
 from mmcicd_jenkins.adapters.signing import DsseSigner, read_trusted
 from mmcicd_jenkins.adapters.system_clock import SystemClock
 from mmcicd_jenkins.release.chain import PAYLOAD_TYPE

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from mmcicd_jenkins.adapters.model_client import HttpModelClient
+from mmcicd_jenkins.adapters.models.client import HttpModelClient
 from mmcicd_jenkins.errors import InputError, OutsideFailed
 from mmcicd_jenkins.ports import Endpoint
 

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from mmcicd_jenkins.adapters import tf_wire
+from mmcicd_jenkins.adapters.models import tf_wire
 
 FEEDS = {
     "floats": np.array([[1.5, -2.0]], np.float32),
@@ -19,7 +19,7 @@ FEEDS = {
 
 
 def test_importing_it_brings_no_tensorflow():
-    code = "import sys, mmcicd_jenkins.adapters.tf_wire; sys.exit('tensorflow' in sys.modules or 'grpc' in sys.modules)"
+    code = "import sys, mmcicd_jenkins.adapters.models.tf_wire; sys.exit('tensorflow' in sys.modules or 'grpc' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

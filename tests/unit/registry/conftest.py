@@ -6,8 +6,8 @@ import os
 import pytest
 import registry_standin
 
-from mmcicd_jenkins.adapters.registry_client import Access, Repository
-from mmcicd_jenkins.adapters.registry_tries import Deadlines, Patience
+from mmcicd_jenkins.adapters.registry.client import Access, Repository
+from mmcicd_jenkins.adapters.registry.tries import Deadlines, Patience
 from mmcicd_jenkins.image.descriptor import LAYER, Descriptor
 from mmcicd_jenkins.image.digest import digest_bytes
 from mmcicd_jenkins.image.reference import parse_reference

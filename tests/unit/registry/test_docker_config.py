@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmcicd_jenkins.adapters.docker_config import NOBODY, DockerConfig, Identity
+from mmcicd_jenkins.adapters.registry.docker_config import NOBODY, DockerConfig, Identity
 from mmcicd_jenkins.errors import InputError, MmcicdError, OutsideFailed
 
 SECRET = "hunter2-but-longer"

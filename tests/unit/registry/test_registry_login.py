@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import registry_standin
 
-from mmcicd_jenkins.adapters.registry_client import Repository
+from mmcicd_jenkins.adapters.registry.client import Repository
 from mmcicd_jenkins.errors import InputError, MmcicdError, OutsideFailed
 from mmcicd_jenkins.image.reference import parse_reference
 

@@ -8,8 +8,8 @@ import fault_proxy
 import faults
 import pytest
 
-from mmcicd_jenkins.adapters.registry_errors import Trouble
-from mmcicd_jenkins.adapters.registry_tries import Deadlines, Pace, Patience, Tries
+from mmcicd_jenkins.adapters.registry.errors import Trouble
+from mmcicd_jenkins.adapters.registry.tries import Deadlines, Pace, Patience, Tries
 from mmcicd_jenkins.errors import OutsideFailed
 
 

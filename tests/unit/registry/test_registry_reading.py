@@ -11,7 +11,7 @@ import faults
 import pytest
 import registry_standin
 
-from mmcicd_jenkins.adapters.registry_tries import Deadlines
+from mmcicd_jenkins.adapters.registry.tries import Deadlines
 from mmcicd_jenkins.errors import InputError, IntegrityFailed, MmcicdError, OutsideFailed
 from mmcicd_jenkins.image.descriptor import INDEX, LAYER, MANIFEST, Descriptor
 from mmcicd_jenkins.image.digest import digest_bytes

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmcicd_jenkins.adapters.registry_syntax import (
+from mmcicd_jenkins.adapters.registry.syntax import (
     Challenge,
     content_range,
     host_of,

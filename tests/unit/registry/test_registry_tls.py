@@ -16,10 +16,10 @@ import certificates
 import pytest
 import registry_standin
 
-from mmcicd_jenkins.adapters.registry_client import Access, Repository
-from mmcicd_jenkins.adapters.registry_errors import Doing
-from mmcicd_jenkins.adapters.registry_places import Places
-from mmcicd_jenkins.adapters.registry_proxies import Proxies
+from mmcicd_jenkins.adapters.registry.addresses import Places
+from mmcicd_jenkins.adapters.registry.client import Access, Repository
+from mmcicd_jenkins.adapters.registry.errors import Doing
+from mmcicd_jenkins.adapters.registry.proxies import Proxies
 from mmcicd_jenkins.errors import InputError, OutsideFailed
 
 DOING = Doing(registry="registry.example", repository="ml/churn")
@@ -72,7 +72,7 @@ def test_a_certificate_that_ended(authority, opened):
 def test_ssl_cert_file_is_heard(secure, authority, tmp_path):
     code = (
         "import os, sys\n"
-        "from mmcicd_jenkins.adapters.registry_client import Access, Repository\n"
+        "from mmcicd_jenkins.adapters.registry.client import Access, Repository\n"
         "from mmcicd_jenkins.image.reference import parse_reference\n"
         "place = parse_reference(sys.argv[1] + '/ml/churn')\n"
         "print(Repository(place, Access(sys.argv[1], dict(os.environ))).blob_size('sha256:' + '0' * 64))\n"

@@ -10,7 +10,7 @@ import fault_proxy
 import faults
 import pytest
 
-from mmcicd_jenkins.adapters.registry_tries import Deadlines, Patience
+from mmcicd_jenkins.adapters.registry.tries import Deadlines, Patience
 from mmcicd_jenkins.errors import InputError, IntegrityFailed, OutsideFailed
 
 

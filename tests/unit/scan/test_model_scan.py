@@ -3,7 +3,7 @@
 import pytest
 from graph_bytes import RESTORE, SAVE, TABLE, attribute, call, field, function, meta, model, node, write
 
-from mmcicd_jenkins.adapters.model_scan import MOST_CONCERNS, scan_model
+from mmcicd_jenkins.adapters.models.scan import MOST_CONCERNS, scan_model
 from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.release.operations import known
 

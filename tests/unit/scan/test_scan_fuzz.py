@@ -6,7 +6,7 @@ from graph_bytes import RESTORE, SAVE, TABLE, call, function, meta, model, node,
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mmcicd_jenkins.adapters.model_scan import scan_model
+from mmcicd_jenkins.adapters.models.scan import scan_model
 from mmcicd_jenkins.errors import InputError
 
 SEED = model(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mmcicd_jenkins.adapters import graph_wire
-from mmcicd_jenkins.adapters import proto_wire as wire
-from mmcicd_jenkins.adapters.model_scan import scan_model
+from mmcicd_jenkins.adapters.models import graph_wire
+from mmcicd_jenkins.adapters.models import proto_wire as wire
+from mmcicd_jenkins.adapters.models.scan import scan_model
 from mmcicd_jenkins.release.operations import known
 
 pytestmark = pytest.mark.tensorflow

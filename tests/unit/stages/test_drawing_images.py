@@ -24,7 +24,7 @@ models:
 
 
 class Bases:
-    """`ports_images.BaseImages` with two bases of one registry."""
+    """`ports.images.BaseImages` with two bases of one registry."""
 
     def __init__(self):
         documents = Documents()

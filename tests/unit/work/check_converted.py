@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from mmcicd_jenkins.adapters import convert_script
+from mmcicd_jenkins.adapters.models import convert_script
 
 request = json.loads(Path(sys.argv[1]).read_text())
 told = []

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from mmcicd_jenkins.adapters.commands import ShellCommands
-from mmcicd_jenkins.adapters.convert import Converter
-from mmcicd_jenkins.adapters.saved_model import SavedModelFiles, read_signatures
+from mmcicd_jenkins.adapters.models.convert import Converter
+from mmcicd_jenkins.adapters.models.saved_model import SavedModelFiles, read_signatures
 from mmcicd_jenkins.errors import InputError, OutsideFailed
 
 HERE = Path(__file__).parent

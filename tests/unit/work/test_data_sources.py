@@ -21,7 +21,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from mmcicd_jenkins.adapters.data_sources import FsspecSources
+from mmcicd_jenkins.adapters.data.sources import FsspecSources
 from mmcicd_jenkins.errors import InputError, IntegrityFailed, OutsideFailed
 from mmcicd_jenkins.ports import Column, SourceFacts
 
@@ -219,7 +219,7 @@ def test_a_missing_package_names_the_extra(tmp_path: Path) -> None:
         import sys
         sys.modules["s3fs"] = None
         from pathlib import Path
-        from mmcicd_jenkins.adapters.data_sources import FsspecSources
+        from mmcicd_jenkins.adapters.data.sources import FsspecSources
         from mmcicd_jenkins.errors import InputError
         try:
             FsspecSources(Path(sys.argv[1])).look("s3://bucket/key.csv")
@@ -409,7 +409,7 @@ def test_a_killed_fetch_goes_on_where_it_was(tmp_path: Path, site: Site) -> None
     code = """
         import os, sys
         from pathlib import Path
-        from mmcicd_jenkins.adapters.data_sources import FsspecSources
+        from mmcicd_jenkins.adapters.data.sources import FsspecSources
         def die(done, total):
             if done > total // 2:
                 os.kill(os.getpid(), 9)
@@ -434,7 +434,7 @@ def test_a_full_disk_says_how_much_is_needed_and_leaves_nothing(tmp_path: Path) 
     code = """
         import resource, signal, sys
         from pathlib import Path
-        from mmcicd_jenkins.adapters.data_sources import FsspecSources
+        from mmcicd_jenkins.adapters.data.sources import FsspecSources
         from mmcicd_jenkins.errors import OutsideFailed
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))

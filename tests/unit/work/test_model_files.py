@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mmcicd_jenkins.adapters.commands import ShellCommands
-from mmcicd_jenkins.adapters.saved_model import SavedModelFiles, read_signatures
+from mmcicd_jenkins.adapters.models.saved_model import SavedModelFiles, read_signatures
 from mmcicd_jenkins.errors import InputError
 
 EXPORT = 'after model.fit(...): model.export(os.environ["MMCICD_MODEL_DIR"])'

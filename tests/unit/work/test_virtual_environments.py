@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from mmcicd_jenkins.adapters import pip_failures
 from mmcicd_jenkins.adapters.commands import ShellCommands
-from mmcicd_jenkins.adapters.environments import VirtualEnvironments
-from mmcicd_jenkins.adapters.requirements import read_requirements
+from mmcicd_jenkins.adapters.environments import pip_failures
+from mmcicd_jenkins.adapters.environments.requirements import read_requirements
+from mmcicd_jenkins.adapters.environments.virtual import VirtualEnvironments
 from mmcicd_jenkins.errors import CommandFailed, InputError, IntegrityFailed, OutsideFailed
 from mmcicd_jenkins.ports import Finished
 
@@ -88,7 +88,7 @@ def test_killed_half_way_is_made_again_once_by_two_at_once(project: Path, tmp_pa
         import sys
         from pathlib import Path
         from mmcicd_jenkins.adapters.commands import ShellCommands
-        from mmcicd_jenkins.adapters.environments import VirtualEnvironments
+        from mmcicd_jenkins.adapters.environments.virtual import VirtualEnvironments
         VirtualEnvironments(Path(sys.argv[1]), ShellCommands()).ensure(Path(sys.argv[2]), print)
     """
     process = subprocess.Popen(

@@ -15,11 +15,11 @@ from urllib.parse import quote
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mmcicd_jenkins.adapters.data_sources import FsspecSources
-from mmcicd_jenkins.adapters.model_formats import recognise
+from mmcicd_jenkins.adapters.data.sources import FsspecSources
+from mmcicd_jenkins.adapters.environments.requirements import read_requirements
+from mmcicd_jenkins.adapters.models.formats import recognise
+from mmcicd_jenkins.adapters.models.saved_model import read_signatures
 from mmcicd_jenkins.adapters.redaction import Redactor
-from mmcicd_jenkins.adapters.requirements import read_requirements
-from mmcicd_jenkins.adapters.saved_model import read_signatures
 from mmcicd_jenkins.config.data_schema import read_schema
 from mmcicd_jenkins.errors import ConfigInvalid, InputError
 

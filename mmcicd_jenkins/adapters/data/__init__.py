@@ -1,0 +1,1 @@
+"""Data sources: fetched, looked at, divided."""

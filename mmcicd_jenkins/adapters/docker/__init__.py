@@ -1,0 +1,1 @@
+"""The Docker engine: trials, builds, training in an image."""

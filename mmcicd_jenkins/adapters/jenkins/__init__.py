@@ -1,0 +1,1 @@
+"""A Jenkins controller, over python-jenkins."""

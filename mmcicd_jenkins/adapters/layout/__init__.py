@@ -1,0 +1,1 @@
+"""The store as an OCI image layout on disk."""

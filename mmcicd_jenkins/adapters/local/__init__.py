@@ -1,0 +1,1 @@
+"""Environments of kind `local`: our own servers on this machine."""

@@ -1,0 +1,376 @@
+"""The only place that picks adapters and turns a configuration into their arguments.
+
+`open_bench` gives everything that a command needs. Adapters are imported when a bench is opened, their heavy
+libraries only when they are used.
+"""
+
+import getpass
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmcicd_jenkins.adapters.system_clock import SystemClock
+from mmcicd_jenkins.config.defaults import SERVE, STORE, beside
+from mmcicd_jenkins.config.laptop import on_this_machine
+from mmcicd_jenkins.config.load import load
+from mmcicd_jenkins.config.lock import Lock, load_lock
+from mmcicd_jenkins.config.model import Config, Environment, Model
+from mmcicd_jenkins.errors import InputError, OutsideFailed, Problem, UsageError
+from mmcicd_jenkins.ports import (
+    Checkout,
+    Commands,
+    DataSources,
+    Environments,
+    Evaluator,
+    Ledger,
+    ModelClient,
+    Progress,
+    Reports,
+    SavedModels,
+    Target,
+)
+from mmcicd_jenkins.ports.builder import Builder
+from mmcicd_jenkins.ports.images import BaseImages
+from mmcicd_jenkins.ports.offline import OfflineTarget
+from mmcicd_jenkins.ports.store import Store
+from mmcicd_jenkins.ports.trial import Trial
+from mmcicd_jenkins.records import dataclass
+from mmcicd_jenkins.release.dsse import Authority
+from mmcicd_jenkins.stages.context import Job, Ports
+from mmcicd_jenkins.stages.workspace import Workspace
+from mmcicd_jenkins.stages.zones import Zone, zone_of
+from mmcicd_jenkins.wiring.docker import DockerSite
+from mmcicd_jenkins.wiring.images import open_bases
+from mmcicd_jenkins.wiring.ledger import authority_of, beside_path, open_ledger
+from mmcicd_jenkins.wiring.store import open_access, open_store
+
+if TYPE_CHECKING:
+    from mmcicd_jenkins.adapters.registry.client import Access
+
+
+class Silent:
+    """`ports.Progress` that shows nothing, for the Python API."""
+
+    def line(self, text: str) -> None:
+        pass
+
+    def update(self, text: str, done: float | None = None) -> None:
+        pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """An opened repository: its configuration, its lock, and the adapters behind the ports."""
+
+    config: Config
+    lock: Lock
+    progress: Progress
+    variables: Mapping[str, str]
+    warnings: tuple[Problem, ...] = ()
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        kept = self.variables.get("MMCICD_CHECKPOINTS", "")
+        return Workspace(root=self.config.root / ".mmcicd", kept=Path(kept) if kept else None)
+
+    @cached_property
+    def actor(self) -> str:
+        return who_am_i(self.variables)
+
+    @cached_property
+    def builder(self) -> str:
+        """The build's address on Jenkins, else who sits at the laptop."""
+        return self.variables.get("BUILD_URL") or self.actor
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return open_ledger(self.config, self.variables, self.progress.line)
+
+    @cached_property
+    def authority(self) -> Authority:
+        """Whose signatures count in this ledger, and this machine's own."""
+        return authority_of(self.config, self.variables)
+
+    @cached_property
+    def store(self) -> Store:
+        cache = cache_folder(self.variables)
+        return open_store(self.config, self.zone, lambda: self.access, cache, self.store_folder)
+
+    @cached_property
+    def access(self) -> "Access":
+        return open_access(self.config, self.variables)
+
+    @property
+    def zone(self) -> Zone:
+        """On which side this process runs."""
+        return zone_of(self.variables, self.config.jenkins.main if self.config.jenkins else "main")
+
+    @cached_property
+    def bases(self) -> BaseImages:
+        cache = cache_folder(self.variables)
+        return open_bases(self.config.root, cache, lambda: self.access, self.docker.engine)
+
+    def store_folder(self) -> Path:
+        root, path = self.config.root, self.config.store.path
+        if path != beside(root, STORE):
+            return root / path
+        from mmcicd_jenkins.adapters.own_places import settled
+
+        return settled(beside_path(root, STORE), self.workspace.root / "store", self.progress.line)
+
+    def serving(self, environment: str) -> Path:
+        """Where the server of a local environment has its state: beside the checkout, for it must outlive a clean one."""
+        from mmcicd_jenkins.adapters.own_places import settled_server
+
+        folder = (
+            self.config.environments[environment].folder if environment in self.config.environments else ""
+        )
+        if folder:
+            return self.config.root / folder
+        place = beside_path(self.config.root, SERVE) / environment
+        return settled_server(place, self.workspace.root / "serve" / environment, self.progress.line)
+
+    @cached_property
+    def ports(self) -> Ports:
+        return _Adapters(self)
+
+    def target(self, environment: Environment) -> Target:
+        """What stands behind an environment."""
+        if environment.kind != "local":
+            raise InputError(
+                f"environments of kind {environment.kind} are not built yet",
+                where=self.config.mark(f"environments.{environment.name}.kind"),
+                fix="kind: local",
+            )
+        from mmcicd_jenkins.adapters.local.target import LocalTarget
+
+        return LocalTarget(environment, self.serving(environment.name), self.store)
+
+    def offline(self, environment: Environment) -> OfflineTarget:
+        """What stands behind an environment, by what it knows itself."""
+        if environment.kind != "local":
+            raise InputError(
+                f"environments of kind {environment.kind} are not built yet",
+                where=self.config.mark(f"environments.{environment.name}.kind"),
+                fix="kind: local",
+            )
+        from mmcicd_jenkins.adapters.local.offline import OfflineLocalTarget
+
+        return OfflineLocalTarget(environment, self.serving(environment.name))
+
+    @cached_property
+    def docker(self) -> DockerSite:
+        return DockerSite(
+            variables=self.variables,
+            progress=self.progress,
+            store=lambda: self.store,
+            layout=self.store_folder,
+            registry=self.config.store.registry,
+        )
+
+    def throwaway(self, folder: Path, *, runnable: bool) -> Trial:
+        """A server of its own for one look at an image, for `verify`."""
+        return self.docker.trial(folder, runnable=runnable)
+
+    def model(self, name: str | None) -> Model:
+        """The model of that name, or the only one.
+
+        Raises:
+            UsageError: unknown, or left out where there are several.
+        """
+        models = self.config.models
+        if name is None and len(models) == 1:
+            return next(iter(models.values()))
+        if name is not None and name in models:
+            return models[name]
+        what = "which model?" if name is None else f"there is no model {name!r}"
+        raise UsageError(what, where=self.config.file, fix="--model " + " or --model ".join(models))
+
+    def place(self, name: str | None) -> Environment:
+        """The environment of that name, production when left out.
+
+        Raises:
+            UsageError: unknown.
+        """
+        places = self.config.environments
+        if name is None:
+            return self.config.production
+        if name not in places:
+            raise UsageError(
+                f"there is no environment {name!r}",
+                where=self.config.file,
+                fix="--env " + " or --env ".join(places),
+            )
+        return places[name]
+
+    def job(
+        self,
+        model: str | None,
+        *,
+        environment: str | None = None,
+        version: int | None = None,
+        reason: str = "",
+        again: bool = False,
+    ) -> Job:
+        return Job(
+            config=self.config,
+            lock=self.lock,
+            model=self.model(model),
+            workspace=self.workspace,
+            actor=self.actor,
+            builder=self.builder,
+            zone=self.zone,
+            requesters=tuple(filter(None, self.variables.get("MMCICD_REQUESTERS", "").split(","))),
+            environment=self.place(environment).name if environment else "",
+            version=version,
+            reason=reason,
+            again=again,
+        )
+
+
+class _Adapters:
+    """`stages.context.Ports`. An adapter is imported when a stage first asks for it: most stages need a few."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._cache = cache_folder(bench.variables)
+        self.clock = SystemClock()
+        self.progress = bench.progress
+        self.target = bench.target
+        self.offline = bench.offline
+        self.throwaway = bench.throwaway
+
+    @property
+    def authority(self) -> Authority:
+        return self._bench.authority
+
+    @cached_property
+    def checkout(self) -> Checkout:
+        from mmcicd_jenkins.adapters.git.checkout import GitCheckout
+
+        return GitCheckout(self._bench.config.root, self._bench.variables.get("BRANCH_NAME", ""))
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return self._bench.ledger
+
+    @cached_property
+    def store(self) -> Store:
+        return self._bench.store
+
+    @cached_property
+    def bases(self) -> BaseImages:
+        return self._bench.bases
+
+    @cached_property
+    def commands(self) -> Commands:
+        from mmcicd_jenkins.adapters.commands import ShellCommands
+
+        direct = ShellCommands()
+        config = self._bench.config
+        if not any(model.train.image for model in config.models.values()):
+            return direct
+        return self._bench.docker.commands(direct, config.root)
+
+    @cached_property
+    def builder(self) -> Builder:
+        return self._bench.docker.builder(self._bench.workspace.root / "build")
+
+    @cached_property
+    def environments(self) -> Environments:
+        from mmcicd_jenkins.adapters.environments.virtual import VirtualEnvironments
+
+        return VirtualEnvironments(self._cache / "environments", self.commands)
+
+    @cached_property
+    def sources(self) -> DataSources:
+        return open_sources(self._bench.variables)
+
+    @cached_property
+    def saved_models(self) -> SavedModels:
+        from mmcicd_jenkins.adapters.models.saved_model import SavedModelFiles
+
+        return SavedModelFiles()
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        from mmcicd_jenkins.adapters.evaluator import TensorflowEvaluator
+        from mmcicd_jenkins.reports.measuring import measure
+
+        return TensorflowEvaluator(self.commands, measure)
+
+    @cached_property
+    def reports(self) -> Reports:
+        from mmcicd_jenkins.reports.writing import ReportFiles
+
+        return ReportFiles()
+
+    @cached_property
+    def client(self) -> ModelClient:
+        from mmcicd_jenkins.adapters.models.client import HttpModelClient
+
+        return HttpModelClient()
+
+
+def open_bench(
+    start: Path,
+    progress: Progress | None = None,
+    variables: Mapping[str, str] | None = None,
+    *,
+    shared: bool = False,
+) -> Bench:
+    """Load `mmcicd.yaml` of `start` or a folder above it, with its lock.
+
+    Args:
+        shared: work on the ledger, store and environments that the file names; without it everything shared is
+            replaced by what this machine has of its own.
+
+    Raises:
+        ConfigInvalid: every mistake of the file.
+        InputError: there is none, or the lock cannot be read.
+    """
+    variables = os.environ if variables is None else variables
+    loaded = load(start, environ=variables)
+    config = loaded.config if shared else on_this_machine(loaded.config)
+    return Bench(
+        config=config,
+        lock=load_lock(config.root),
+        progress=progress or Silent(),
+        variables=variables,
+        warnings=loaded.warnings,
+    )
+
+
+def open_sources(variables: Mapping[str, str]) -> DataSources:
+    """Data sources alone, for commands that work before there is a configuration."""
+    from mmcicd_jenkins.adapters.credentials import login
+    from mmcicd_jenkins.adapters.data.sources import FsspecSources
+
+    return FsspecSources(cache_folder(variables) / "data", login=login("data", variables))
+
+
+def cache_folder(variables: Mapping[str, str]) -> Path:
+    """`$XDG_CACHE_HOME/mmcicd`, or `~/.cache/mmcicd`."""
+    base = variables.get("XDG_CACHE_HOME")
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "mmcicd"
+    except RuntimeError as e:
+        raise OutsideFailed(
+            "there is no home folder for a cache", why=str(e), fix="set XDG_CACHE_HOME"
+        ) from e
+
+
+def who_am_i(variables: Mapping[str, str]) -> str:
+    """Who acts: what Jenkins says of a person, else the build, else the user of this machine."""
+    named = variables.get("MMCICD_ACTOR") or variables.get("BUILD_USER_ID")
+    if named:
+        return named
+    if variables.get("JOB_NAME") and variables.get("BUILD_NUMBER"):
+        return f"{variables['JOB_NAME']} #{variables['BUILD_NUMBER']}"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{os.uname().nodename}"
