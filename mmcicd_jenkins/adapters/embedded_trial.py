@@ -7,7 +7,7 @@ import contextlib
 import shutil
 from pathlib import Path
 
-from mmcicd_jenkins.errors import OutsideFailed
+from mmcicd_jenkins.errors import Inconclusive, OutsideFailed
 from mmcicd_jenkins.ports import Endpoint, Switch, Target
 from mmcicd_jenkins.ports.trial import TrialOrder
 from mmcicd_jenkins.release.desired import LOG, OUTPUT
@@ -27,6 +27,12 @@ class EmbeddedTrial:
         return f"by the embedded server: {self._why}"
 
     def start(self, order: TrialOrder) -> Endpoint:
+        if order.joined is not None:
+            raise Inconclusive(
+                "only a container can show it",
+                why=self._why,
+                fix="the same command where a Docker engine answers: docker version",
+            )
         self._log = order.log
         switch = Switch(
             model=order.model, version=order.version, epoch=1, op_id=order.image, layers=order.layers

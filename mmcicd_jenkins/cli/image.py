@@ -23,7 +23,7 @@ def command() -> None:
 @command.command(
     "update-base",
     epilog="Example: mmcicd-jenkins image update-base && git commit -m 'Newer base image' mmcicd.lock",
-    help="Look at every image that mmcicd.yaml names (image.base, image.gpu_base, train.image), show what changed since "
+    help="Look at every image that mmcicd.yaml names (image.base, image.gpu_base, image.verify_with, train.image), show what changed since "
     "mmcicd.lock, and write the lock. Nothing is built; once the lock is committed, the next run makes a version on it, without a training. "
     "With --check nothing is written, and the exit code is 3 when the lock is behind.",
 )

@@ -53,6 +53,7 @@ def _facts(release: Release) -> list[tuple[str, str]]:
         ("model", f"{release.model_digest}, {release.model_size:,} bytes"),
         ("image", release.image_digest),
         ("stands on", _base(release.stands_on)),
+        *(("verified with", f"{base} {digest[:19]}") for base, digest in release.verified_with.items()),
         *((f"{kind} statement", digest) for kind, digest in release.attestations.items()),
         ("built by", release.builder),
         ("created", release.created),

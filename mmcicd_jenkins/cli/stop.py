@@ -36,4 +36,4 @@ def command(environment: str | None, as_json: bool) -> int:
 
 
 def _makes_containers(image: ImageSettings) -> bool:
-    return bool(image.base or image.gpu_base) or image.builder == "docker"
+    return bool(image.base or image.gpu_base or image.verify_with) or image.builder == "docker"

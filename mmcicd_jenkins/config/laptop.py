@@ -47,10 +47,19 @@ def _own_store(store: StoreSettings) -> StoreSettings:
 
 
 def _own_image(image: ImageSettings) -> ImageSettings:
-    """A base that lies on this machine stays; one on a registry is not fetched, and the image holds the model alone."""
+    """A base that lies on this machine stays; one on a registry is not fetched, and the image holds the model alone.
+
+    Further serving versions of a registry are not tried; `elsewhere` names them, so that this is told.
+    """
     kept = {name: text for name in ("base", "gpu_base") if is_here(text := getattr(image, name))}
     platforms = image.platforms if kept else ()
-    return dataclasses.replace(image, **({"base": "", "gpu_base": ""} | kept), platforms=platforms)
+    return dataclasses.replace(
+        image,
+        **({"base": "", "gpu_base": ""} | kept),
+        platforms=platforms,
+        verify_with=tuple(base for base in image.verify_with if is_here(base)),
+        elsewhere=tuple(base for base in image.verify_with if not is_here(base)),
+    )
 
 
 def is_here(base: str) -> bool:

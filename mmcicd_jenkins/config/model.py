@@ -190,6 +190,8 @@ class LedgerSettings:
 class ImageSettings:
     base: str = ""  # "" = no base: model and version layers only
     gpu_base: str = ""  # "" = `base` for models that serve on GPUs too
+    verify_with: tuple[str, ...] = ()  # further bases on which a version is tried, never released
+    elsewhere: tuple[str, ...] = ()  # of the file's `verify_with` those that `config.laptop` left out
     platforms: tuple[str, ...] = ()  # () = all that the base has
     user: str = ""  # "" = the base's when it is not root, else image.start.USER
     monitoring: bool = True

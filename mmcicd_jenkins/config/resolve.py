@@ -35,6 +35,7 @@ def _image(written: schema.ImageSection) -> made.ImageSettings:
     return made.ImageSettings(
         base=written.base or "",
         gpu_base=written.gpu_base or "",
+        verify_with=tuple(written.verify_with),
         platforms=tuple(written.platforms),
         user=written.user or "",
         monitoring=written.monitoring,

@@ -219,6 +219,12 @@ class ImageSection(Section):
         "The base of the models whose `serving.gpus` is not 0. Default: `base` for them too.",
         "tensorflow/serving:2.20.0-gpu",
     )
+    verify_with: Texts = key(
+        [],
+        "Further serving versions on which `verify` tries every model; each must load it and answer alike. Only looked "
+        "at: the image stands on `base`. Pinned by digest in mmcicd.lock.",
+        ["tensorflow/serving:2.18.0"],
+    )
     platforms: Texts = key(
         [],
         "What the servers run on, of all that a base for several platforms is made for. Default: every Linux of the base.",

@@ -28,6 +28,7 @@ def check_image(file: FileSection, findings: Findings, root: Path) -> None:
             parse_base(written) if written else None
         except InputError as e:
             findings.add(("image", key), e.what + (f": {e.why}" if e.why else ""), e.fix)
+    _check_verify_with(image, findings)
     for index, text in enumerate(image.platforms):
         try:
             platform = parse_platform(text)
@@ -42,6 +43,25 @@ def check_image(file: FileSection, findings: Findings, root: Path) -> None:
         findings.add(("image", "user"), what, "write a number, for example 10001, or 10001:10001")
     if image.platforms and not (image.base or image.gpu_base):
         findings.warn(("image", "platforms"), "without a base there is nothing to choose from", "name a base")
+
+
+def _check_verify_with(image: ImageSection, findings: Findings) -> None:
+    """Each can be read and is another than the base, and none stands twice."""
+    seen = {base: key for key, base in (("base", image.base), ("gpu_base", image.gpu_base)) if base}
+    for index, written in enumerate(image.verify_with):
+        at = ("image", "verify_with", index)
+        try:
+            parse_base(written)
+        except InputError as e:
+            findings.add(at, e.what + (f": {e.why}" if e.why else ""), e.fix)
+            continue
+        if seen.get(written) == "verify_with":
+            findings.add(at, f"{written} stands here twice", "delete one")
+        elif written in seen and not (image.base and image.gpu_base):
+            findings.add(
+                at, f"{written} is image.{seen[written]}, which is verified in any case", "delete it here"
+            )
+        seen.setdefault(written, "verify_with")
 
 
 def check_builder(image: ImageSection, findings: Findings, root: Path) -> None:

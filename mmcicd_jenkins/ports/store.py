@@ -82,6 +82,13 @@ class Store(Protocol):
     def read(self, blob: Descriptor) -> bytes:
         """A blob or manifest that an artifact of this store names."""
 
+    def chunks(self, blob: Descriptor) -> Iterator[bytes]:
+        """The bytes of a blob that this store holds, in pieces and unchecked.
+
+        Raises:
+            IntegrityFailed: it does not hold it.
+        """
+
     def check_blob(self, model: str, blob: Descriptor, *, deep: bool = False) -> None:
         """Whether a blob lies where images of `model` are pulled from: by its size, or by reading all of it.
 

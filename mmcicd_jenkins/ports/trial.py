@@ -5,18 +5,35 @@ the image does wrong is `GateRefused`, what fails around it is `OutsideFailed`.
 """
 
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mmcicd_jenkins.image.descriptor import Descriptor
 from mmcicd_jenkins.ports import Endpoint
+from mmcicd_jenkins.ports.store import BlobSource
 from mmcicd_jenkins.records import dataclass
+
+if TYPE_CHECKING:
+    from mmcicd_jenkins.image.manifest import Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joined:
+    """An image made for a look and never stored: `blobs` are its small layers, `source` has those in `below`, its base's.
+
+    The store has the others.
+    """
+
+    image: "Image"
+    blobs: tuple[bytes, ...]
+    below: tuple[Descriptor, ...]
+    source: BlobSource
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialOrder:
-    """What to start: `image` is the digest that will be served, `layers` the model's own; limits as in `serving`.
+    """What to start: `image` is a digest, `layers` the model's own; limits as in `serving`.
 
-    `log` is where the server's words are kept.
+    `log` is where the server's words are kept. `joined` is the image itself where the store does not hold it.
     """
 
     model: str
@@ -27,6 +44,7 @@ class TrialOrder:
     memory_bytes: int = 0
     cpu: float = 0.0
     gpus: int = 0
+    joined: Joined | None = None
 
 
 class Trial(Protocol):
@@ -41,6 +59,7 @@ class Trial(Protocol):
         Raises:
             GateRefused: the image does not serve: its server ended, or says that the model does not load.
             OutsideFailed: what should run it failed.
+            Inconclusive: it was `joined`, and nothing here runs containers.
         """
 
     def memory(self) -> int:

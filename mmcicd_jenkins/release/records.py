@@ -44,7 +44,8 @@ class Release:
     digest of its bytes. `metrics` are the overall values that were judged. `builder` is a build URL or
     a laptop's `user@host`. `created` is ISO 8601 in UTC. `warmup` is the descriptor of the layer with the warm-up
     requests that we made, {} when there is none; `stands_on` is the base image as `{base, digest, platforms}`. `attestations` are the signed statements that lie with the
-    image: kind -> digest of the envelope's bytes; {} in records of earlier versions.
+    image: kind -> digest of the envelope's bytes; {} in records of earlier versions. `verified_with` are the further
+    serving versions that it was tried on: base -> its digest.
     """
 
     model: str
@@ -69,3 +70,4 @@ class Release:
     warmup: Mapping[str, object] = field(default_factory=dict)
     stands_on: Mapping[str, object] = field(default_factory=dict)
     attestations: Mapping[str, str] = field(default_factory=dict)
+    verified_with: Mapping[str, str] = field(default_factory=dict)

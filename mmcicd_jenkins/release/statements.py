@@ -81,8 +81,12 @@ def subjects(release: Release) -> list[dict[str, object]]:
 
 
 def release_predicate(release: Release) -> dict[str, object]:
-    """The record, without the digests of statements, one of which is this one."""
-    record = {key: value for key, value in to_document(release).items() if key != "attestations"}
+    """The record, without the digests of statements, one of which is this one.
+
+    What records did not have once is left out while it is empty: statements of earlier releases stay true.
+    """
+    without = {"attestations"} if release.verified_with else {"attestations", "verified_with"}
+    record = {key: value for key, value in to_document(release).items() if key not in without}
     return {"record": record, "digest": digest_of(record)}
 
 

@@ -49,6 +49,8 @@ PAGES = f"{REPORTS}/*/report.*,{REPORTS}/*/report/*,{GATES}"
 LOG = f"{REPORTS}/*/train.log"
 # What the server of a verify said, and the build of a team's own Dockerfile.
 SERVER_LOG = f"{REPORTS}/*/serving.log"
+# With one for each further serving version.
+SERVER_LOGS = f"{REPORTS}/*/serving*.log"
 BUILD_LOG = f"{REPORTS}/*/build.log"
 TESTS = ".mmcicd/tests/*.xml"
 
@@ -293,7 +295,7 @@ def release_stages(config: Config, model: Model) -> tuple[Stage, ...]:
     made = [stages.of("evaluate", more=_reported(given=commit))]
     for name, kept in (
         ("package", BUILD_LOG if config.image.builder == "docker" else ""),
-        ("verify", SERVER_LOG),
+        ("verify", SERVER_LOGS if config.image.verify_with else SERVER_LOG),
     ):
         made += stages.hooked(stages.of(name, more=Options(given=commit, artifacts=kept)))
     for place in config.before_production:

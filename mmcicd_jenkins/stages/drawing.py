@@ -36,8 +36,8 @@ class Drawn:
     warmup_requests: bytes = b""
 
 
-def draw(version: int, run: Artifact, job: Job, ports: Ports) -> Drawn:
-    """The image of a stored run as `version`."""
+def draw(version: int, run: Artifact, job: Job, ports: Ports, base: BaseImage | None = None) -> Drawn:
+    """The image of a stored run as `version`, on the model's base or on `base`."""
     scored = ensure_scored(job, ports, run_subject(run))
     compression = job.config.store.compression
     settings = job.config.image
@@ -46,7 +46,7 @@ def draw(version: int, run: Artifact, job: Job, ports: Ports) -> Drawn:
     )
     records = _warmup_requests(run, scored, job, ports)
     warm = warmup_layer(records, compression=compression) if records else None
-    base = base_image(job, ports)
+    base = base_image(job, ports) if base is None else base
     image = join(
         base,
         model_layers(run),

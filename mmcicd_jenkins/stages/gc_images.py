@@ -11,7 +11,8 @@ from mmcicd_jenkins.stages.verify import VERIFIED_KIND
 
 # What says of an image that one of ours made it.
 RUN_ID = "io.mmcicd.run-id"
-VERIFIED_TAGS = ("verified-", "timed-", "measured-")
+VERIFIED_TAGS = ("verified-", "timed-", "measured-", "joined-")
+_HEX = 64
 IMAGES = frozenset({CONFIG, INDEX})
 
 
@@ -136,4 +137,5 @@ def _version_of(tag: str, model: str, place: str) -> int | None:
 
 
 def _after(tag: str, beginnings: tuple[str, ...]) -> str:
-    return next((tag.removeprefix(b) for b in beginnings if tag.startswith(b)), "")
+    """The hex of the digest that such a tag begins with."""
+    return next((tag.removeprefix(b)[:_HEX] for b in beginnings if tag.startswith(b)), "")

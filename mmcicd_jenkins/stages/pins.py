@@ -12,14 +12,16 @@ from mmcicd_jenkins.image.base_name import parse_base
 from mmcicd_jenkins.stages.context import Job
 
 UPDATE = "mmcicd-jenkins image update-base"
+VERIFY_WITH = "image.verify_with"
 
 
 def named_images(config: Config) -> Mapping[str, tuple[str, ...]]:
     """Every image by what is written, with the keys that name it."""
-    keys = {"image.base": config.image.base, "image.gpu_base": config.image.gpu_base}
-    keys |= {f"models.{name}.train.image": model.train.image for name, model in config.models.items()}
+    named = [("image.base", config.image.base), ("image.gpu_base", config.image.gpu_base)]
+    named += [(VERIFY_WITH, written) for written in config.image.verify_with]
+    named += [(f"models.{name}.train.image", model.train.image) for name, model in config.models.items()]
     found: dict[str, tuple[str, ...]] = {}
-    for key, written in keys.items():
+    for key, written in named:
         if written:
             found[written] = (*found.get(written, ()), key)
     return found
@@ -51,3 +53,18 @@ def pinned_base(job: Job) -> tuple[str, str]:
     settings, serving = job.config.image, job.model.serving
     written = settings.base_for(serving)
     return written, pinned(written, settings.base_key(serving), job.config, job.lock) if written else ""
+
+
+def pinned_verify_with(job: Job) -> tuple[tuple[str, str], ...]:
+    """The further serving versions for the job's model as written, each with its digest; its own base is none of them.
+
+    Raises:
+        InputError: the lock does not have one.
+    """
+    settings = job.config.image
+    own = settings.base_for(job.model.serving)
+    return tuple(
+        (written, pinned(written, VERIFY_WITH, job.config, job.lock))
+        for written in settings.verify_with
+        if written != own
+    )

@@ -5,7 +5,7 @@ from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.identity import Identity, environment_of, identify, refuse_uncommitted
 from mmcicd_jenkins.stages.numbering import version_of
-from mmcicd_jenkins.stages.pins import pinned_base
+from mmcicd_jenkins.stages.pins import pinned_base, pinned_verify_with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,7 @@ def look(job: Job, ports: Ports) -> Facts:
     refuse_uncommitted(job, ports)
     # Hours of training must not end at an image that nobody pinned.
     pinned_base(job)
+    pinned_verify_with(job)
     # A fork's build has no right to read the store either, and no need.
     identity = identify(job, ports, must_see=False)
     return Facts(identity=identity, version=_version(job, ports, identity))

@@ -32,7 +32,7 @@ def draft_release(job: Job, ports: Ports) -> Release:
     # The champion or the gates may have changed since verify.
     refuse_unless_passed(job, judged)
     packaged = ensure_image(identity.run_id, job, ports)
-    verified = find_verified(packaged.digest, job, ports)
+    verified = find_verified(packaged, run, job, ports)
     if verified is None or verified.verdict is not Verdict.PASSED:
         raise InputError(
             f"version {packaged.version} of {job.model.name} has not passed verify",
@@ -62,4 +62,5 @@ def draft_release(job: Job, ports: Ports) -> Release:
         reference=judged.scored.reference,
         warmup=packaged.warmup.to_json() if packaged.warmup else {},
         stands_on=packaged.stands_on,
+        verified_with={one.base: one.digest for one in verified.tried},
     )

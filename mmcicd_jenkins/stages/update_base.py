@@ -69,7 +69,8 @@ def look(config: Config, lock: Lock, bases: BaseImages, progress: Progress) -> U
     for written, keys in named_images(config).items():
         progress.update(f"looking at {written}")
         found = bases.newest(written)
-        if any(key.startswith("image.") for key in keys):
+        # A version that is only tried need not serve on every platform.
+        if any(key in {"image.base", "image.gpu_base"} for key in keys):
             only(found, config.image.platforms)
         pins.append(Pin(image=written, keys=keys, old=_old(written, lock, found, bases), new=about(found)))
         if not parse_base(written).digest:

@@ -1,19 +1,16 @@
 """Stage `verify`: the packaged image serves, answers the golden requests alike by REST and gRPC, fast and small enough.
 
 In a container of exactly that image where it has a base and an engine answers, else by the embedded server on the same
-layers; the outcome says which. What it saw is stored under the image's digest, so that a verified image is not verified twice and the
+layers; the outcome says which. Further serving versions are tried by `verify_with`. What it saw is stored under the image's digest, so that a verified image is not verified twice and the
 release record can be written from what was measured.
 """
 
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from mmcicd_jenkins.errors import GateRefused, OutsideFailed
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.descriptor import Artifact
-from mmcicd_jenkins.ports import Endpoint, GoldenResult
-from mmcicd_jenkins.ports.trial import Trial, TrialOrder
+from mmcicd_jenkins.ports import GoldenResult
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.documents import from_document, to_document
 from mmcicd_jenkins.release.gates import extend, judge_measure
@@ -25,51 +22,63 @@ from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.evaluate import judge_run
 from mmcicd_jenkins.stages.identity import identify
 from mmcicd_jenkins.stages.numbering import version_of
-from mmcicd_jenkins.stages.package import ensure_image, refuse_unless_passed
-from mmcicd_jenkins.stages.workspace import fresh_directory
+from mmcicd_jenkins.stages.package import Packaged, ensure_image, refuse_unless_passed
+from mmcicd_jenkins.stages.trying import answers_alike, order, try_serving
+from mmcicd_jenkins.stages.verify_with import VERIFIED_KIND, Tried, find_tried, others, try_other
 
-VERIFIED_KIND = "application/vnd.mmcicd.verified.v1+json"
+__all__ = ["VERIFIED_KIND", "Verified", "find_verified", "with_outcomes"]
+
 # Latency is judged on this many single requests at least; golden requests are asked again until there are enough.
 LATENCY_REQUESTS = 100
-# Beside the run's other logs, where a build keeps them.
-LOG = "serving.log"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verified:
     """What `verify` saw: golden answers and the outcomes of the rules that need a server.
 
-    `memory` is the most bytes in use, 0 when not known; `how` what served, in words.
+    `memory` is the most bytes in use, 0 when not known; `how` what served, in words. `tried` is what the model did on
+    further serving versions; each is recorded by itself.
     """
 
     golden: GoldenResult
     outcomes: tuple[GateOutcome, ...]
     memory: int = 0
     how: str = ""
+    tried: tuple[Tried, ...] = ()
+
+    @property
+    def own_verdict(self) -> Verdict:
+        """Of the image itself."""
+        if not answers_alike(self.golden):
+            return Verdict.FAILED
+        return _worst(o.verdict for o in self.outcomes if o.counts)
 
     @property
     def verdict(self) -> Verdict:
-        golden = self.golden
-        if golden.differences or {golden.matched_rest, golden.matched_grpc} != {golden.asked}:
-            return Verdict.FAILED
-        bad = [o.verdict for o in self.outcomes if o.counts and o.verdict is not Verdict.PASSED]
-        return (Verdict.FAILED if Verdict.FAILED in bad else bad[0]) if bad else Verdict.PASSED
+        return _worst((self.own_verdict, *(one.verdict for one in self.tried)))
+
+
+def _worst(verdicts: Iterable[Verdict]) -> Verdict:
+    bad = [verdict for verdict in verdicts if verdict is not Verdict.PASSED]
+    return (Verdict.FAILED if Verdict.FAILED in bad else bad[0]) if bad else Verdict.PASSED
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     run: Artifact
-    version: int
-    image: str
+    packaged: Packaged
     verified: Verified | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
+    """`serve`: something was not seen yet. `verify_with` are the further serving versions."""
+
     run_id: str
     version: int
     image: str
     serve: bool
+    verify_with: tuple[str, ...] = ()
 
 
 # What a verification measured, the most first: `put_artifact` never replaces a record, so each kind has a name.
@@ -96,49 +105,49 @@ def look(job: Job, ports: Ports) -> Facts:
     if version is None or ports.ledger.release(job.model.name, version) is None:
         refuse_unless_passed(job, judge_run(job, ports, run))
     packaged = ensure_image(identity.run_id, job, ports)
-    return Facts(
-        run=run,
-        version=packaged.version,
-        image=packaged.digest,
-        verified=find_verified(packaged.digest, job, ports),
-    )
+    return Facts(run=run, packaged=packaged, verified=find_verified(packaged, run, job, ports))
 
 
-def plan(job: Job, facts: Facts) -> Plan:  # noqa: ARG001  every stage has the same three functions
+def plan(job: Job, facts: Facts) -> Plan:
     return Plan(
         run_id=str(facts.run.document["run_id"]),
-        version=facts.version,
-        image=facts.image,
+        version=facts.packaged.version,
+        image=facts.packaged.digest,
         serve=facts.verified is None,
+        verify_with=job.config.image.verify_with,
     )
 
 
 def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
-    verified = find_verified(plan.image, job, ports)
+    run = identify(job, ports).trained(job.model.name)
+    packaged = ensure_image(plan.run_id, job, ports)
+    verified = find_verified(packaged, run, job, ports)
     found = verified is not None
     if verified is None:
-        verified = _verify(plan, job, ports)
-        if verified.verdict is Verdict.PASSED:
-            failpoint("verify.before-record")
-            kind = (
-                MEASURED
-                if verified.memory and _server_rules(job)
-                else TIMED
-                if _server_rules(job)
-                else LOADED
-            )
-            ports.store.put_artifact(verified_tag(plan.image, kind), VERIFIED_KIND, to_document(verified))
+        verified = _verify(packaged, run, job, ports)
     return Outcome(
         stage="verify",
-        sentence=_sentence(verified, runnable=_can_run(job)),
+        sentence=_sentence(verified, job),
         found=found,
         verdict=verified.verdict,
         detail={"version": plan.version, "image": plan.image, "verified": to_document(verified)},
     )
 
 
-def find_verified(image: str, job: Job, ports: Ports) -> Verified | None:
-    """What `verify` saw of this image, judged by the rules of today; None when it did not measure what they need."""
+def find_verified(packaged: Packaged, run: Artifact, job: Job, ports: Ports) -> Verified | None:
+    """What `verify` saw of an image and of its model on further serving versions, judged by the rules of today.
+
+    None when it did not measure what they need, or one of these versions was not tried or did not pass.
+    """
+    own = _find_own(packaged.digest, job, ports)
+    if own is None:
+        return None
+    tried = [find_tried(other, packaged, ports) for other in others(packaged, run, job, ports)]
+    complete = tuple(one for one in tried if one is not None)
+    return replace(own, tried=complete) if len(complete) == len(tried) else None
+
+
+def _find_own(image: str, job: Job, ports: Ports) -> Verified | None:
     rules = _server_rules(job)
     found = (ports.store.find(verified_tag(image, kind)) for kind in _kinds(rules))
     stored = next((one for one in found if one is not None), None)
@@ -153,37 +162,32 @@ def with_outcomes(report: GateReport, verified: Verified) -> GateReport:
     return extend(report, verified.outcomes) if verified.outcomes else report
 
 
-def _verify(plan: Plan, job: Job, ports: Ports) -> Verified:
-    run = identify(job, ports).trained(job.model.name)
+def _verify(packaged: Packaged, run: Artifact, job: Job, ports: Ports) -> Verified:
+    """Try what was not seen yet; what passes is recorded at once, so that a killed one goes on behind it."""
     golden = judge_run(job, ports, run).scored.golden
-    packaged = ensure_image(plan.run_id, job, ports)
-    folder = job.workspace.verification(plan.image)
-    serving = job.model.serving
-    order = TrialOrder(
-        model=job.model.name,
-        version=plan.version,
-        image=plan.image,
-        layers=packaged.served_layers,
-        log=job.workspace.run(plan.run_id) / LOG,
-        memory_bytes=serving.memory_bytes,
-        cpu=serving.cpu,
-        gpus=serving.gpus,
-    )
-    waiting = f"waiting for another process that verifies version {plan.version}"
-    with job.workspace.lock(f"verify-{folder.name}", lambda: ports.progress.line(waiting)):
-        trial = ports.throwaway(folder, runnable=_can_run(job))
-        # The server of a verify that was killed here lives on; nobody else knows of it.
-        trial.stop()
-        fresh_directory(folder)
-        try:
-            ports.progress.update("loading the packaged model")
-            result = _ask_alive(job, ports, golden, trial, order)
-            memory, how = trial.memory(), trial.how
-        finally:
-            trial.stop()
-            shutil.rmtree(folder, ignore_errors=True)
-    outcomes = _judge(_server_rules(job), result, memory)
-    return Verified(golden=result, outcomes=outcomes, memory=memory, how=how)
+    own = _find_own(packaged.digest, job, ports) or _try_own(packaged, run, golden, job, ports)
+    run_id = str(run.document["run_id"])
+    tried = [
+        find_tried(other, packaged, ports) or try_other(other, packaged, run_id, golden, job, ports)
+        for other in others(packaged, run, job, ports)
+    ]
+    return replace(own, tried=tuple(tried))
+
+
+def _try_own(
+    packaged: Packaged, run: Artifact, golden: Mapping[str, object], job: Job, ports: Ports
+) -> Verified:
+    rules = _server_rules(job)
+    wanted = order(str(run.document["run_id"]), packaged, job)
+    requests = LATENCY_REQUESTS if rules else 0
+    seen = try_serving(wanted, golden, job, ports, runnable=_can_run(job), requests=requests)
+    outcomes = _judge(rules, seen.golden, seen.memory)
+    verified = Verified(golden=seen.golden, outcomes=outcomes, memory=seen.memory, how=seen.how)
+    if verified.verdict is Verdict.PASSED:
+        failpoint("verify.before-record")
+        kind = LOADED if not rules else MEASURED if seen.memory else TIMED
+        ports.store.put_artifact(verified_tag(packaged.digest, kind), VERIFIED_KIND, to_document(verified))
+    return verified
 
 
 def _can_run(job: Job) -> bool:
@@ -192,58 +196,8 @@ def _can_run(job: Job) -> bool:
     return bool(image.base_for(job.model.serving)) or image.builder == "docker"
 
 
-def _ask_alive(
-    job: Job, ports: Ports, golden: Mapping[str, object], trial: Trial, order: TrialOrder
-) -> GoldenResult:
-    """The golden answers of a server that lives to the end.
-
-    Raises:
-        GateRefused: it ended under the requests.
-    """
-    endpoint = trial.start(order)
-    try:
-        result = _ask(job, ports, golden, endpoint)
-    except OutsideFailed as e:
-        death = trial.death()
-        if not death:
-            raise
-        raise _died(order, death) from e
-    death = trial.death()
-    if death:
-        raise _died(order, death)
-    return result
-
-
-def _died(order: TrialOrder, death: str) -> GateRefused:
-    return GateRefused(
-        f"version {order.version} of {order.model} was refused: {death}",
-        where=str(order.log),
-        why="it ended while it answered the golden requests",
-        fix="read the log; more serving.memory, or a smaller model",
-    )
-
-
 def _server_rules(job: Job) -> tuple[Rule, ...]:
     return tuple(rule for rule in job.model.gates if rule.needs_server)
-
-
-def _ask(job: Job, ports: Ports, golden: Mapping[str, object], endpoint: Endpoint) -> GoldenResult:
-    """Ask the golden requests; with a latency rule, ask until the percentiles mean something."""
-    if not golden.get("instances"):
-        return GoldenResult(asked=0, matched_rest=0, matched_grpc=0, seconds=())
-    first = ports.client.ask_golden(endpoint, job.model.name, golden)
-    if not _server_rules(job):
-        return first
-    seconds = list(first.seconds)
-    while len(seconds) < LATENCY_REQUESTS and not first.differences and first.seconds:
-        seconds += ports.client.ask_golden(endpoint, job.model.name, golden).seconds
-    return GoldenResult(
-        asked=first.asked,
-        matched_rest=first.matched_rest,
-        matched_grpc=first.matched_grpc,
-        seconds=tuple(seconds),
-        differences=first.differences,
-    )
 
 
 def percentile(seconds: Sequence[float], share: float) -> float:
@@ -268,8 +222,22 @@ def _judge(rules: Sequence[Rule], result: GoldenResult, memory: int) -> tuple[Ga
     return tuple(outcomes)
 
 
-def _sentence(verified: Verified, *, runnable: bool) -> str:
-    """What was seen; and by which server, where there was a choice."""
+def _sentence(verified: Verified, job: Job) -> str:
+    """What was seen, the worst first; and by which server, where there was a choice."""
+    own = _own_sentence(verified, runnable=_can_run(job))
+    passed: list[str] = []
+    bad: list[str] = []
+    for one in verified.tried:
+        (passed if one.verdict is Verdict.PASSED else bad).append(f"{one.base}: {one.reason}")
+    if job.config.image.elsewhere:
+        passed.append(f"not tried on this machine: {', '.join(job.config.image.elsewhere)}")
+    if bad and verified.own_verdict is Verdict.PASSED:
+        bad[0] = f"{_word(verified.verdict)}: {bad[0]}"
+        return "; ".join([*bad, own, *passed])
+    return "; ".join([own, *bad, *passed])
+
+
+def _own_sentence(verified: Verified, *, runnable: bool) -> str:
     golden = verified.golden
     if golden.differences:
         return f"refused: {golden.differences[0]}"
@@ -283,5 +251,8 @@ def _sentence(verified: Verified, *, runnable: bool) -> str:
     if runnable and verified.how:
         said += f", {verified.how}"
     bad = [o.reason for o in verified.outcomes if o.verdict is not Verdict.PASSED]
-    word = "refused" if verified.verdict is Verdict.FAILED else "inconclusive"
-    return f"{word}: {'; '.join([*bad, said])}" if bad else said
+    return f"{_word(verified.own_verdict)}: {'; '.join([*bad, said])}" if bad else said
+
+
+def _word(verdict: Verdict) -> str:
+    return "refused" if verdict is Verdict.FAILED else "inconclusive"

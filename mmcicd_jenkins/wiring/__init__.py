@@ -166,7 +166,6 @@ class Bench:
             variables=self.variables,
             progress=self.progress,
             store=lambda: self.store,
-            layout=self.store_folder,
             registry=self.config.store.registry,
         )
 

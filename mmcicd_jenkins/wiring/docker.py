@@ -3,14 +3,13 @@
 An engine is asked for only where the configuration can use one; whether it answers decides, and is told.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmcicd_jenkins.adapters.embedded_trial import EmbeddedTrial
 from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import MmcicdError
-from mmcicd_jenkins.image.descriptor import Descriptor
 from mmcicd_jenkins.ports import Commands, Progress
 from mmcicd_jenkins.ports.builder import Builder
 from mmcicd_jenkins.ports.store import Store
@@ -25,14 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class DockerSite:
-    """What an engine needs of a repository. `layout` gives the folder of the store where that is one; `registry` is
-    `store.registry`, "" without one.
-    """
+    """What an engine needs of a repository. `registry` is `store.registry`, "" without one."""
 
     variables: Mapping[str, str]
     progress: Progress
     store: Callable[[], Store]
-    layout: Callable[[], Path]
     registry: str = ""
 
     def trial(self, folder: Path, *, runnable: bool) -> Trial:
@@ -56,12 +52,7 @@ class DockerSite:
     def images(self, engine: "DockerEngine") -> "EngineImages":
         from mmcicd_jenkins.adapters.docker.images import EngineImages
 
-        def chunks(blob: Descriptor) -> Iterator[bytes]:
-            from mmcicd_jenkins.adapters.layout.files import LayoutFiles
-
-            return LayoutFiles(self.layout()).chunks(blob)
-
-        return EngineImages(engine, self.store(), chunks, self.login)
+        return EngineImages(engine, self.store(), self.login)
 
     def commands(self, direct: "ShellCommands", root: Path) -> Commands:
         """Commands in the image that their variables name, else on this machine."""

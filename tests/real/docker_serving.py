@@ -13,7 +13,6 @@ import pytest
 import serving_image
 
 from mmcicd_jenkins.adapters.docker.engine import DockerEngine
-from mmcicd_jenkins.adapters.layout.files import LayoutFiles
 from mmcicd_jenkins.adapters.layout.store import OciLayoutStore
 from mmcicd_jenkins.image.base_image import read_base
 from mmcicd_jenkins.image.manifest import Origin, join
@@ -88,9 +87,6 @@ class Shelf:
         image = join(self.base, layers, layer, origin)
         self.store.put_image(name, version, image, [blob])
         return image.digest, tuple(one.blob for one in layers.layers)
-
-    def chunks(self, blob):
-        return LayoutFiles(self.folder).chunks(blob)
 
 
 @pytest.fixture(scope="module")

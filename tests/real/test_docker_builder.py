@@ -109,7 +109,7 @@ def test_it_is_in_the_store_with_the_bases_own_layers_and_serves(build, engine, 
     assert 'FLAG=it\'s "quoted" $HOME' in found.document["config"]["Env"]
     assert any(line.startswith("Step ") for line in build.lines)
     assert "Step " in build.log.read_text()
-    images = EngineImages(engine, shelf.store, shelf.chunks)
+    images = EngineImages(engine, shelf.store)
     trial = DockerTrial(engine, images, tmp_path / "verify", Silent(), 60)
     order = TrialOrder(
         model="churn", version=1, image=image.digest, layers=(), log=tmp_path / "s.log", memory_bytes=2**29

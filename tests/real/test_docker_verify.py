@@ -34,7 +34,7 @@ class Site:
         self.log = folder / "logs" / "serving.log"
 
     def trial(self, seconds=60.0):
-        images = EngineImages(self.engine, self.shelf.store, self.shelf.chunks)
+        images = EngineImages(self.engine, self.shelf.store)
         return DockerTrial(self.engine, images, self.folder / "verify", Silent(), seconds)
 
     def order(self, version, put, memory=512 * 2**20):
@@ -221,7 +221,7 @@ def test_from_a_registry_the_engine_pulls_by_digest(site, networked, plain_regis
         def address(self, model, digest):  # noqa: ARG002 - the port's
             return f"{address}@{digest}"
 
-    images = EngineImages(site.engine, Addressed(site.shelf.folder), None)
+    images = EngineImages(site.engine, Addressed(site.shelf.folder))
     trial = DockerTrial(site.engine, images, tmp_path / "v", Silent(), 60)
     endpoint = trial.start(site.order(51, (digest, layers)))
     result = HttpModelClient().ask_golden(endpoint, "churn", GOLDEN)

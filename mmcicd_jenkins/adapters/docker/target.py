@@ -60,6 +60,7 @@ class DockerTrial:
         self._start_seconds = start_seconds
         self._container: Container | None = None
         self._order: TrialOrder | None = None
+        self._joined = ""
         self._memory: _MemoryWatch | None = None
 
     @property
@@ -80,15 +81,20 @@ class DockerTrial:
         return self._wait(self._container, order)
 
     def _create(self, order: TrialOrder) -> Container:
-        name = self._images.bring(order.model, order.image, self._progress.update)
+        name = self._bring(order)
         try:
             return create(self._engine, self._wanted(name, order))
         except OutsideFailed:
             # Another verify of the model may have tidied the image away before a container held it.
             if self._engine.image(name) is not None:
                 raise
-        name = self._images.bring(order.model, order.image, self._progress.update)
-        return create(self._engine, self._wanted(name, order))
+        return create(self._engine, self._wanted(self._bring(order), order))
+
+    def _bring(self, order: TrialOrder) -> str:
+        if order.joined is None:
+            return self._images.bring(order.model, order.image, self._progress.update)
+        self._joined = self._images.bring_joined(order.model, order.joined)
+        return self._joined
 
     def memory(self) -> int:
         return self._memory.most if self._memory else 0
@@ -118,6 +124,10 @@ class DockerTrial:
                 self._keep_log(self._container)
             self._container.remove()
             self._container = None
+        if self._joined:
+            # Nobody asks for it again; what a killed one left goes when the next is brought.
+            self._images.forget(self._joined)
+            self._joined = ""
         return bool(remove_leftovers(self._engine, OWNER, self._labels)) or ran
 
     def _wanted(self, image: str, order: TrialOrder) -> Wanted:

@@ -7,7 +7,7 @@ against its digest. How its files are shared by several processes is in `files`.
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -199,6 +199,9 @@ class OciLayoutStore:
 
     def read(self, blob: Descriptor) -> bytes:
         return self._documents.read(blob)
+
+    def chunks(self, blob: Descriptor) -> Iterator[bytes]:
+        return self._files.chunks(blob)
 
     def check_blob(self, model: str, blob: Descriptor, *, deep: bool = False) -> None:  # noqa: ARG002  one folder
         if self._files.size(blob.digest) != blob.size:

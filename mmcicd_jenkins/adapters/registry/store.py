@@ -7,7 +7,7 @@ decides. Every byte that leaves has been checked against its digest.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -197,6 +197,9 @@ class RegistryStore:
 
     def read(self, blob: Descriptor) -> bytes:
         return _read(self._places.locate(blob), blob)
+
+    def chunks(self, blob: Descriptor) -> Iterator[bytes]:
+        return self._places.locate(blob).chunks(blob)
 
     def check_blob(self, model: str, blob: Descriptor, *, deep: bool = False) -> None:
         repository = self._places.repository(model)

@@ -83,7 +83,9 @@ def test_the_packages_are_a_cyclonedx_document(release):
 def test_the_record_is_in_its_own_statement_without_the_digests_of_statements(release):
     predicate = statements(release, MAKING)["release"]["predicate"]
     assert predicate["digest"] == digest_of(predicate["record"])
-    assert {**predicate["record"], "attestations": dict(release.attestations)} == to_document(release)
+    # What was tried besides is left out where nothing was: statements of releases before that stay true.
+    whole = {"verified_with": {}, **predicate["record"], "attestations": dict(release.attestations)}
+    assert whole == to_document(release)
 
 
 @pytest.mark.parametrize(
