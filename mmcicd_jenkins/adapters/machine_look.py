@@ -67,6 +67,11 @@ class Machine:
             return Gpus(installed=True, why=_first(told.said or told.out))
         return Gpus(names=names, installed=True, why="" if names else "it lists none")
 
+    def engine(self) -> str:
+        from mmcicd_jenkins.adapters.docker.engine import DockerEngine
+
+        return DockerEngine.open(without_ours(self._variables)).version
+
     def index(self) -> str:
         # Asks the index as an installation would, and installs nothing. One retry, since only then pip says why.
         told = self._run(

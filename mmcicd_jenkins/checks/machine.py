@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from mmcicd_jenkins.checks.finding import Finding, Told
-from mmcicd_jenkins.errors import OutsideFailed
+from mmcicd_jenkins.errors import InputError, MmcicdError, OutsideFailed
 from mmcicd_jenkins.ports.doctor import Gpus
 
 # What the package itself asks for, and the git that knows --force-with-lease=<ref>:<oid>, partial clones and
@@ -69,6 +69,35 @@ def gpus(found: Gpus, wanted: Mapping[str, int], label: str, *, here: bool) -> I
         yield told.warn(
             f"no GPU here; {models} asks for {most}", f"right unless this machine carries the label {label}"
         )
+
+
+def engine(
+    answer: str | MmcicdError, needed: Mapping[str, str], where: str, *, one_kind: bool
+) -> Iterator[Finding]:
+    """Whether the Docker engine answers that the configuration needs.
+
+    Args:
+        answer: its version, or why there is none.
+        needed: keys of the configuration that cannot do without -> the stage that fails; none: `verify` runs images
+            where it can.
+        one_kind: all stages run on machines like this one.
+    """
+    told = Told("machine", "docker engine")
+    if isinstance(answer, str):
+        yield told.ok(f"Docker engine {answer}")
+        return
+    said = answer.what + (f" ({answer.why})" if answer.why else "")
+    if not needed:
+        instead = "verify tries models by the embedded server, not in their images"
+        yield told.warn(f"{said}: {instead}", answer.fix, where=where)
+        return
+    said += f", and {', '.join(needed)} cannot do without"
+    if one_kind:
+        code = InputError.exit_code if answer.exit_code == InputError.exit_code else OutsideFailed.exit_code
+        yield told.fail(said, answer.fix, where=where, code=code)
+    else:
+        stages = " and ".join(dict.fromkeys(needed.values()))
+        yield told.warn(said, f"right unless this machine runs {stages}; else {answer.fix}", where=where)
 
 
 def index(said: str) -> Iterator[Finding]:

@@ -170,6 +170,13 @@ class MachineLook(Protocol):
 
     def gpus(self) -> Gpus: ...
 
+    def engine(self) -> str:
+        """The version of the Docker engine that commands here would use.
+
+        Raises:
+            MmcicdError: none answers, or this user may not ask it.
+        """
+
     def index(self) -> str:
         """Ask pip's package index with pip's own settings; "" when it answers, else what pip says."""
 

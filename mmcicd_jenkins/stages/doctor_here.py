@@ -1,6 +1,6 @@
 """What `doctor` asks of git, stores, environments, models and this machine, through ports alone. Writes nothing."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mmcicd_jenkins.checks import git, machine, models, places, registry
@@ -8,13 +8,14 @@ from mmcicd_jenkins.checks.finding import Finding, Told, Topic
 from mmcicd_jenkins.config.laptop import is_address
 from mmcicd_jenkins.config.lock import Lock
 from mmcicd_jenkins.config.model import Config, Environment, Model
+from mmcicd_jenkins.errors import MmcicdError
 from mmcicd_jenkins.image.base_name import parse_base
 from mmcicd_jenkins.ports.doctor import GitLook, MachineLook, RegistryLook, RegistryRight, WebLook
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.render.agents import DEFAULT_LABEL
 from mmcicd_jenkins.render.job_sources import source_of
 from mmcicd_jenkins.stages.doctor import Check
-from mmcicd_jenkins.stages.pins import named_images
+from mmcicd_jenkins.stages.pins import VERIFY_WITH, named_images
 from mmcicd_jenkins.stages.zones import SHELVES, Zone
 
 
@@ -78,13 +79,21 @@ def agent_checks(here: Here) -> tuple[Check, ...]:
 
 
 def machine_checks(look: MachineLook, config: Config | None, cache: Path, *, here: bool) -> tuple[Check, ...]:
-    """Programs, disk and GPUs; with `here` also what an agent installs from."""
+    """Programs, disk, GPUs and the engine that is needed; with `here` also what an agent installs from."""
     told = Told("machine", "cache")
     made = [
         _check("machine", "programs", lambda: machine.programs(look.versions())),
         _check("machine", "cache", lambda: places.folder(told, "cache", look.disk(cache))),
         _check("machine", "gpu", lambda: _gpus(look, config, here=here)),
     ]
+    if (
+        config is not None
+        and (here or config.jenkins is None)
+        and (needed := _engine_needs(config)) is not None
+    ):
+        made.append(
+            _check("machine", "docker engine", lambda: _engine(look, config, needed), "the Docker engine")
+        )
     if here:
         made.append(_check("machine", "package index", lambda: machine.index(look.index()), "pip"))
     return tuple(made)
@@ -99,6 +108,29 @@ def _gpus(look: MachineLook, config: Config | None, *, here: bool) -> Iterator[F
     agents = config.jenkins.agents if config and config.jenkins else {}
     label = agents.get("train", agents.get("default", DEFAULT_LABEL))
     return machine.gpus(look.gpus(), wanted, label if isinstance(label, str) else "of its pod", here=here)
+
+
+def _engine_needs(config: Config) -> dict[str, str] | None:
+    """The keys that need a Docker engine -> the stage that does; None where nothing would use one."""
+    image = config.image
+    needed = {"image.builder": "package"} if image.builder == "docker" else {}
+    if image.verify_with:
+        needed[VERIFY_WITH] = "verify"
+    for model in config.models.values():
+        if model.train.image:
+            needed[f"models.{model.name}.train.image"] = "train"
+    return needed if needed or image.base or image.gpu_base else None
+
+
+def _engine(look: MachineLook, config: Config, needed: Mapping[str, str]) -> Iterator[Finding]:
+    answer: str | MmcicdError
+    try:
+        answer = look.engine()
+    except MmcicdError as e:
+        answer = e
+    agents = config.jenkins.agents.values() if config.jenkins else ()
+    where = config.mark(next(iter(needed), "image.base"))
+    return machine.engine(answer, needed, where, one_kind=len({str(agent) for agent in agents}) <= 1)
 
 
 def _source(here: Here) -> Check:
