@@ -438,6 +438,29 @@ def test_an_agent_is_looked_at_with_and_without_a_repository(laptop, tmp_path):
     assert bare.stdout.startswith("ok    this machine: Python 3.")
 
 
+def test_an_engine_that_is_needed_and_not_there_is_told_with_the_way_to_it(laptop):
+    config = laptop.root / "mmcicd.yaml"
+    config.write_text(
+        config.read_text().replace("train: 'true'", "train: {command: 'true', image: acme/train:3}")
+    )
+    door = laptop.outside / "docker.sock"
+
+    def told(*arguments):
+        found = laptop.findings(*arguments, user="", DOCKER_HOST=f"unix://{door}", PIP_NO_INDEX="1")
+        return [f for f in found if f["check"] == "docker engine"]
+
+    for arguments in (["--here"], []):
+        (found,) = told(*arguments)
+        assert found["severity"] == "fail"
+        assert found["what"].startswith(
+            "there is no Docker engine (nothing listens there), and models.m.train.image"
+        )
+        assert "systemctl start docker" in found["fix"]
+        assert found["where"].startswith("mmcicd.yaml:1:")
+    config.write_text(config.read_text().replace(", image: acme/train:3", ""))
+    assert told("--here") == []
+
+
 def test_no_repository_is_told_as_everywhere(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "mmcicd_jenkins", "doctor"],

@@ -391,6 +391,13 @@ class StoreContract:
         open_store().take("churn", elsewhere.blobs, elsewhere)
         assert len(elsewhere.asked) == 2
 
+    def test_the_bytes_of_a_layer_are_given_in_pieces(self, open_store, layers):
+        for layer in layers.layers:
+            content = b"".join(open_store().chunks(layer.blob))
+            assert (digest_bytes(content), len(content)) == (layer.blob.digest, layer.blob.size)
+        with pytest.raises(IntegrityFailed):
+            list(open_store().chunks(Descriptor(media_type=LAYER, digest="sha256:" + "a" * 64, size=3)))
+
     def test_an_address_ends_in_the_digest_or_there_is_none(self, store):
         assert store.address("churn", "sha256:" + "a" * 64).partition("@")[2] in ("", "sha256:" + "a" * 64)
 

@@ -90,8 +90,8 @@ def test_with_a_registry_as_store_the_joined_image_is_pushed_nowhere(road, secon
     config.write_text(written)
     road.git("commit", "-qam", "a registry")
     for stage in ("train", "evaluate", "package"):
-        road.run("stage", stage, "--model", "churn", "--json", "--shared")
-    seen = road.run("stage", "verify", "--model", "churn", "--json", "--shared")
+        road.run("stage", stage, "--model", "churn", "--json")
+    seen = road.run("stage", "verify", "--model", "churn", "--json")
     (tried,) = seen["verified"]["tried"]
     assert tried["verdict"] == "passed"
     assert manifest(plain_registry, place, seen["image"]) == 200

@@ -20,6 +20,9 @@ def loaded(folder, image):
         ("{base: 'Serving:1'}", "not the name of an image", 15),
         ("{base: 'oci:folder'}", "names no image in a layout", 15),
         ("{base: b, gpu_base: 'docker:A'}", "not the name of an image", 28),
+        ("{base: b, verify_with: ['b:2', 'oci:folder']}", "names no image in a layout", 39),
+        ("{base: b, verify_with: ['b:2', 'b:2']}", "stands here twice", 39),
+        ("{base: b, verify_with: b}", "is image.base, which is verified in any case", 31),
         ("{base: b, platforms: linux/amd64/v1/x}", "not a platform", 29),
         ("{base: b, platforms: [linux/amd64, windows/amd64]}", "is no Linux", 43),
         ("{base: b, user: root}", "cannot see that a name is not root", 24),
@@ -45,6 +48,13 @@ def test_models_on_gpus_stand_on_their_own_base(tmp_path):
     config = load_config(tmp_path, environ={})
     assert config.image.base_for(config.models["m"].serving) == "b:1-gpu"
     assert loaded(tmp_path, "b:1").image.base_for(config.models["m"].serving) == "b:1"
+
+
+def test_a_version_for_some_models_is_a_further_one_for_the_others(tmp_path):
+    image = loaded(tmp_path, "{base: b:1, gpu_base: b:1-gpu, verify_with: [b:1, b:1-gpu]}").image
+    assert image.verify_with == ("b:1", "b:1-gpu")
+    assert loaded(tmp_path, "{verify_with: b:1}").image.verify_with == ("b:1",)
+    assert loaded(tmp_path, "b:1").image.verify_with == ()
 
 
 @pytest.mark.parametrize(

@@ -81,3 +81,14 @@ def test_a_base_that_lies_here_stays(tmp_path, base):
         SHARED.split("image: ", maxsplit=1)[0] + f'image: {{base: "{base}", user: "7"}}\n'
     )
     assert on_this_machine(load_config(tmp_path, environ={})).image.base == base
+
+
+def test_serving_versions_of_a_registry_are_not_fetched_and_named(tmp_path):
+    text = SHARED[: SHARED.rindex("image:")]
+    listed = "'docker:serving:1', 'registry.acme.example/serving:2'"
+    (tmp_path / "mmcicd.yaml").write_text(text + f"image: {{base: 'oci:a:b', verify_with: [{listed}]}}")
+    image = on_this_machine(load_config(tmp_path, environ={})).image
+    assert (image.verify_with, image.elsewhere) == (
+        ("docker:serving:1",),
+        ("registry.acme.example/serving:2",),
+    )

@@ -4,6 +4,7 @@ import pytest
 
 from mmcicd_jenkins.checks import git, machine, models, places, registry
 from mmcicd_jenkins.checks.finding import Told
+from mmcicd_jenkins.errors import OutsideFailed
 from mmcicd_jenkins.ports.doctor import Disk, Gpus, Port, Repository
 
 URL = "ssh://git@git.example/ml/churn.git"
@@ -189,6 +190,36 @@ def test_a_package_index_that_is_not_reached_is_an_outside_failure():
     assert found.severity == "fail"
     assert found.code == 5
     assert severities(machine.index("")) == ["ok"]
+
+
+NO_ENGINE = OutsideFailed("there is no Docker engine", why="nothing listens there", fix="start it")
+
+
+@pytest.mark.parametrize(
+    ("answer", "needed", "one_kind", "expected"),
+    [
+        ("28.1", {}, True, ["ok"]),
+        (NO_ENGINE, {}, True, ["warn"]),
+        (NO_ENGINE, {"image.builder": "package"}, True, ["fail"]),
+        (NO_ENGINE, {"image.builder": "package"}, False, ["warn"]),
+    ],
+)
+def test_an_engine_that_is_needed(answer, needed, one_kind, expected):
+    found = list(machine.engine(answer, needed, "mmcicd.yaml:4:2", one_kind=one_kind))
+    assert severities(found) == expected
+    if answer is NO_ENGINE:
+        assert found[0].what.startswith("there is no Docker engine (nothing listens there)")
+        assert "start it" in found[0].fix
+        assert found[0].where == "mmcicd.yaml:4:2"
+
+
+def test_who_cannot_do_without_an_engine_is_named():
+    needed = {"image.verify_with": "verify", "models.churn.train.image": "train"}
+    (found,) = machine.engine(NO_ENGINE, needed, "", one_kind=True)
+    assert "image.verify_with, models.churn.train.image cannot do without" in found.what
+    assert found.code == 5
+    (found,) = machine.engine(NO_ENGINE, needed, "", one_kind=False)
+    assert "unless this machine runs verify and train" in found.fix
 
 
 def required(line, *, image="", built_in=True):

@@ -21,6 +21,7 @@ from mmcicd_jenkins.ports.upkeep import Held
 from mmcicd_jenkins.release import history
 from mmcicd_jenkins.stages import gc
 from mmcicd_jenkins.stages.gc_needs import Rules
+from mmcicd_jenkins.stages.verify_with import joined_tag
 
 RULES = Rules(releases=None, runs=30 * DAY, branches=7 * DAY, minimum=DAY)
 OLD = NOW - 100 * DAY
@@ -120,6 +121,20 @@ def test_an_image_that_never_became_a_release_goes_by_the_age_of_its_run():
     assert removed([dataclasses.replace(image, notes={})], ledger) == set(), "somebody else's, under our name"
     beyond = dataclasses.replace(image, tags=("m-2",))
     assert removed([beyond], ledger) == set(), "a version that this ledger does not know"
+
+
+def test_what_was_seen_on_further_serving_versions_goes_with_the_image():
+    ledger = MemoryLedger()
+    for version in (1, 2):
+        ledger.add_release(OLD + version * DAY)
+    held, tried = [], []
+    for release in ledger.releases.values():
+        image, _, _, _, seen, _ = holdings_of(release)
+        tag = joined_tag(release.image_digest, digest(release.version, "joined"))
+        tried.append(dataclasses.replace(seen, digest=digest(release.version, "tried"), tags=(tag,)))
+        held += [image, tried[-1]]
+    gone = removed(held, ledger, rules=dataclasses.replace(RULES, releases=1))
+    assert gone == {("image", held[0].digest), ("verification", tried[0].digest)}
 
 
 def test_a_tag_that_was_moved_to_a_foreign_image_is_left():

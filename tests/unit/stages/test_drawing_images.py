@@ -12,7 +12,7 @@ from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.image.base_image import read_base
 from mmcicd_jenkins.stages.context import Job
 from mmcicd_jenkins.stages.drawing import base_image, source_url
-from mmcicd_jenkins.stages.pins import named_images
+from mmcicd_jenkins.stages.pins import named_images, pinned_verify_with
 from mmcicd_jenkins.stages.workspace import Workspace
 
 CPU, GPU = "acme/serving:2.20.0", "acme/serving:2.20.0-gpu"
@@ -110,3 +110,13 @@ def test_every_image_of_the_file_is_named_with_its_keys(tmp_path):
         CPU: ("image.base", "image.gpu_base"),
         "acme/train:3": ("models.receipts.train.image",),
     }
+
+
+def test_a_further_version_is_pinned_and_the_models_own_base_is_none(tmp_path, ports):
+    text = f"image: {{base: '{CPU}', gpu_base: '{GPU}', verify_with: ['{CPU}', '{GPU}']}}"
+    known = pins(ports)
+    assert pinned_verify_with(job(tmp_path, "fraud", text, known)) == ((GPU, known[GPU]),)
+    assert pinned_verify_with(job(tmp_path, "receipts", text, known)) == ((CPU, known[CPU]),)
+    with pytest.raises(InputError, match="does not have the image") as e:
+        pinned_verify_with(job(tmp_path, "fraud", text, {CPU: known[CPU]}))
+    assert e.value.where.startswith("mmcicd.yaml:4:")
