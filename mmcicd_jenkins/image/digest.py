@@ -6,7 +6,7 @@ directory. Its byte form below is fixed for ever; a release in a ledger refers t
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mmcicd_jenkins.image.reading import read_file
@@ -41,16 +41,23 @@ def digest_tree(tree: ModelTree) -> str:
         InputError: a file cannot be read or changes meanwhile.
     """
     return model_digest(
-        FileDigest(path=file.path, size=file.size, sha256=_sha256(tree.root, file)) for file in tree.files
+        FileDigest(path=file.path, size=file.size, sha256=digest_file(tree.root, file)) for file in tree.files
     )
 
 
-def _sha256(root: Path, file: ModelFile) -> str:
+def digest_file(root: Path, file: ModelFile, on_read: Callable[[int], None] | None = None) -> str:
+    """64 hex digits over a file below `root`, read once; `on_read` gets byte counts.
+
+    Raises:
+        InputError: it cannot be read or changes meanwhile.
+    """
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(2**20))
     with read_file(root, file) as reader:
         while count := reader.into(buffer):
             digest.update(buffer[:count])
+            if on_read:
+                on_read(count)
     return digest.hexdigest()
 
 

@@ -36,6 +36,13 @@ class FileReader:
         self._left -= count
         return count
 
+    def piece(self, at: int, count: int) -> bytes:
+        """Up to `count` bytes from `at` on, wherever `into` is."""
+        try:
+            return os.pread(self._handle, count, at)
+        except OSError as e:
+            raise InputError(f"a model file cannot be read: {e.strerror}", where=str(self._where)) from e
+
 
 @contextmanager
 def read_file(root: Path, file: ModelFile) -> Iterator[FileReader]:

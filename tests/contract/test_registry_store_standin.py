@@ -5,6 +5,7 @@ The same contract on a real registry is in tests/real/test_registry_store.py.
 
 import concurrent.futures
 import secrets
+import shutil
 import time
 
 import pytest
@@ -142,6 +143,26 @@ def test_an_unchanged_model_costs_one_question_for_each_layer(sides, standin, mo
     assert sides("main").put_model(model) == layers
     assert [one.method for one in standin.seen if "/blobs/" in one.path] == ["HEAD"] * len(layers.layers)
     assert len(standin.seen) <= len(layers.layers) + 1
+
+
+def test_a_model_that_was_exported_again_costs_one_question_for_each_layer(sides, standin, model, tmp_path):
+    layers = sides("main").put_model(model)
+    standin.seen.clear()
+    again = shutil.copytree(model, tmp_path / "again", copy_function=shutil.copyfile)
+    assert sides("main").put_model(again) == layers
+    assert [one.method for one in standin.seen if "/blobs/" in one.path] == ["HEAD"] * len(layers.layers)
+
+
+def test_an_export_whose_layers_the_registry_lost_is_sent(sides, standin, model, tmp_path):
+    layers = sides("main").put_model(model)
+    for blobs in standin.blobs.values():
+        blobs.clear()
+    again = shutil.copytree(model, tmp_path / "again", copy_function=shutil.copyfile)
+    seen = []
+    assert sides("main").put_model(again, lambda done, total: seen.append((done, total))) == layers
+    assert seen == sorted(seen)
+    assert seen[-1] == (layers.size, layers.size)
+    sides("trusted").extract([layer.blob for layer in layers.layers], tmp_path / "out")
 
 
 def test_progress_never_goes_back_when_a_layer_is_sent_again(sides, standin, model):

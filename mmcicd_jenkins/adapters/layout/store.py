@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mmcicd_jenkins.adapters.given_files import chunks_of
+from mmcicd_jenkins.adapters.known_layers import KnownLayers
 from mmcicd_jenkins.adapters.layout.documents import LayoutDocuments
 from mmcicd_jenkins.adapters.layout.files import LayoutFiles
 from mmcicd_jenkins.adapters.layout.index import (
@@ -25,7 +26,6 @@ from mmcicd_jenkins.adapters.layout.index import (
     tagged,
 )
 from mmcicd_jenkins.adapters.private_folder import new_folder
-from mmcicd_jenkins.adapters.stat_cache import StatCache
 from mmcicd_jenkins.errors import IntegrityFailed
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.artifact import (
@@ -70,7 +70,7 @@ class OciLayoutStore:
         container(compression, lambda _: None)
         self._files = LayoutFiles(path)
         self._documents = LayoutDocuments(self._files)
-        self._cache = StatCache(self._files.ours / "layers")
+        self._layers = KnownLayers(self._files.ours / "layers")
         self._compression = compression
         self._limits = limits
 
@@ -217,7 +217,7 @@ class OciLayoutStore:
                 unpacker.unpack(self._files.chunks(layer), layer, str(self._files.blob(layer.digest)))
 
     def _put_layer(self, root: Path, plan: LayerPlan, on_read: Callable[[int], None]) -> PackedLayer:
-        known = self._cache.get(plan, self._compression)
+        known = self._layers.find(root, plan, self._compression)
         if known and self._files.claim(known.layer.blob.digest, known.layer.blob.size):
             on_read(plan.size)
             return known
@@ -225,7 +225,7 @@ class OciLayoutStore:
         with self._files.new_blob() as blob:
             packed = pack_layer(root, plan, self._compression, blob.sink, on_read)
             blob.keep(packed.layer.blob.digest)
-        self._cache.put(plan, self._compression, packed, read_at_ns)
+        self._layers.keep(root, plan, self._compression, packed, read_at_ns)
         return packed
 
     def _change_index(

@@ -1,6 +1,6 @@
 """A model on its way into a registry: each layer read, packed, hashed and sent in one pass, nothing kept on a disk.
 
-A layer whose files have not changed since they were last packed here is only asked for. Memory is constant: a few
+A layer whose files are those that were last packed here is only asked for. Memory is constant: a few
 buffers for each layer on its way, and few are at once, since one stream keeps a registry busy.
 """
 
@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 
+from mmcicd_jenkins.adapters.known_layers import KnownLayers
 from mmcicd_jenkins.adapters.registry.repositories import Places
-from mmcicd_jenkins.adapters.stat_cache import StatCache
 from mmcicd_jenkins.adapters.together import Stop, together
 from mmcicd_jenkins.errors import IntegrityFailed
 from mmcicd_jenkins.failpoints import failpoint
@@ -26,11 +26,11 @@ QUESTIONS = 8
 class ModelPush:
     """The layers of one model below `root`."""
 
-    def __init__(self, root: Path, compression: str, places: Places, cache: StatCache) -> None:
+    def __init__(self, root: Path, compression: str, places: Places, known: KnownLayers) -> None:
         self._root = root
         self._compression = compression
         self._places = places
-        self._cache = cache
+        self._layers = known
         self._stop = Stop()
 
     def run(
@@ -45,7 +45,7 @@ class ModelPush:
 
     def _known(self, plan: LayerPlan, told: "_Told") -> PackedLayer | None:
         """The layer, when it is known and the registry has it; mounted from the other side if it lies there."""
-        packed = self._cache.get(plan, self._compression)
+        packed = self._layers.find(self._root, plan, self._compression, lambda count: told.read(plan, count))
         if packed is None or not self._is_there(packed.layer.blob):
             return None
         told.done(plan)
@@ -78,7 +78,7 @@ class ModelPush:
 
         self._places.own.upload(write)
         failpoint("store.blob-written")
-        self._cache.put(plan, self._compression, packed[0], read_at_ns)
+        self._layers.keep(self._root, plan, self._compression, packed[0], read_at_ns)
         return packed[0]
 
 

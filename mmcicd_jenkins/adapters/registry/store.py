@@ -13,12 +13,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mmcicd_jenkins.adapters.given_files import chunks_of
+from mmcicd_jenkins.adapters.known_layers import KnownLayers
 from mmcicd_jenkins.adapters.private_folder import new_folder
 from mmcicd_jenkins.adapters.registry import attached as registry_attached
 from mmcicd_jenkins.adapters.registry.client import Repository
 from mmcicd_jenkins.adapters.registry.push import QUESTIONS, ModelPush
 from mmcicd_jenkins.adapters.registry.repositories import Places, copy
-from mmcicd_jenkins.adapters.stat_cache import StatCache
 from mmcicd_jenkins.adapters.together import together
 from mmcicd_jenkins.errors import IntegrityFailed
 from mmcicd_jenkins.failpoints import failpoint
@@ -71,13 +71,13 @@ class RegistryStore:
     ) -> None:
         container(compression, lambda _: None)
         self._places = places
-        self._cache = StatCache(cache)
+        self._layers = KnownLayers(cache)
         self._compression = compression
         self._limits = limits
 
     def put_model(self, directory: Path, progress: Callable[[int, int], None] | None = None) -> ModelLayers:
         tree = scan(directory)
-        push = ModelPush(directory, self._compression, self._places, self._cache)
+        push = ModelPush(directory, self._compression, self._places, self._layers)
         packed = push.run(plan_layers(tree), progress)
         self._places.remember(self._places.own, [one.layer.blob for one in packed])
         return ModelLayers(
