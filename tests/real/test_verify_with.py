@@ -81,6 +81,24 @@ def test_what_another_version_answers_otherwise_is_not_released(road, second, do
     assert verify(road)["found"]
 
 
+def test_killed_beside_its_container_the_same_command_goes_on(road, second, networked):  # noqa: F811
+    second()
+    road(LISTED, stages=())
+    config = road.root / "mmcicd.yaml"
+    listed = config.read_text()
+    config.write_text(listed.replace(LISTED, ""))
+    road.git("commit", "-qam", "without it")
+    for stage in ("train", "evaluate", "package", "verify"):
+        road.run("stage", stage, "--model", "churn", "--json")
+    config.write_text(listed)
+    road.git("commit", "-qam", "with it again")
+    verify(road, code=-9, MMCICD_TESTING="1", MMCICD_FAILPOINTS="docker.container-made=kill")
+    assert networked("images", "--quiet", "mmcicd-verify/churn/joined") != b""
+    seen = verify(road)
+    assert [one["verdict"] for one in seen["verified"]["tried"]] == ["passed"]
+    assert networked("images", "--quiet", "mmcicd-verify/churn/joined") == b""
+
+
 def test_with_a_registry_as_store_the_joined_image_is_pushed_nowhere(road, second, plain_registry, networked):  # noqa: F811
     second()
     road(LISTED, stages=())

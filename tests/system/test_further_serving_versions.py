@@ -18,6 +18,7 @@ from test_killed_anywhere import update_lock
 
 from mmcicd_jenkins.adapters.docker.images import EngineImages
 from mmcicd_jenkins.adapters.embedded_trial import EmbeddedTrial
+from mmcicd_jenkins.cli.show import command as show
 from mmcicd_jenkins.errors import GateRefused, InputError, IntegrityFailed
 from mmcicd_jenkins.image.digest import digest_bytes
 from mmcicd_jenkins.ports import Endpoint, GoldenResult
@@ -155,7 +156,7 @@ def root_of(files):
     return found
 
 
-def test_every_listed_version_is_tried_once_told_and_in_the_release(repo):
+def test_every_listed_version_is_tried_once_told_and_in_the_release(repo, monkeypatch, capsys):
     site = Site(repo)
     seen = site.run(*BEFORE, "verify")
     assert site.tried == ["own", "olderamd64", "oldestamd64"]
@@ -173,6 +174,11 @@ def test_every_listed_version_is_tried_once_told_and_in_the_release(repo):
     release = site.bench.ledger.release("double", 1)
     assert release.verified_with == {base: site.bench.lock.images[base] for base in (OLDER, OLDEST)}
     assert release.stands_on["base"] == BASE
+    monkeypatch.chdir(repo)
+    show.main(["double@1"], standalone_mode=False)
+    told = capsys.readouterr().out
+    for base in (OLDER, OLDEST):
+        assert f"{base} {site.bench.lock.images[base][:19]}" in told
 
 
 def test_what_is_tried_is_the_model_on_that_base_and_stays_nowhere(repo):
@@ -215,6 +221,17 @@ def test_without_an_engine_it_is_undecided_and_says_why(repo):
     assert undecided.sentence.startswith(f"inconclusive: {OLDER}: only a container can show it: paper; ")
     with pytest.raises(InputError, match="has not passed verify"):
         site.run("deploy")
+
+
+def test_what_a_laptop_does_not_fetch_is_named(repo):
+    config = repo / "mmcicd.yaml"
+    config.write_text(config.read_text().replace(OLDEST, "registry.example/serving:2.16.0"))
+    commit(repo, "one of a registry")
+    site = Site(repo)
+    seen = site.run(*BEFORE, "verify")
+    assert seen.verdict is Verdict.PASSED
+    assert seen.sentence.endswith("; not tried on this machine: registry.example/serving:2.16.0")
+    assert site.tried == ["own", "olderamd64"]
 
 
 def test_another_base_of_the_same_name_is_another_version_to_try(repo):
