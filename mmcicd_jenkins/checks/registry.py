@@ -24,6 +24,11 @@ def rights(root: str, who: str, needs: Iterable[Need], where: str) -> Iterator[F
     host = root.partition("/")[0]
     yield told.ok(f"{host} answers, asked as {who}")
     lacking = [need for need in listed if need.why_not]
+    if lacking and lacking == listed:  # said once: it is one login that is wrong
+        yield told.warn(
+            f"no right to anything below {root}: {lacking[0].why_not}", _fix(host, "read"), where=where
+        )
+        return
     for right in dict.fromkeys(need.right for need in lacking):
         group = [need for need in lacking if need.right == right]
         yield told.warn(

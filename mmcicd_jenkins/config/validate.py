@@ -253,6 +253,10 @@ def _check_shared(file: FileSection, findings: Findings) -> None:
         _check_jenkins(file.jenkins, findings)
         if file.jenkins.url:
             _warn_of_workspaces(file, findings)
+    elif file.store.registry and not file.ledger.url:
+        what = "with --shared its versions are numbered in this machine's own ledger, beside those of its own store"
+        fix = "ledger: ssh://git@git.example/ml/ledger.git, or the path of a repository that all use"
+        findings.warn(("store", "registry"), what, fix)
 
 
 def _check_jenkins(jenkins: JenkinsSection, findings: Findings) -> None:

@@ -3,6 +3,7 @@
 Apart from `wiring` because only this command looks at everything at once.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -47,7 +48,7 @@ def open_checks(
     """
     config = load_config(start, environ=variables)
     if config.jenkins is None:
-        return _here(on_this_machine(config), variables, generated, model, seconds)
+        return _here(_on_a_laptop(config), variables, generated, model, seconds)
     here = _here(config, variables, generated, model, seconds)
     return (*_jenkins(config, variables, model, seconds), *here)
 
@@ -66,9 +67,14 @@ def open_machine(start: Path, variables: Mapping[str, str], *, seconds: float) -
         raise
     except InputError:  # an agent has no checkout before its first build
         return machine_checks(Machine(variables, seconds), None, cache_folder(variables), here=True)
-    config = config if config.jenkins else on_this_machine(config)
+    config = config if config.jenkins else _on_a_laptop(config)
     nothing = Generated(paths=tuple, stale=tuple)
     return agent_checks(_facts(config, variables, nothing, "", seconds))
+
+
+def _on_a_laptop(config: Config) -> Config:
+    """What a laptop has of its own, and the registry that the file names: `--shared` needs it, and it is there to be tried."""
+    return dataclasses.replace(on_this_machine(config), store=config.store)
 
 
 def _jenkins(config: Config, variables: Mapping[str, str], model: str, seconds: float) -> tuple[Check, ...]:

@@ -403,6 +403,15 @@ def test_a_laptop_needs_no_jenkins(laptop):
     assert any(f["severity"] == "warn" and "no requirements file" in f["what"] for f in found)
 
 
+def test_the_registry_that_a_laptop_needs_for_shared_is_looked_at(laptop):
+    with (laptop.root / "mmcicd.yaml").open("a") as file:
+        file.write("store: {registry: '127.0.0.1:9/ml'}\n")
+    for flags in ((), ("--here",)):
+        found = [f for f in laptop.findings(*flags, user="") if f["topic"] == "store"]
+        assert [f["severity"] for f in found] == ["fail"]
+        assert "127.0.0.1:9" in found[0]["where"] + found[0]["what"]
+
+
 def test_data_that_are_not_there(laptop):
     (laptop.root / "a.csv").unlink()
     found = laptop.findings(user="")

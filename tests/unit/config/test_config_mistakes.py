@@ -319,7 +319,7 @@ WARNINGS = {
         "shares that can be given: 25%, 40%, 50%",
     ),
     "insecure": (
-        MODEL + "store: {registry: r.example/ml, insecure: true}\n",
+        MODEL + "store: {registry: r.example/ml, insecure: true}\nledger: /srv/l.git\n",
         "7:43",
         "without protection",
         "store.ca",

@@ -36,6 +36,18 @@ def test_what_all_jobs_reach_is_not_warned_of(tmp_path, ledger):
     assert warned(tmp_path, "jenkins: {url: https://j}\n" + text) == []
 
 
+def test_a_registry_beside_this_machines_own_ledger_is_warned_of(tmp_path):
+    def told(text):
+        (tmp_path / "mmcicd.yaml").write_text(MODEL + text)
+        (tmp_path / "t").touch()
+        return [p.what for p in load(tmp_path, environ={}).warnings if "own ledger" in p.what]
+
+    registry = "store: {registry: r.example/ml}\n"
+    assert len(told(registry)) == 1
+    assert told(registry + "ledger: /srv/ledger.git\n") == []
+    assert told("ledger: ssh://git@h/l.git\n" + registry) == []
+
+
 @pytest.mark.parametrize("cron", ["H 4 * * 1", "@weekly", "H(0-29)/10 * * * *", "H H 1,15 1-11 *"])
 def test_a_schedule_of_jenkins_is_taken(tmp_path, cron):
     (tmp_path / "mmcicd.yaml").write_text(MODEL + f'jenkins: {{retrain: "{cron}"}}\n')

@@ -136,6 +136,14 @@ def test_each_right_that_lacks_is_one_warning_with_its_remedy():
     assert found[2].where == "mmcicd.yaml:3:1"
 
 
+def test_a_login_that_may_nothing_is_told_once():
+    lacking = needs(read="not anna", write="not anna", delete="not anna")
+    found = list(registry.rights("r.example/ml", "anna", lacking, "mmcicd.yaml:3:1"))
+    assert [f.severity for f in found] == ["ok", "warn"]
+    assert found[1].what == "no right to anything below r.example/ml: not anna"
+    assert found[1].fix.startswith("docker login r.example")
+
+
 def test_ports_are_free_or_ours():
     def look(*ports):
         return list(places.ports("production", ports, ""))
