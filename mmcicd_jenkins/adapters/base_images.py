@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from mmcicd_jenkins.adapters.docker.archive import keep_archive
 from mmcicd_jenkins.adapters.layout.files import LayoutFiles
 from mmcicd_jenkins.adapters.layout.index import REF_NAME, Entry, tagged
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
@@ -233,6 +232,9 @@ class _InEngine:
         tag = f"engine-{str(found['Id']).removeprefix('sha256:')}"
         entry = tagged(self._kept.manifests(), tag)
         if entry is None:
+            # Reading archives costs at start what no other kind of base needs.
+            from mmcicd_jenkins.adapters.docker.archive import keep_archive
+
             top = keep_archive(engine.save(asked), self._kept, f"image {asked} of the engine")
             entry = {**top.to_json(), "annotations": {REF_NAME: tag}}
             self._note(entry)

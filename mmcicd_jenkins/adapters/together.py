@@ -5,7 +5,6 @@ Threads cannot be killed: whoever works long looks at `Stop` now and then.
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 _T = TypeVar("_T")
@@ -40,6 +39,9 @@ def together(
     """
     if len(items) < 2 or most < 2:
         return [function(item) for item in items]
+    # Whoever has one thing to do does not wait for threads.
+    from concurrent.futures import ThreadPoolExecutor
+
     pool = ThreadPoolExecutor(min(most, len(items)), "together")
     futures = [pool.submit(function, item) for item in items]
     try:
