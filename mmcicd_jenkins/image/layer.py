@@ -8,7 +8,6 @@ on any machine; which files share a layer is decided by size alone.
 import hashlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -117,31 +116,27 @@ def layer_of_bytes(content: bytes, compression: str) -> tuple[bytes, Layer]:
 
 
 class _TarPipe:
-    """Collects tar bytes in buffers of a fixed size; full ones go through both lanes in order."""
+    """Collects tar bytes in buffers of a fixed size; full ones go through both lanes in order.
+
+    What fits into one buffer has no lanes: to start threads would take longer than their work.
+    """
 
     def __init__(self, wrapped: Container) -> None:
         self._container = wrapped
         self._sha256 = hashlib.sha256()
-        self._ring: deque[tuple[memoryview, Sequence[Future[None]]]] = deque(
-            (memoryview(bytearray(_BUFFER)), ()) for _ in range(_BUFFERS)
-        )
-        self._buffer = self._ring.popleft()[0]
+        self._buffer = _new_buffer()
         self._filled = 0
-        self._stack = ExitStack()
+        self._lanes: _Lanes | None = None
 
     def __enter__(self) -> Self:
-        # Whoever only reads layers does not wait for threads.
-        from concurrent.futures import ThreadPoolExecutor
-
-        self._hashing = self._stack.enter_context(ThreadPoolExecutor(1, "tar-digest"))
-        self._wrapping = self._stack.enter_context(ThreadPoolExecutor(1, "layer-blob"))
-        self._wrapping.submit(self._container.begin).result()
+        self._container.begin()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.__exit__(kind, error, trace)
+        if self._lanes:
+            self._lanes.close()
 
     def room(self) -> memoryview:
         """Where the next bytes go; never empty."""
@@ -162,22 +157,51 @@ class _TarPipe:
 
     def finish(self) -> Layer:
         self.write(tar.END)
-        self._hand_over()
-        for _, pending in self._ring:
-            _wait(pending)
+        if self._lanes:
+            self._hand_over()
+            self._lanes.drain()
+        else:
+            self._sha256.update(self._buffer[: self._filled])
+            self._container.add(self._buffer[: self._filled])
         diff_id = "sha256:" + self._sha256.hexdigest()
         return Layer(blob=self._container.end(diff_id), diff_id=diff_id)
 
     def _hand_over(self) -> None:
-        full = self._buffer[: self._filled]
-        pending = (
-            self._hashing.submit(self._sha256.update, full),
-            self._wrapping.submit(self._container.add, full),
-        )
-        self._ring.append((self._buffer, pending))
-        self._buffer, pending_before = self._ring.popleft()
-        _wait(pending_before)
+        self._lanes = self._lanes or _Lanes(self._sha256.update, self._container.add)
+        self._buffer = self._lanes.take(self._buffer, self._filled)
         self._filled = 0
+
+
+class _Lanes:
+    """A thread for each step, a few buffers behind whoever fills them."""
+
+    def __init__(self, *steps: Callable[[memoryview], None]) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        self._lanes = [(ThreadPoolExecutor(1, "layer"), step) for step in steps]
+        self._ring: deque[tuple[memoryview, Sequence[Future[None]]]] = deque(
+            (_new_buffer(), ()) for _ in range(_BUFFERS - 1)
+        )
+
+    def take(self, buffer: memoryview, filled: int) -> memoryview:
+        """A buffer that is free, for one with `filled` bytes."""
+        full = buffer[:filled]
+        self._ring.append((buffer, [pool.submit(step, full) for pool, step in self._lanes]))
+        free, pending = self._ring.popleft()
+        _wait(pending)
+        return free
+
+    def drain(self) -> None:
+        for _, pending in self._ring:
+            _wait(pending)
+
+    def close(self) -> None:
+        for pool, _ in self._lanes:
+            pool.shutdown()
+
+
+def _new_buffer() -> memoryview:
+    return memoryview(bytearray(_BUFFER))
 
 
 def _wait(pending: "Sequence[Future[None]]") -> None:

@@ -365,5 +365,5 @@ def test_a_laptops_run_touches_nothing_shared(base):
     assert "on this machine only: nothing shared is touched" in done.stderr
     assert (base / "repo.ledger.git").is_dir()
     refused = mmcicd("run", "--shared", "--until", "package")
-    assert refused.returncode == 3
-    assert "registry" in refused.stderr
+    assert refused.returncode == 5
+    assert "registry.invalid" in refused.stderr

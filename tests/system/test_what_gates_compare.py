@@ -142,12 +142,14 @@ def index(base):
 def test_a_tag_that_was_moved_by_hand_is_an_integrity_error(base):
     road(base)
     path, document = index(base)
-    names = {m["annotations"]["org.opencontainers.image.ref.name"]: m for m in document["manifests"]}
+    name = "org.opencontainers.image.ref.name"
+    named = [m for m in document["manifests"] if name in m.get("annotations", {})]
+    names = {m["annotations"][name]: m for m in named}
     run = next(name for name in names if name.startswith("run-"))
     evaluation = next(name for name in names if name.startswith("evaluation-"))
     for one, other in ((run, evaluation), (evaluation, run)):
         moved = [
-            {**(names[other] if m is names[one] else m), "annotations": m["annotations"]}
+            {**names[other], "annotations": m["annotations"]} if m is names[one] else m
             for m in document["manifests"]
         ]
         path.write_text(json.dumps({**document, "manifests": moved}))

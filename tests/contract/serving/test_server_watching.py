@@ -210,7 +210,7 @@ def test_reload_by_grpc_serves_the_newest_version(models, other):
         f"{other.rest}/v1/models/scaled/labels/best:predict",
     ]
     assert json.loads(subprocess.check_output(curl)) == {"predictions": [[3.0, 3.0]]}
-    for wrong in (("x", "/nowhere", {}), ("scaled", models / "scaled", {"best": 1})):
+    for wrong in (("x", models / "nowhere", {}), ("scaled", models / "scaled", {"best": 1})):
         assert stubs.models.HandleReloadConfigRequest(reload_request(wrong)).status.error_code in (3, 9)
     assert "3" in read(other.state / "desired.json")["models"]["scaled"]["versions"]
     request = reload_request(("scaled", models / "scaled", {}))
