@@ -29,6 +29,8 @@ def tell_plan(plan: Plan, outcome: Outcome | None = None) -> None:
     if outcome.spared:
         report.say(f"{report.counted(len(outcome.spared), 'thing')} got another name meanwhile: left alone")
     swept = outcome.swept
+    if not outcome.removed and not swept.blobs:
+        return
     report.say(swept.why_not or f"{amount(swept.size)} freed in {report.counted(swept.blobs, 'blob')}")
 
 

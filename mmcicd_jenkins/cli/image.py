@@ -15,7 +15,10 @@ from mmcicd_jenkins.stages.workspace import write_atomically
 from mmcicd_jenkins.wiring import open_bench
 
 
-@click.group(help="What images stand on.")
+@click.group(
+    epilog="Example: mmcicd-jenkins image update-base --check",
+    help="The base images that models are joined to. mmcicd.lock pins them by digest; they move only when somebody moves them.",
+)
 def command() -> None:
     pass
 

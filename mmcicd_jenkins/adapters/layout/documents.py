@@ -17,6 +17,18 @@ class LayoutDocuments:
     def read(self, blob: Descriptor) -> bytes:
         return b"".join(verified(self._files.chunks(blob), blob, self.where(blob)))
 
+    def check(self, blob: Descriptor, *, deep: bool) -> None:
+        """That a blob is there in its size; `deep` reads it.
+
+        Raises:
+            IntegrityFailed: it is not.
+        """
+        if self._files.size(blob.digest) != blob.size:
+            raise self._files.lost(blob)
+        if deep:
+            for _ in verified(self._files.chunks(blob), blob, self.where(blob)):
+                pass
+
     def document(self, named: Descriptor) -> bytes:
         """One that is small enough to be a document.
 

@@ -204,11 +204,7 @@ class OciLayoutStore:
         return self._files.chunks(blob)
 
     def check_blob(self, model: str, blob: Descriptor, *, deep: bool = False) -> None:  # noqa: ARG002  one folder
-        if self._files.size(blob.digest) != blob.size:
-            raise self._files.lost(blob)
-        if deep:
-            for _ in verified(self._files.chunks(blob), blob, str(self._files.blob(blob.digest))):
-                pass
+        self._documents.check(blob, deep=deep)
 
     def extract(self, layers: Sequence[Descriptor], directory: Path) -> None:
         with new_folder(directory) as folder:

@@ -56,7 +56,8 @@ class Documents(Requests):
                 "the registry gives other bytes than it names",
                 where=where,
                 why=f"their digest is {digest}, and it names {named}",
-                fix="store it anew; and find out what changes bytes between the registry and here",
+                fix="find out what changes bytes between the registry and here; what is damaged there must be deleted there "
+                "before it can be stored anew",
             )
         media_type = _media_type(answer, where)
         return Descriptor(media_type=media_type, digest=digest, size=len(answer.body)), answer.body
