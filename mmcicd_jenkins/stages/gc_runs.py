@@ -71,7 +71,8 @@ class RunsJudge:
         """So that a checkout at which nothing changed is not trained anew."""
         return max(
             (run for run in self._held_runs if run.document["model"] == model and not _is_branch(run)),
-            key=lambda run: seconds_of(run.document.get("trained")) or 0.0,
+            # Records tell whole seconds, and two small trainings fit into one.
+            key=lambda run: (seconds_of(run.document.get("trained")) or 0.0, run.touched or 0.0),
             default=None,
         )
 
