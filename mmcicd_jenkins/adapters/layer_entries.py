@@ -58,8 +58,13 @@ class LayerEntries:
 
     def _forget_old(self) -> None:
         with os.scandir(self._folder) as entries:
-            found = sorted((entry.stat().st_mtime_ns, entry.path) for entry in entries)
-        for _, path in found[: max(0, len(found) - _MOST_ENTRIES)]:
+            found = list(entries)
+        too_many = len(found) - _MOST_ENTRIES
+        # For each layer that is made: ages are asked for only when something must go.
+        if too_many <= 0:
+            return
+        aged = sorted((entry.stat().st_mtime_ns, entry.path) for entry in found)
+        for _, path in aged[:too_many]:
             Path(path).unlink(missing_ok=True)
 
 

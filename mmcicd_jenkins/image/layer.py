@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Self
 
 from mmcicd_jenkins.image import tar
 from mmcicd_jenkins.image.container import BLOCK, Container, Sink, container
-from mmcicd_jenkins.image.descriptor import Layer
-from mmcicd_jenkins.image.digest import FileDigest
+from mmcicd_jenkins.image.descriptor import Layer, ModelLayers
+from mmcicd_jenkins.image.digest import FileDigest, model_digest
 from mmcicd_jenkins.image.reading import read_file
 from mmcicd_jenkins.image.tree import ModelFile, ModelTree
 from mmcicd_jenkins.records import dataclass
@@ -49,6 +49,15 @@ class LayerPlan:
 class PackedLayer:
     layer: Layer
     files: tuple[FileDigest, ...]
+
+
+def packed_model(tree: ModelTree, packed: Sequence[PackedLayer]) -> ModelLayers:
+    """The model that these layers of its files are."""
+    return ModelLayers(
+        digest=model_digest(file for layer in packed for file in layer.files),
+        size=tree.size,
+        layers=tuple(layer.layer for layer in packed),
+    )
 
 
 def plan_layers(tree: ModelTree) -> tuple[LayerPlan, ...]:

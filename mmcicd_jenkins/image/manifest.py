@@ -23,6 +23,8 @@ from mmcicd_jenkins.records import dataclass
 
 __all__ = ["BaseImage", "Image", "Origin", "check", "join"]
 
+# The note that says of an image that it is one of ours, and of which run.
+RUN_ID = "io.mmcicd.run-id"
 # Docker's storage driver mounts no more.
 MOST_LAYERS = 127
 _PLATFORM_KEYS = ("variant", "os.version", "os.features")
@@ -199,7 +201,7 @@ def _notes(parts: _Parts, base_digest: str) -> dict[str, str]:
         "org.opencontainers.image.created": _iso(origin.committed),
         "org.opencontainers.image.base.name": parts.base.name,
         "org.opencontainers.image.base.digest": base_digest,
-        "io.mmcicd.run-id": origin.run_id,
+        RUN_ID: origin.run_id,
         "io.mmcicd.model-digest": parts.model.digest,
         **origin.more,
     }

@@ -9,6 +9,7 @@ from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.artifact import read_manifest
 from mmcicd_jenkins.image.descriptor import Artifact
+from mmcicd_jenkins.image.manifest import RUN_ID
 from mmcicd_jenkins.ports.builder import BuildOrder
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.context import Job, Ports
@@ -17,7 +18,6 @@ from mmcicd_jenkins.stages.evaluate import run_subject
 from mmcicd_jenkins.stages.scoring import model_files
 
 LOG = "build.log"
-RUN_ID = "io.mmcicd.run-id"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,15 +3,15 @@
 from functools import cached_property
 
 from mmcicd_jenkins.image.descriptor import CONFIG, INDEX
+from mmcicd_jenkins.image.manifest import RUN_ID
 from mmcicd_jenkins.ports.upkeep import Held
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.stages.gc_facts import ModelFacts
 from mmcicd_jenkins.stages.gc_needs import Doomed, Needs
-from mmcicd_jenkins.stages.verify import VERIFIED_KIND
+from mmcicd_jenkins.stages.verify import LOADED, MEASURED, TIMED
+from mmcicd_jenkins.stages.verify_with import JOINED, VERIFIED_KIND
 
-# What says of an image that one of ours made it.
-RUN_ID = "io.mmcicd.run-id"
-VERIFIED_TAGS = ("verified-", "timed-", "measured-", "joined-")
+VERIFIED_TAGS = tuple(f"{kind}-" for kind in (LOADED, TIMED, MEASURED, JOINED))
 _HEX = 64
 IMAGES = frozenset({CONFIG, INDEX})
 

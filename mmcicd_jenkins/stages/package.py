@@ -1,4 +1,4 @@
-"""Stage `package`: a version number and an image. No model byte is read, copied or uploaded here.
+"""Stage `package`: a version number and an image. Of the model only the graph is looked at; no byte of it is copied or uploaded.
 
 The number is reserved in the ledger before the image is made, because the image carries it; a run that has
 a number keeps it, so a killed or repeated `package` ends at the same image.

@@ -23,6 +23,7 @@ from mmcicd_jenkins.stages.trying import answers_alike, order, try_serving
 
 # Beside the records of versions, and removed with them: `stages.gc_images`.
 VERIFIED_KIND = "application/vnd.mmcicd.verified.v1+json"
+JOINED = "joined"
 _SHORT = 32
 
 
@@ -78,7 +79,7 @@ def others(packaged: Packaged, run: Artifact, job: Job, ports: Ports) -> tuple[O
 
 
 def joined_tag(version_image: str, joined: str) -> str:
-    return f"joined-{version_image.removeprefix('sha256:')}-{joined.removeprefix('sha256:')[:_SHORT]}"
+    return f"{JOINED}-{version_image.removeprefix('sha256:')}-{joined.removeprefix('sha256:')[:_SHORT]}"
 
 
 def find_tried(other: Other, packaged: Packaged, ports: Ports) -> Tried | None:

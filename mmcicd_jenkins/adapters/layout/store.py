@@ -48,9 +48,8 @@ from mmcicd_jenkins.image.descriptor import (
     Descriptor,
     ModelLayers,
 )
-from mmcicd_jenkins.image.digest import model_digest
 from mmcicd_jenkins.image.documents import check_image, layers_of
-from mmcicd_jenkins.image.layer import LayerPlan, PackedLayer, pack_layer, plan_layers
+from mmcicd_jenkins.image.layer import LayerPlan, PackedLayer, pack_layer, packed_model, plan_layers
 from mmcicd_jenkins.image.manifest import Image
 from mmcicd_jenkins.image.tree import scan
 from mmcicd_jenkins.image.unpack import Limits, Unpacker
@@ -86,11 +85,7 @@ class OciLayoutStore:
                 progress(done, tree.size)
 
         packed = [self._put_layer(directory, plan, on_read) for plan in plan_layers(tree)]
-        return ModelLayers(
-            digest=model_digest(file for layer in packed for file in layer.files),
-            size=tree.size,
-            layers=tuple(layer.layer for layer in packed),
-        )
+        return packed_model(tree, packed)
 
     def put_artifact(
         self,

@@ -11,7 +11,7 @@ from mmcicd_jenkins.adapters.registry.syntax import host_of, is_loopback, is_pri
 from mmcicd_jenkins.errors import OutsideFailed
 
 
-class Places:
+class Addresses:
     """The addresses around the registry at `base`. `trusted` is False where plain text was asked for."""
 
     def __init__(self, base: str, trusted: bool) -> None:

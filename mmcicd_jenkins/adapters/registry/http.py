@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from mmcicd_jenkins.adapters.registry.addresses import Places, untrusted
+from mmcicd_jenkins.adapters.registry.addresses import Addresses, untrusted
 from mmcicd_jenkins.adapters.registry.asks import Answer, Ask, drop, read_body
 from mmcicd_jenkins.adapters.registry.docker_config import Identity
 from mmcicd_jenkins.adapters.registry.door import knock, no_registry
@@ -78,8 +78,8 @@ class Registry:
         return refused(known, status, headers, body)
 
     @property
-    def places(self) -> Places:
-        return Places(self._base, self.trusted)
+    def addresses(self) -> Addresses:
+        return Addresses(self._base, self.trusted)
 
     def url(self, path: str, doing: Doing) -> str:
         """The address of a path below `/v2/`; the first call finds out how the registry speaks.
@@ -133,7 +133,7 @@ class Registry:
 
     def headers(self, ask: Ask, url: str) -> dict[str, str]:
         """What goes with a request to `url`: the login only to the registry itself."""
-        login = self._login.headers(ask.scopes, ask.doing) if self.places.is_own(url) else {}
+        login = self._login.headers(ask.scopes, ask.doing) if self.addresses.is_own(url) else {}
         return {**ask.headers, **login}
 
     def is_challenged(self, headers: Mapping[str, str], scopes: tuple[str, ...]) -> bool:
@@ -160,7 +160,7 @@ class Registry:
         url, was_asked, moves = ask.url, False, 0
         while True:
             response = self._send(ask, url)
-            if response.status == 401 and self.places.is_own(url) and not was_asked:
+            if response.status == 401 and self.addresses.is_own(url) and not was_asked:
                 was_asked = True
                 if self.is_challenged(response.headers, ask.scopes):
                     drop(response)
@@ -172,7 +172,7 @@ class Registry:
             moves += 1
             if moves > _MOST_REDIRECTS:
                 raise untrusted(ask.doing, location, f"that is redirect number {moves}")
-            url = self.places.onward(url, location, ask.doing)
+            url = self.addresses.onward(url, location, ask.doing)
 
     def _send(self, ask: Ask, url: str) -> "BaseHTTPResponse":
         headers = self.headers(ask, url)
@@ -186,7 +186,7 @@ class Registry:
     def _ask_for_token(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, doing: Doing
     ) -> bytes:
-        address = self.places.token_service(url, doing)
+        address = self.addresses.token_service(url, doing)
         response = self.wire.ask(method, address, headers, doing, body=body, trusted=self.trusted)
         try:
             content = self._read(response, doing, _LARGEST_TOKEN)

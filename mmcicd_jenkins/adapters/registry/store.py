@@ -42,9 +42,9 @@ from mmcicd_jenkins.image.descriptor import (
     Descriptor,
     ModelLayers,
 )
-from mmcicd_jenkins.image.digest import digest_bytes, model_digest
+from mmcicd_jenkins.image.digest import digest_bytes
 from mmcicd_jenkins.image.documents import MANIFESTS, check_image, layers_of, read_image
-from mmcicd_jenkins.image.layer import plan_layers
+from mmcicd_jenkins.image.layer import packed_model, plan_layers
 from mmcicd_jenkins.image.manifest import Image
 from mmcicd_jenkins.image.tree import scan
 from mmcicd_jenkins.image.unpack import Limits, Unpacker
@@ -80,11 +80,7 @@ class RegistryStore:
         push = ModelPush(directory, self._compression, self._places, self._layers)
         packed = push.run(plan_layers(tree), progress)
         self._places.remember(self._places.own, [one.layer.blob for one in packed])
-        return ModelLayers(
-            digest=model_digest(file for layer in packed for file in layer.files),
-            size=tree.size,
-            layers=tuple(one.layer for one in packed),
-        )
+        return packed_model(tree, packed)
 
     def put_artifact(
         self,

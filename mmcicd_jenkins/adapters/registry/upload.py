@@ -134,7 +134,9 @@ class Upload:
         if not location and not before.url:
             raise OutsideFailed("the registry does not say where an upload goes", where=self._doing.where)
         return Session(
-            url=self._registry.places.onward(answer.url, location, self._doing) if location else before.url,
+            url=self._registry.addresses.onward(answer.url, location, self._doing)
+            if location
+            else before.url,
             least=int(least) if least.isascii() and least.isdigit() else before.least,
         )
 

@@ -16,7 +16,7 @@ import certificates
 import pytest
 import registry_standin
 
-from mmcicd_jenkins.adapters.registry.addresses import Places
+from mmcicd_jenkins.adapters.registry.addresses import Addresses
 from mmcicd_jenkins.adapters.registry.client import Access, Repository
 from mmcicd_jenkins.adapters.registry.errors import Doing
 from mmcicd_jenkins.adapters.registry.proxies import Proxies
@@ -326,7 +326,7 @@ PUBLIC, PRIVATE = "https://93.184.216.34", "https://10.0.0.5:5000"
     ],
 )
 def test_where_a_registry_may_send_us(base, target, expected):
-    assert Places(base, trusted=True).onward(f"{base}/v2/", target, DOING) == expected
+    assert Addresses(base, trusted=True).onward(f"{base}/v2/", target, DOING) == expected
 
 
 @pytest.mark.parametrize(
@@ -345,7 +345,7 @@ def test_where_a_registry_may_send_us(base, target, expected):
 )
 def test_where_it_may_not(base, target):
     with pytest.raises(OutsideFailed, match="not trusted") as error:
-        Places(base, trusted=True).onward(f"{base}/v2/", target, DOING)
+        Addresses(base, trusted=True).onward(f"{base}/v2/", target, DOING)
     assert not error.value.retryable
 
 
@@ -355,7 +355,7 @@ def test_where_it_may_not(base, target):
 )
 def test_a_token_service_that_gets_no_account(realm):
     with pytest.raises(OutsideFailed, match="not trusted"):
-        Places(PUBLIC, trusted=True).token_service(realm or "http://[", DOING)
+        Addresses(PUBLIC, trusted=True).token_service(realm or "http://[", DOING)
 
 
 @pytest.mark.parametrize(
@@ -368,4 +368,4 @@ def test_a_token_service_that_gets_no_account(realm):
     ],
 )
 def test_a_token_service_that_gets_it(base, trusted, realm):
-    assert Places(base, trusted=trusted).token_service(realm, DOING) == realm
+    assert Addresses(base, trusted=trusted).token_service(realm, DOING) == realm
