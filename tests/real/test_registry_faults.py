@@ -13,7 +13,6 @@ import fault_proxy
 import faults
 import pytest
 import registry
-from certificates import Authority
 from registry import plain_registry  # noqa: F401 - a fixture
 
 from mmcicd_jenkins.adapters.registry.client import Access, Repository
@@ -101,14 +100,6 @@ def manifest(*layers, seed=0):
             "annotations": {"seed": str(seed)},
         }
     )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def few_authorities(tmp_path_factory):
-    """All that the system trusts takes longer to read than most of these tests, and nothing here speaks TLS."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSL_CERT_FILE", str(Authority.make(tmp_path_factory.mktemp("authority")).path))
-        yield
 
 
 @pytest.fixture

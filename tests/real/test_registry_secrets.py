@@ -19,7 +19,6 @@ import faults
 import pytest
 import registry
 import registry_tokens
-from certificates import Authority
 
 from mmcicd_jenkins.adapters.registry.client import Access, Repository
 from mmcicd_jenkins.adapters.registry.tries import Deadlines, Patience
@@ -122,14 +121,6 @@ def way(name, host, folder):
     )
     (folder / "config.json").write_text(json.dumps(config))
     return {"DOCKER_CONFIG": str(folder), "PATH": f"{folder}:{os.environ['PATH']}"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def few_authorities(tmp_path_factory):
-    """Nothing here speaks TLS, and all that the system trusts takes long to read."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSL_CERT_FILE", str(Authority.make(tmp_path_factory.mktemp("authority")).path))
-        yield
 
 
 @pytest.fixture

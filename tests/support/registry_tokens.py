@@ -7,12 +7,11 @@ user ("" without a login) is given. `asked` keeps (user, scopes) of each request
 import base64
 import contextlib
 import json
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,6 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from http_service import serving
 
 SERVICE = "registry.test"
 ISSUER = "tokens.test"
@@ -141,13 +141,5 @@ def serve(folder: Path, **settings: object) -> Iterator[TokenServer]:
             self.end_headers()
             self.wfile.write(body)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    tokens.address = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with serving(Handler) as tokens.address:
         yield tokens
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

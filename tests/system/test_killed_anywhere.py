@@ -46,6 +46,16 @@ def drive(base, command, **variables):
     )  # fmt: skip
 
 
+def walk(base, *steps, **variables):
+    """A history: a factor is committed, everything else is a command that must succeed."""
+    for step in steps:
+        if step.startswith("0"):
+            commit(base / "repo", step, factor_txt=step)
+        else:
+            done = drive(base, step, **variables)
+            assert done.returncode == 0, done.stderr
+
+
 def update_lock(base):
     subprocess.run(
         [sys.executable, "-m", "mmcicd_jenkins", "data", "update"],

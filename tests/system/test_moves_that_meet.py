@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 from paper import FileTarget, commit, make_repository, on_paper
-from test_killed_anywhere import drive, update_lock
+from test_killed_anywhere import drive, update_lock, walk
 
 from mmcicd_jenkins.adapters.embedded_trial import EmbeddedTrial
 from mmcicd_jenkins.errors import GateRefused, OutsideFailed, Superseded, UsageError
@@ -87,12 +87,7 @@ def template(tmp_path_factory):
     make_repository(base / "repo")
     update_lock(base)
     commit(base / "repo", "begin")
-    for step in ("road", "promote", "0.90", "road", "0.95", "road"):
-        if step.startswith("0"):
-            commit(base / "repo", step, factor_txt=step)
-        else:
-            done = drive(base, step)
-            assert done.returncode == 0, done.stderr
+    walk(base, "road", "promote", "0.90", "road", "0.95", "road")
     return base
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from paper import FileTarget, commit, make_repository, on_paper
-from test_killed_anywhere import drive, end_state, update_lock
+from test_killed_anywhere import drive, end_state, update_lock, walk
 from test_moves_that_meet import Client
 
 from mmcicd_jenkins.adapters.signing import make_key
@@ -34,12 +34,7 @@ def template(tmp_path_factory):
     assert made.added
     update_lock(base)
     commit(base / "repo", "begin")
-    for step in ("road", "promote", "0.95", "road"):
-        if step.startswith("0"):
-            commit(base / "repo", step, factor_txt=step)
-        else:
-            done = drive(base, step, MMCICD_SIGNING_KEY=key(base))
-            assert done.returncode == 0, done.stderr
+    walk(base, "road", "promote", "0.95", "road", MMCICD_SIGNING_KEY=key(base))
     return base
 
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from paper import FileTarget, commit, make_repository, on_paper
-from test_killed_anywhere import drive, end_state, update_lock
+from test_killed_anywhere import drive, end_state, update_lock, walk
 from test_moves_that_meet import Client
 from test_the_road import command, road
 
@@ -26,12 +26,7 @@ def template(tmp_path_factory):
     make_repository(base / "repo")
     update_lock(base)
     commit(base / "repo", "begin")
-    for step in ("road", "promote", "0.75", "road", "0.95", "road"):
-        if step.startswith("0"):
-            commit(base / "repo", step, factor_txt=step)
-        else:
-            done = drive(base, step)
-            assert done.returncode == 0, done.stderr
+    walk(base, "road", "promote", "0.75", "road", "0.95", "road")
     return base
 
 

@@ -6,13 +6,13 @@ which registry; what is told when it is refused; and who never gets to see it.
 
 import base64
 import json
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import registry_standin
+from http_service import serving
 
 from mmcicd_jenkins.adapters.registry.client import Repository
 from mmcicd_jenkins.errors import InputError, MmcicdError, OutsideFailed
@@ -65,16 +65,9 @@ def token_service():
             self.end_headers()
             self.wfile.write(body)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    tokens.url = f"http://127.0.0.1:{server.server_port}/token"
-    try:
+    with serving(Handler) as address:
+        tokens.url = f"{address}/token"
         yield tokens
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @pytest.fixture
