@@ -273,18 +273,36 @@ class ModelClient(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Copies:
+    """How many copies of one version run. `role` is stable, canary or preview; `ready` ones take requests."""
+
+    version: int
+    role: str
+    wanted: int
+    ready: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Observed:
-    """What an environment says of one model: the version that answers (None: none), its state, its fence."""
+    """What an environment says of one model: the version that answers (None: none), its state, its fence.
+
+    `copies` are counted where an environment has several: who serves which share.
+    """
 
     version: int | None
     state: str
     epoch: int = 0
     reason: str = ""
+    copies: tuple[Copies, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Switch:
-    """An order to a target: serve this and only this version, unless a newer epoch stands."""
+    """An order to a target: serve this and only this version, unless a newer epoch stands.
+
+    `manifest` are the rendered documents of a cluster, () elsewhere; `seal` is the signature over them, {} without a
+    key. Both ride in the cluster for a way back that needs nothing else.
+    """
 
     model: str
     version: int
@@ -293,6 +311,8 @@ class Switch:
     layers: tuple[Descriptor, ...]
     reference: Mapping[str, object] = field(default_factory=dict)
     takes_back: bool = False  # what served before is bad and must not be kept for a way back
+    manifest: tuple[Mapping[str, object], ...] = ()
+    seal: Mapping[str, object] = field(default_factory=dict)
 
 
 class Target(Protocol):
