@@ -300,8 +300,7 @@ class Observed:
 class Switch:
     """An order to a target: serve this and only this version, unless a newer epoch stands.
 
-    `manifest` are the rendered documents of a cluster, () elsewhere; `seal` is the signature over them, {} without a
-    key. Both ride in the cluster for a way back that needs nothing else.
+    `manifest` and `seal`: rendered documents and the signature over them, which ride in a cluster for the way back.
     """
 
     model: str
