@@ -86,7 +86,7 @@ def verify(
     for proof in proofs:
         report.out(_line(proof))
     for found in looked:
-        report.out(found.line())
+        report.out("\n".join(found.lines()))
     if not proofs:
         report.out("nothing is written yet")
     if error:

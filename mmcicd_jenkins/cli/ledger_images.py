@@ -22,7 +22,16 @@ class Looked:
     collected: tuple[int, ...]
     breaks: Mapping[int, tuple[str, ...]]
 
-    def line(self) -> str:
+    def lines(self) -> list[str]:
+        """One sentence for the model, and below it each break."""
+        broken = [
+            f"  {self.model}@{version}: {told}"
+            for version, all_told in self.breaks.items()
+            for told in all_told
+        ]
+        return [self._line(), *broken]
+
+    def _line(self) -> str:
         more = [f"{len(self.stated)} with statements"] if self.stated else []
         more += [f"{len(self.collected)} collected by gc"] if self.collected else []
         told = f"{self.model}: {report.counted(len(self.versions), 'image')} looked at"
@@ -42,7 +51,7 @@ class Looked:
         others = sum(map(len, self.breaks.values())) - 1
         return IntegrityFailed(
             f"version {version} of {self.model} is not what was released"
-            + (f" ({others} more breaks: --json)" if others else ""),
+            + (f" ({others} more breaks above)" if others else ""),
             where=f"{self.model}@{version}",
             why=told[0],
             fix="put the store back from a copy; until then the version cannot be switched to",

@@ -51,7 +51,7 @@ def check_sense(file: FileSection, findings: Findings, root: Path) -> None:
         _check_named(("environments", name), "environment", findings)
     check_environments(file, findings)
     check_image(file, findings, root)
-    _check_shared(file, findings)
+    _check_shared(file, findings, root)
     check_credentials(file, findings, root)
     _check_passwords(findings)
 
@@ -239,10 +239,10 @@ def _unknown_metric(name: str, problem: str) -> tuple[str, str]:
     return what, nearest_metric(name, [*METRICS[problem], *SERVING_METRICS])
 
 
-def _check_shared(file: FileSection, findings: Findings) -> None:
+def _check_shared(file: FileSection, findings: Findings, root: Path) -> None:
     if file.ledger.url:
         _check_address(("ledger", "url"), file.ledger.url, findings)
-    check_store(file, findings)
+    check_store(file, findings, root)
     hooks = [f"{when}_{stage}" for when in ("before", "after") for stage in STAGES]
     for name in file.hooks:
         if name not in hooks:

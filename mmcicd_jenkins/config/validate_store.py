@@ -1,8 +1,10 @@
 """What must hold of `store`: the name of a registry, and settings that need one."""
 
+from pathlib import Path
+
 from mmcicd_jenkins.config.findings import Findings
 from mmcicd_jenkins.config.marks import KeyPath
-from mmcicd_jenkins.config.places import is_url
+from mmcicd_jenkins.config.places import is_file, is_url
 from mmcicd_jenkins.config.schema import FileSection
 from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.image.reference import DOCKER_HUB, parse_reference
@@ -12,7 +14,7 @@ _AT: KeyPath = ("store",)
 _LEAST_CHUNK, _MOST_CHUNK = 2**20, 64 * 2**20
 
 
-def check_store(file: FileSection, findings: Findings) -> None:
+def check_store(file: FileSection, findings: Findings, root: Path) -> None:
     store = file.store
     if store.registry:
         _check_registry(store.registry, findings)
@@ -20,6 +22,11 @@ def check_store(file: FileSection, findings: Findings) -> None:
         given = {"ca": store.ca, "insecure": store.insecure, "upload_chunk": store.upload_chunk}
         for name in [name for name, value in given.items() if value]:
             findings.warn((*_AT, name), "there is no registry", "add store.registry, or delete this line")
+    if store.registry and store.ca and not is_file(root / store.ca):
+        # A warning: agents may have the file where this machine has none.
+        findings.warn(
+            (*_AT, "ca"), f"there is no file {store.ca} here", "put the authority's certificate there"
+        )
     if store.registry and store.insecure:
         what = "passwords and models go to the registry without protection"
         findings.warn((*_AT, "insecure"), what, "store.ca with the file of the registry's authority")

@@ -100,7 +100,7 @@ AFTER_A_MODEL = {
     ),
     "a port meets a default": (
         "environments: {a: {rest_port: 8501}, b: {}}\n",
-        "7:38",
+        "7:37",
         "environments.b.rest_port: port 8501 is taken by environments.a.rest_port",
         "another",
     ),
@@ -329,6 +329,12 @@ WARNINGS = {
         "7:13",
         "there is no registry",
         "add store.registry",
+    ),
+    "authority that is not here": (
+        MODEL + "store: {registry: r.example/ml, ca: ops/ca.pem}\nledger: /srv/l.git\n",
+        "7:37",
+        "there is no file ops/ca.pem here",
+        "put the authority's certificate there",
     ),
     "anybody approves": (
         MODEL
