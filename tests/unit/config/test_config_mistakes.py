@@ -100,7 +100,7 @@ AFTER_A_MODEL = {
     ),
     "a port meets a default": (
         "environments: {a: {rest_port: 8501}, b: {}}\n",
-        "7:37",
+        "7:38",
         "environments.b.rest_port: port 8501 is taken by environments.a.rest_port",
         "another",
     ),
