@@ -54,7 +54,7 @@ def switch_under_load(folder: Path, switches: int, quiet_seconds: float) -> dict
 
     try:
         switch(1)
-        endpoint = target.endpoint()
+        endpoint = target.endpoint("m")
         client = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.switch_under_load", "ask", endpoint.rest, endpoint.grpc],
             stdin=subprocess.PIPE,

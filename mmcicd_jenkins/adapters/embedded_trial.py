@@ -43,7 +43,7 @@ class EmbeddedTrial:
             raise OutsideFailed(
                 e.what, where=str(order.log), why=e.why, fix=e.fix, retryable=e.retryable
             ) from e
-        return self._target.endpoint()
+        return self._target.endpoint(order.model)
 
     def memory(self) -> int:
         return 0

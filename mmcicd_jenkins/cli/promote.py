@@ -96,7 +96,7 @@ def _ask(plan: stage.Plan, job: Job, bench: Bench) -> Job | None:
 
 
 def _say_how_to_try(job: Job, bench: Bench) -> None:
-    endpoint = bench.target(job.place).endpoint()
+    endpoint = bench.target(job.place).endpoint(job.model.name)
     golden = bench.workspace.golden(job.model.name)
     if golden.is_file():
         report.say(

@@ -54,7 +54,7 @@ def command(
         return code
     for place in places:
         models = ", ".join(f"{name} {version}" for name, version in served[place.name].items())
-        address = f" at {bench.target(place).endpoint().rest}" if models else ""
+        address = f" at {bench.target(place).endpoint(next(iter(served[place.name]))).rest}" if models else ""
         report.say(f"{place.name} serves {models or 'nothing yet'}{address}")
         for told in _unfinished(place, bench):
             report.say(told)

@@ -131,7 +131,7 @@ def _read(job: Job, ports: Ports, version: int, bins: int, before: Served | None
     observed = target.observe(job.model.name)
     ready = observed.version == version
     try:
-        text = ports.client.metrics(target.endpoint())
+        text = ports.client.metrics(target.endpoint(job.model.name))
     except OutsideFailed as e:
         # Not a reading of zeros: the next one would count everything since the server started as new.
         return Seen(at=now, ready=False, reason=e.what)

@@ -146,7 +146,7 @@ def served_layers(release: Release) -> tuple[Descriptor, ...]:
 def ask(target: Target, job: Job, ports: Ports, golden: Mapping[str, object]) -> GoldenResult:
     if not golden.get("instances"):
         return GoldenResult(asked=0, matched_rest=0, matched_grpc=0, seconds=())
-    return ports.client.ask_golden(target.endpoint(), job.model.name, golden)
+    return ports.client.ask_golden(target.endpoint(job.model.name), job.model.name, golden)
 
 
 def _require_answers(result: GoldenResult, version: int) -> None:

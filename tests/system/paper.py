@@ -135,7 +135,7 @@ class FileTarget:
     def withdraw(self, model, epoch):
         self._write(model, None, epoch)
 
-    def endpoint(self):
+    def endpoint(self, model):
         return Endpoint(rest="http://127.0.0.1:9", grpc="127.0.0.1:9")
 
     def stop(self):

@@ -93,7 +93,7 @@ class LocalTarget:
             time.sleep(POLL_SECONDS)
         raise self._server.failed(f"{model} is still served", why="the server does not take the order up")
 
-    def endpoint(self) -> Endpoint:
+    def endpoint(self, model: str) -> Endpoint:  # noqa: ARG002  one server here answers for all models
         found = self._server.listening()
         rest = found.rest_port if found is not None else self._environment.rest_port
         grpc = found.grpc_port if found is not None else self._environment.grpc_port

@@ -92,17 +92,17 @@ def test_nothing_is_served_before_the_first_switch(tmp_path, store):
     assert fresh.stop() is False
     assert fresh.ensure() is False
     with pytest.raises(OutsideFailed, match="no address"):
-        fresh.endpoint()
+        fresh.endpoint("m")
 
 
 def test_a_switch_serves_the_version_alone_and_may_be_repeated(target, order, epoch):
     for _ in range(2):
         target.switch(order(2, epoch))
         assert served(target) == (2, "AVAILABLE")
-    result = HttpModelClient().ask_golden(target.endpoint(), "m", GOLDEN)
+    result = HttpModelClient().ask_golden(target.endpoint("m"), "m", GOLDEN)
     assert (result.asked, result.matched_rest, result.matched_grpc, result.differences) == (2, 2, 2, ())
     target.switch(order(1, epoch + 1))
-    result = HttpModelClient().ask_golden(target.endpoint(), "m", GOLDEN)
+    result = HttpModelClient().ask_golden(target.endpoint("m"), "m", GOLDEN)
     assert (result.matched_rest, result.matched_grpc) == (0, 0)
     assert result.differences[0] == "request 0 by REST: expected 2, got 1, tolerance 0.0001"
     assert result.differences[2] == "request 0 by gRPC: expected 2, got 1, tolerance 0.0001"
@@ -298,7 +298,7 @@ def test_no_request_fails_in_a_switch(target, order, epoch):
     from stock_stubs import StockStubs
 
     target.switch(order(1, epoch))
-    endpoint, tally, ended = target.endpoint(), Tally(), threading.Event()
+    endpoint, tally, ended = target.endpoint("m"), Tally(), threading.Event()
     grpc_errors = []
 
     def by_grpc():
@@ -340,7 +340,7 @@ def test_no_request_fails_in_a_switch(target, order, epoch):
 def test_a_request_that_runs_outlives_its_version(target, order, epoch, state):
     target.switch(order(4, epoch, "slow"))
     answers = []
-    asker = Asker(target.endpoint().rest, "m", keep_alive=True)
+    asker = Asker(target.endpoint("m").rest, "m", keep_alive=True)
     body = b'{"instances": [[1.0]]}'
     asking = threading.Thread(target=lambda: answers.extend(asker.ask(body) for _ in range(3)))
     asking.start()
@@ -371,7 +371,7 @@ def test_a_port_that_another_program_has_is_named_with_its_key(store, tmp_path, 
 def test_stop_answers_what_runs_and_leaves_the_order(target, state, order, epoch):
     target.switch(order(4, epoch, "slow"))
     answers = []
-    asker = Asker(target.endpoint().rest, "m", keep_alive=True)
+    asker = Asker(target.endpoint("m").rest, "m", keep_alive=True)
     asking = threading.Thread(target=lambda: answers.append(asker.ask(b'{"instances": [[1.0]]}')))
     asking.start()
     time.sleep(0.05)

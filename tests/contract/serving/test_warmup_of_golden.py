@@ -60,7 +60,7 @@ def test_each_golden_request_is_run_on_load(shelf, name, golden):
     assert count == len(golden["instances"])
     shelf.switch(name, records)
     assert shelf.target.observe(model).state == "AVAILABLE"
-    told = HttpModelClient().metrics(shelf.target.endpoint())
+    told = HttpModelClient().metrics(shelf.target.endpoint("m"))
     (line,) = [
         line
         for line in told.splitlines()
