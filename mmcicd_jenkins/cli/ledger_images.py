@@ -5,7 +5,7 @@ from typing import Any
 
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.errors import IntegrityFailed
-from mmcicd_jenkins.ports import Ledger
+from mmcicd_jenkins.ports.ledger import Ledger
 from mmcicd_jenkins.ports.store import Store
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.dsse import Authority
