@@ -6,6 +6,7 @@ from mmcicd_jenkins.config.marks import KeyPath, dotted
 from mmcicd_jenkins.config.metrics import LIVE_METRICS, nearest_metric
 from mmcicd_jenkins.config.schema import FileSection
 from mmcicd_jenkins.config.schema_environments import CanarySection, EnvironmentSection
+from mmcicd_jenkins.release.shares import nearest_share
 
 # Keys that only one kind of environment has a use for.
 _LOCAL = ("folder", "host", "rest_port", "grpc_port")
@@ -78,13 +79,6 @@ def _check_canary(
             fix = nearest_metric(rule.metric, LIVE_METRICS)
             span = findings.span_of(place, rule.metric)
             findings.add(place, f"{rule.metric} is not measured on a canary", fix, span=span)
-
-
-def nearest_share(share: float, replicas: int) -> tuple[int, float]:
-    """How many canary copies beside `replicas` stable ones come nearest to a share, and what they give."""
-    exact = share * replicas / (1 - share)
-    copies = min((max(1, int(exact)), max(1, int(exact) + 1)), key=lambda c: abs(c / (replicas + c) - share))
-    return copies, copies / (replicas + copies)
 
 
 def shares(replicas: int) -> list[str]:

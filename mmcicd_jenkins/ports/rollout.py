@@ -4,26 +4,26 @@ The stable copies are never touched here; to end a canary is to remove it. The l
 a newer epoch is never changed.
 """
 
-from collections.abc import Mapping
 from typing import Protocol
 
 from mmcicd_jenkins.ports import Switch
 from mmcicd_jenkins.records import dataclass
+from mmcicd_jenkins.release.canary_notes import Notes
+from mmcicd_jenkins.release.traffic import LiveCounters
 
 
 @dataclass(frozen=True, kw_only=True)
 class CanaryState:
-    """What stands beside the stable copies. `step` counts from 0; `since` is when its copies were all ready, "" before."""
+    """What stands beside the stable copies. `restarts` counts how often a copy of it was started again."""
 
     version: int
     epoch: int
     op_id: str
-    step: int
     copies: int
     ready: int
     stable_ready: int
-    since: str = ""
-    passed: bool = False
+    restarts: int
+    notes: Notes
 
 
 class CanaryTarget(Protocol):
@@ -34,27 +34,27 @@ class CanaryTarget(Protocol):
     def advance(self, order: Switch, step: int, copies: int) -> CanaryState:
         """Have so many ready canary copies of the order's version; the same call again goes on where it was cut off.
 
+        The notes of another step are forgotten.
+
         Raises:
             Superseded: a newer decision stands.
             OutsideFailed: they did not become ready in time.
         """
 
-    def passed(self, order: Switch) -> None:
-        """Note that the last step passed, for whoever goes on after a kill."""
+    def note(self, order: Switch, notes: Notes) -> None:
+        """Keep these notes beside the canary, for whoever goes on after a kill.
 
-    def remove(self, model: str, epoch: int) -> None:
-        """End the canary; the stable copies serve on."""
+        Raises:
+            Superseded: a newer decision stands, or there is no canary of this order.
+        """
 
+    def remove(self, model: str, epoch: int, op_id: str) -> None:
+        """End the canary; the stable copies serve on. Nothing there is well. No older operation brings one again.
 
-@dataclass(frozen=True, kw_only=True)
-class LiveCounters:
-    """Totals since the copies of one role started, by copy: `requests`, `errors`, latency buckets (upper bound in
-    seconds -> cumulative count). A copy that began anew has another name.
-    """
-
-    requests: Mapping[str, float]
-    errors: Mapping[str, float]
-    latency: Mapping[str, Mapping[float, float]]
+        Raises:
+            Superseded: a newer decision stands.
+            OutsideFailed: no stable copy is ready, so that the canary may be all that serves.
+        """
 
 
 class LiveMetrics(Protocol):
@@ -65,3 +65,6 @@ class LiveMetrics(Protocol):
     """
 
     def read(self, model: str, role: str) -> LiveCounters: ...
+
+
+__all__ = ["CanaryState", "CanaryTarget", "LiveCounters", "LiveMetrics", "Notes"]
