@@ -7,6 +7,7 @@ import click
 from mmcicd_jenkins.adapters import generated_files as disk
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.options import json_option, model_option
+from mmcicd_jenkins.cli.render_rbac import rbac
 from mmcicd_jenkins.config.load import load_config
 from mmcicd_jenkins.errors import UsageError
 from mmcicd_jenkins.render.files import template_bytes
@@ -78,3 +79,6 @@ def _eject(root: Path, names: tuple[str, ...], *, as_json: bool) -> int:
     if not copied:
         report.say(f"Nothing to copy: {OWN_TEMPLATES}/ has them already.")
     return 0
+
+
+command.add_command(rbac)
