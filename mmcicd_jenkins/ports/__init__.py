@@ -1,12 +1,12 @@
 """The whole outside world on one page. Stages see these protocols; `wiring` decides what stands behind them.
 
-The store's port is in `ports.store`, those of single commands in `ports.doctor`, `ports.jenkins`, `ports.offline`.
+Those of ledger and store are in `ports.ledger` and `ports.store`, those of single commands in `ports.doctor`, `ports.jenkins`, `ports.offline`.
 
 A method raises only the errors of `mmcicd_jenkins.errors`. A port has few methods, none that some
 adapter would leave empty; what can be derived from them is a function elsewhere.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import field
 from datetime import datetime
 from pathlib import Path
@@ -14,10 +14,9 @@ from typing import Protocol
 
 from mmcicd_jenkins.image.descriptor import Descriptor
 from mmcicd_jenkins.records import dataclass
-from mmcicd_jenkins.release.ledger import Change, Event, Snapshot
 from mmcicd_jenkins.release.measures import Measures
 from mmcicd_jenkins.release.operations import Concern
-from mmcicd_jenkins.release.records import GateReport, Release
+from mmcicd_jenkins.release.records import GateReport
 
 
 class Clock(Protocol):
@@ -57,36 +56,6 @@ class Checkout(Protocol):
 
     def changed(self) -> Mapping[str, bool]:
         """Paths that differ from HEAD, ignored ones left out -> whether git knows them (False: untracked)."""
-
-
-class Ledger(Protocol):
-    """The append-only history of each model. A write is one compare-and-swap, decided anew on each head."""
-
-    def snapshot(self, model: str) -> Snapshot: ...
-
-    def release(self, model: str, version: int) -> Release | None: ...
-
-    def version_of_run(self, model: str, run_id: str) -> int | None: ...
-
-    def events(self, model: str, limit: int | None = None) -> Iterator[Event]:
-        """Newest first."""
-
-    def sealed_by(self, model: str) -> str:
-        """The zone of the key that signed the newest event, and by it all before; "" when nobody did.
-
-        Raises:
-            IntegrityFailed: its signature does not fit, or its key is unknown.
-        """
-
-    def commit(self, model: str, decide: Callable[[Snapshot], Change | None]) -> Snapshot:
-        """Write what `decide` answers for the newest head, calling it again whenever the head moved.
-
-        None from `decide` means nothing to write. Returns the snapshot that stands afterwards.
-
-        Raises:
-            Superseded: `decide` raised it, because a newer decision stands.
-            OutsideFailed: no answer within the budget; nothing was written, or it says what was.
-        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -330,7 +299,7 @@ class Target(Protocol):
     def withdraw(self, model: str, epoch: int) -> None:
         """Serve nothing for this model (a first release taken back)."""
 
-    def endpoint(self) -> Endpoint: ...
+    def endpoint(self, model: str) -> Endpoint: ...
 
     def stop(self) -> bool:
         """Stop what was started here; False when nothing ran."""

@@ -99,7 +99,7 @@ def _serving(pointer: Pointer, version: int, epoch: int, who: Who) -> Pointer:
         epoch=epoch,
         serving=version,
         operation=None,
-        served=(*closed, Served(version=version, since=who.at)),
+        served=(*closed, Served(version=version, since=who.at, manifest=pointer.manifest_of(version))),
     )
 
 

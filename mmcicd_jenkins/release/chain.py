@@ -24,7 +24,7 @@ HEAD_PATH = "head.json"
 # A record is small; big things lie in the store and are named by digest.
 MAX_FILE_BYTES = 1_000_000
 _PATH = re.compile(
-    r"(environments/[a-z0-9-]+|releases/[0-9]{3,}/[1-9][0-9]*|runs/[0-9a-f]{2}/[0-9a-f]{64})\.json"
+    r"(environments/[a-z0-9-]+|releases/[0-9]{3,}/[1-9][0-9]*|(?:runs|manifests)/[0-9a-f]{2}/[0-9a-f]{64})\.json"
 )
 
 Signatures = Sequence[Mapping[str, str]]

@@ -19,11 +19,13 @@ from mmcicd_jenkins.release.ledger import (
     Pointer,
     Served,
     Snapshot,
+    manifest_path,
     pointer_path,
     release_path,
     run_path,
 )
 from mmcicd_jenkins.release.records import Release
+from mmcicd_jenkins.release.seal import Manifest, manifest_file
 
 SERVED_KEPT = 50
 
@@ -66,11 +68,18 @@ def record(release: Release, snapshot: Snapshot, who: Who) -> Change:
     return _change("released", who, snapshot.head, {"version": release.version}, files)
 
 
-def is_begun(snapshot: Snapshot, environment: str, action: str, target: int) -> bool:
-    """Whether the same operation stands already: left prepared by a killed command, or done by another one."""
+def is_begun(
+    snapshot: Snapshot, environment: str, action: str, target: int, manifest: str | None = None
+) -> bool:
+    """Whether the same operation stands already: left prepared by a killed command, or done by another one.
+
+    With other settings it is another one; `manifest` None asks whatever they are.
+    """
     pointer = snapshot.pointer(environment)
     operation = pointer.operation
     if operation is None or (operation.action, operation.target) != (action, target):
+        return False
+    if manifest not in {None, operation.manifest}:
         return False
     return operation.phase == "prepared" or (operation.phase == "done" and pointer.serving == target)
 
@@ -86,6 +95,8 @@ def begin(
     decided_on: int | None = None,
     leaves: int | None = None,
     automatic: bool = False,
+    manifest: str = "",
+    documents: Manifest = (),
 ) -> Change | None:
     """Write down what is about to happen. None: the same operation stands already.
 
@@ -94,6 +105,7 @@ def begin(
         decided_on: the epoch on which a person or an earlier stage decided.
         leaves: the version that a rollback takes back; what serves when left out.
         automatic: no person decided. A person's decision ends a freeze, an automatic one dates the cool-down.
+        manifest, documents: what is applied in a cluster, by its digest; recorded likewise.
 
     Raises:
         Superseded: the environment has moved on since `decided_on`.
@@ -101,7 +113,7 @@ def begin(
         InputError: its image is no longer kept.
     """
     pointer = snapshot.pointer(environment)
-    if is_begun(snapshot, environment, action, target):
+    if _stands(snapshot, environment, action, target, manifest):
         return None
     _refuse_gone(snapshot, pointer, target)
     _refuse_outdated(pointer, decided_on)
@@ -117,13 +129,23 @@ def begin(
         actor=who.actor,
         reason=who.reason,
         revokes=_still_to_revoke(pointer, target),
+        manifest=manifest,
     )
     after = _decided(pointer, operation, automatic=automatic)
-    files: dict[str, Mapping[str, object]] = {pointer_path(environment): to_document(after)}
-    if release is not None:
-        files[release_path(release.version)] = to_document(release)
-    kind = "released" if release is not None else "prepared"
+    files = {pointer_path(environment): to_document(after), **_new(release, manifest, documents)}
+    kind = "prepared" if release is None else "released"
     return _change(kind, who, snapshot.head, _told(environment, operation), files)
+
+
+def _stands(snapshot: Snapshot, environment: str, action: str, target: int, manifest: str) -> bool:
+    """With the same settings; a version that was revoked on its way is to be undone, whatever they are by now."""
+    return is_begun(snapshot, environment, action, target, None if snapshot.is_revoked(target) else manifest)
+
+
+def _new(release: Release | None, manifest: str, documents: Manifest) -> dict[str, dict[str, object]]:
+    """What the ledger does not have yet."""
+    files = {release_path(release.version): to_document(release)} if release is not None else {}
+    return files | ({manifest_path(manifest): manifest_file(documents)} if documents else {})
 
 
 def _still_to_revoke(pointer: Pointer, target: int) -> tuple[int, ...]:
@@ -212,6 +234,7 @@ def _told(environment: str, operation: Operation) -> dict[str, object]:
         "to": operation.target,
         "epoch": operation.epoch,
         "op_id": operation.op_id,
+        **({"manifest": operation.manifest} if operation.manifest else {}),
     }
 
 
@@ -243,7 +266,7 @@ def finish(snapshot: Snapshot, environment: str, epoch: int, who: Who) -> Change
     refuse_taken_back(snapshot, environment)
     done = dataclasses.replace(operation, phase="done", ended=who.at)
     after = dataclasses.replace(
-        pointer, serving=done.target, operation=done, served=_served(pointer, done.target, who.at)
+        pointer, serving=done.target, operation=done, served=_served(pointer, done, who.at)
     )
     left = {operation.source} if operation.action == "rollback" else set()
     why = f"{operation.reason or 'rolled back'} ({environment}, {who.at})"
@@ -254,12 +277,14 @@ def finish(snapshot: Snapshot, environment: str, epoch: int, who: Who) -> Change
     )
 
 
-def _served(pointer: Pointer, version: int | None, at: str) -> tuple[Served, ...]:
-    if pointer.served and not pointer.served[-1].until and pointer.served[-1].version == version:
-        return pointer.served
+def _served(pointer: Pointer, done: Operation, at: str) -> tuple[Served, ...]:
+    """A version that is applied anew with other settings serves on, and its stretch names those that it has now."""
+    last = pointer.served[-1] if pointer.served else None
+    if last is not None and not last.until and last.version == done.target:
+        return (*pointer.served[:-1], dataclasses.replace(last, manifest=done.manifest))
     closed = [s if s.until else dataclasses.replace(s, until=at) for s in pointer.served]
-    if version is not None:
-        closed.append(Served(version=version, since=at))
+    if done.target is not None:
+        closed.append(Served(version=done.target, since=at, manifest=done.manifest))
     return tuple(closed[-SERVED_KEPT:])
 
 

@@ -1,7 +1,7 @@
 """What the ledger of one model holds, as values: head, environment pointers, events, and a change to write.
 
 Layout of a model's branch: `head.json`, `environments/<name>.json`, `releases/<thousands>/<version>.json`,
-`runs/<2 hex>/<run id>.json`, `events/<thousands>/<seq>.json`.
+`runs/<2 hex>/<run id>.json`, `manifests/<2 hex>/<digest>.json`, `events/<thousands>/<seq>.json`.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,8 @@ class Head:
 class Operation:
     """A change of an environment. `phase` is prepared, done or failed; `source` is what served before.
 
-    `revokes` are versions that a rollback was about to take back when this operation pushed it aside.
+    `revokes` are versions that a rollback was about to take back when this operation pushed it aside. `manifest` is the
+    digest of what is applied in a cluster, "" elsewhere and in old records.
     """
 
     op_id: str
@@ -48,15 +49,17 @@ class Operation:
     actor: str
     reason: str
     revokes: tuple[int, ...] = ()
+    manifest: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
-    """A stretch in which a version served. `until` is "" while it does."""
+    """A stretch in which a version served. `until` is "" while it does; `manifest` as in `Operation`."""
 
     version: int
     since: str
     until: str = ""
+    manifest: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +73,10 @@ class Pointer:
     served: tuple[Served, ...] = ()
     frozen: str = ""
     automatic_rollback: str = ""  # when the last automatic rollback was decided
+
+    def manifest_of(self, version: int) -> str:
+        """What was applied for a version when it served here last; "" when that is not known."""
+        return next((s.manifest for s in reversed(self.served) if s.version == version), "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +137,17 @@ def run_path(run_id: str) -> str:
     """`run_id` is a `sha256:` digest."""
     hexadecimal = run_id.removeprefix("sha256:")
     return f"runs/{hexadecimal[:2]}/{hexadecimal}.json"
+
+
+def manifest_path(digest: str) -> str:
+    """`digest` is a `sha256:` digest."""
+    hexadecimal = digest.removeprefix("sha256:")
+    return f"manifests/{hexadecimal[:2]}/{hexadecimal}.json"
+
+
+def digest_of_path(path: str) -> str:
+    """The digest in a path that ends in one."""
+    return "sha256:" + path.rpartition("/")[2].removesuffix(".json")
 
 
 def pointer_path(environment: str) -> str:

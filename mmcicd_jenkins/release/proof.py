@@ -20,6 +20,7 @@ from mmcicd_jenkins.release.chain import (
     head_digest,
     head_file,
     read_event,
+    read_json,
     read_record,
     sha256_of,
 )
@@ -28,12 +29,15 @@ from mmcicd_jenkins.release.ledger import (
     Event,
     Head,
     Pointer,
+    digest_of_path,
     event_path,
+    manifest_path,
     pointer_path,
     release_path,
     run_path,
 )
 from mmcicd_jenkins.release.records import Release
+from mmcicd_jenkins.release.seal import read_manifest
 
 # Whose signature counts in whose ledger: what `ops` signs is good anywhere, what a laptop signs only at home.
 ACCEPTED = {"laptop": frozenset({"laptop", "ops"}), "ops": frozenset({"ops"})}
@@ -109,6 +113,7 @@ class _Prover:
     ids: set[str] = field(default_factory=set)
     epochs: dict[str, int] = field(default_factory=dict)
     written_once: set[str] = field(default_factory=set)
+    named: dict[str, str] = field(default_factory=dict)  # path of a manifest -> the file that names it
     signers: dict[str, int] = field(default_factory=dict)
     breaks: list[Break] = field(default_factory=list)
 
@@ -197,12 +202,15 @@ class _Prover:
                 self._file(path, data)
         for path in sorted(set(event.writes) - set(step.files) - own):
             self.broken(path, f"event {event.seq} names it, and its commit does not hold it")
+        for path in sorted(self.named.keys() - self.written_once):
+            self.broken(self.named[path], f"names {path}, which nobody wrote")
+        self.named.clear()
 
     def _file(self, path: str, data: bytes) -> None:
         try:
             if path.startswith("environments/"):
                 self._pointer(read_record(Pointer, data, path), path)
-            elif path.startswith(("releases/", "runs/")):
+            elif path.startswith(("releases/", "runs/", "manifests/")):
                 if path in self.written_once:
                     self.broken(path, "was written a second time; it never changes")
                 self.written_once.add(path)
@@ -217,9 +225,15 @@ class _Prover:
         if pointer.epoch < before:
             self.broken(path, f"epoch {pointer.epoch} follows epoch {before}")
         self.epochs[path] = max(before, pointer.epoch)
+        applied = {served.manifest for served in pointer.served}
+        if pointer.operation is not None:
+            applied.add(pointer.operation.manifest)
+        self.named |= {manifest_path(digest): path for digest in applied if digest}
 
     def _own_place(self, path: str, data: bytes) -> None:
-        if path.startswith("releases/"):
+        if path.startswith("manifests/"):
+            read_manifest(read_json(data, path), digest_of_path(path), path)
+        elif path.startswith("releases/"):
             release = read_record(Release, data, path)
             if release.model != self.model or release_path(release.version) != path:
                 self.broken(path, f"holds {release.model} version {release.version}")

@@ -12,6 +12,7 @@ from mmcicd_jenkins.config.model import Config, Environment, Model
 from mmcicd_jenkins.errors import GateRefused, Inconclusive
 from mmcicd_jenkins.ports.builder import Builder
 from mmcicd_jenkins.ports.images import BaseImages
+from mmcicd_jenkins.ports.ledger import Ledger
 from mmcicd_jenkins.ports.offline import OfflineTarget
 from mmcicd_jenkins.ports.store import Store
 from mmcicd_jenkins.ports.trial import Trial
@@ -37,7 +38,7 @@ class Ports(Protocol):
     def checkout(self) -> p.Checkout: ...
 
     @property
-    def ledger(self) -> p.Ledger: ...
+    def ledger(self) -> Ledger: ...
 
     @property
     def store(self) -> Store: ...

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from mmcicd_jenkins.errors import OutsideFailed
 from mmcicd_jenkins.failpoints import failpoint
-from mmcicd_jenkins.ports import Clock, Ledger
+from mmcicd_jenkins.ports import Clock
+from mmcicd_jenkins.ports.ledger import Ledger
 from mmcicd_jenkins.ports.upkeep import Held, StoreKeeper, Swept
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.collecting import collect, needed

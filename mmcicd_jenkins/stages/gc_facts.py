@@ -8,7 +8,8 @@ from datetime import datetime
 
 from mmcicd_jenkins.config.lock import Lock
 from mmcicd_jenkins.config.model import Config
-from mmcicd_jenkins.ports import Clock, Ledger
+from mmcicd_jenkins.ports import Clock
+from mmcicd_jenkins.ports.ledger import Ledger
 from mmcicd_jenkins.ports.upkeep import Held, StoreKeeper
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.ledger import Snapshot

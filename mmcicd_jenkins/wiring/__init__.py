@@ -24,7 +24,6 @@ from mmcicd_jenkins.ports import (
     DataSources,
     Environments,
     Evaluator,
-    Ledger,
     ModelClient,
     Progress,
     Reports,
@@ -33,6 +32,7 @@ from mmcicd_jenkins.ports import (
 )
 from mmcicd_jenkins.ports.builder import Builder
 from mmcicd_jenkins.ports.images import BaseImages
+from mmcicd_jenkins.ports.ledger import Ledger
 from mmcicd_jenkins.ports.offline import OfflineTarget
 from mmcicd_jenkins.ports.store import Store
 from mmcicd_jenkins.ports.trial import Trial

@@ -10,7 +10,7 @@ from pathlib import Path
 from mmcicd_jenkins.config.defaults import LEDGER, beside
 from mmcicd_jenkins.config.laptop import is_address
 from mmcicd_jenkins.config.model import Config
-from mmcicd_jenkins.ports import Ledger
+from mmcicd_jenkins.ports.ledger import Ledger
 from mmcicd_jenkins.release.dsse import Authority
 
 

@@ -1,4 +1,4 @@
-"""The ledger of `ports.Ledger` in git: one branch per model, one commit per event.
+"""The ledger of `ports.ledger.Ledger` in git: one branch per model, one commit per event.
 
 A write decides on the newest head, makes its commit aside and moves the branch by compare-and-swap; when the
 branch moved, it decides again. When an answer was lost it first looks whether its own event, known by a
@@ -32,11 +32,13 @@ from mmcicd_jenkins.release.ledger import (
     Pointer,
     Snapshot,
     event_path,
+    manifest_path,
     release_path,
     run_path,
 )
 from mmcicd_jenkins.release.names import check_name
 from mmcicd_jenkins.release.records import Release
+from mmcicd_jenkins.release.seal import Manifest, read_manifest
 
 if TYPE_CHECKING:  # only `ledger verify` proves
     from mmcicd_jenkins.release.proof import Step
@@ -104,6 +106,12 @@ class GitLedger:
     def version_of_run(self, model: str, run_id: str) -> int | None:
         data = self._immutable(model, run_path(run_id))
         return None if data is None else chain.read_record(_Run, data, f"{model} {run_path(run_id)}").version
+
+    def manifest(self, model: str, digest: str) -> Manifest | None:
+        path = manifest_path(digest)
+        data = self._immutable(model, path)
+        where = f"{model} {path}"
+        return None if data is None else read_manifest(chain.read_json(data, where), digest, where)
 
     def events(self, model: str, limit: int | None = None) -> Iterator[Event]:
         """Newest first; reads as it goes."""
@@ -223,12 +231,7 @@ class GitLedger:
         objects = self._place.objects
         data = objects.files(commit, [chain.HEAD_PATH])[0]
         if data is None:
-            raise IntegrityFailed(
-                "this branch is not a ledger",
-                where=branch_of(model),
-                why=f"there is no {chain.HEAD_PATH}, or it cannot be read",
-                fix="mmcicd-jenkins ledger verify; then restore the branch from a copy",
-            )
+            raise _no_ledger(branch_of(model))
         head = chain.read_record(Head, data, f"{model} {chain.HEAD_PATH}")
         listed = objects.entries(commit, ["", "environments"])
         names = sorted(listed["environments"])
@@ -257,8 +260,17 @@ class GitLedger:
         return data
 
 
+def _no_ledger(branch: str) -> IntegrityFailed:
+    return IntegrityFailed(
+        "this branch is not a ledger",
+        where=branch,
+        why=f"there is no {chain.HEAD_PATH}, or it cannot be read",
+        fix="mmcicd-jenkins ledger verify; then restore the branch from a copy",
+    )
+
+
 def _refuse_rewrites(objects: Objects, snapshot: Snapshot, made: chain.Draft) -> None:
-    paths = [path for path in made.files if path.startswith(("releases/", "runs/"))]
+    paths = [path for path in made.files if path.startswith(("releases/", "runs/", "manifests/"))]
     if not paths or not snapshot.commit:
         return
     for path, data in zip(paths, objects.files(snapshot.commit, paths), strict=True):

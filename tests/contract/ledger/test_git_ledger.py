@@ -3,8 +3,9 @@ from ledger_support import WHO, bare_repository, git, open_ledger, proof, reserv
 
 from mmcicd_jenkins.errors import InputError, IntegrityFailed, OutsideFailed, Superseded
 from mmcicd_jenkins.release import chain
-from mmcicd_jenkins.release.history import begin, finish
+from mmcicd_jenkins.release.history import begin, finish, reserve
 from mmcicd_jenkins.release.ledger import Change, Head, Snapshot, release_path
+from mmcicd_jenkins.release.seal import manifest_digest
 
 
 def test_an_unwritten_ledger_reads_as_empty(url):
@@ -158,6 +159,39 @@ def test_a_release_is_never_written_again(url):
     with pytest.raises(IntegrityFailed, match="never changes"):
         ledger.commit("m", lambda _: change)
     assert ledger.snapshot("m").head.seq == 1
+
+
+def deploying(ledger, version, documents):
+    """As `moving` does: the manifest goes along only when the ledger does not have it yet."""
+    digest = manifest_digest(documents)
+
+    def decide(snapshot):
+        known = ledger.manifest("m", digest) is not None
+        new = () if known else documents
+        return begin(snapshot, "staging", "deploy", version, WHO, manifest=digest, documents=new)
+
+    return decide
+
+
+def test_what_was_applied_is_read_back_and_kept_once(url):
+    ledger = open_ledger(url)
+    documents = ({"kind": "Deployment", "metadata": {"name": "m-stable"}, "spec": {"ü": [1, 2.5, None]}},)
+    digest = manifest_digest(documents)
+    assert ledger.manifest("m", digest) is None
+    ledger.commit("m", lambda s: reserve(s, run_id(1), WHO)[0])
+    for version in (1, 2):
+        ledger.commit("m", deploying(ledger, version, documents))
+        epoch = ledger.snapshot("m").pointer("staging").epoch
+        ledger.commit("m", lambda s, e=epoch: finish(s, "staging", e, WHO))
+    assert open_ledger(url).manifest("m", digest) == documents
+    assert [s.manifest for s in ledger.snapshot("m").pointer("staging").served] == [digest, digest]
+    assert proof(url, "m").breaks == ()
+
+
+@pytest.mark.parametrize("digest", ["", "../../head", "sha256:" + "a" * 63, "-x"])
+def test_hostile_digests_of_manifests_are_refused(tmp_path, digest):
+    with pytest.raises(InputError):
+        open_ledger(tmp_path / "l.git").manifest("m", digest)
 
 
 @pytest.mark.parametrize("text", ["$(id)", "`id`", "a\nb", "\x00", "ü" * 100, "'\";--", "\u202e", "-rf"])

@@ -46,7 +46,7 @@ def release_of(model, version, created):
 
 
 class MemoryLedger:
-    """`ports.Ledger` for one process: `commit` decides on what stands and keeps what was decided."""
+    """`ports.ledger.Ledger` for one process: `commit` decides on what stands and keeps what was decided."""
 
     def __init__(self, model="m"):
         self.model = model

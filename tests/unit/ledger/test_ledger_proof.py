@@ -13,6 +13,7 @@ from mmcicd_jenkins.release.history import Who, begin, finish, reserve
 from mmcicd_jenkins.release.ledger import Change, Head, Snapshot, event_path
 from mmcicd_jenkins.release.proof import Step, Trust, prove
 from mmcicd_jenkins.release.records import GateReport, Release
+from mmcicd_jenkins.release.seal import manifest_digest
 from mmcicd_jenkins.release.verdicts import Verdict
 
 WHO = Who(actor="ada", at="2026-01-02T03:04:05+00:00")
@@ -336,3 +337,43 @@ def test_documents_that_are_no_events(text):
 
     with pytest.raises(IntegrityFailed):
         chain.read_event(text.encode(), "x")
+
+
+MANIFEST = ({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "m-stable"}},)
+DIGEST = manifest_digest(MANIFEST)
+
+
+def applied(documents, digest=DIGEST):
+    """One deployment whose manifest is written beside its intent, by whoever hands in `documents`."""
+    snapshot = Snapshot(head=Head(model="m", versions=1), pointers={})
+    change = begin(
+        snapshot, "staging", "deploy", 1, WHO, release=sample_release(1), manifest=digest, documents=documents
+    )
+    return write(snapshot, change, lambda *_: None)[0]
+
+
+ANYBODY = Trust(check=lambda *_: "laptop", zone="laptop", required=False)
+
+
+def test_what_was_applied_is_proven_by_its_digest():
+    assert prove("m", [applied(MANIFEST)], ANYBODY).breaks == ()
+
+
+@pytest.mark.parametrize(
+    ("documents", "told"),
+    [(({"kind": "Secret"},), "another digest"), ((), "which nobody wrote")],
+)
+def test_a_manifest_that_is_not_the_one_that_is_named_is_told(documents, told):
+    (found,) = prove("m", [applied(documents)], ANYBODY).breaks
+    assert told in found.what
+
+
+def test_a_manifest_is_not_written_twice():
+    snapshot = Snapshot(head=Head(model="m", versions=1), pointers={})
+    steps = []
+    for place in ("staging", "production"):
+        change = begin(snapshot, place, "deploy", 1, WHO, manifest=DIGEST, documents=MANIFEST)
+        step, snapshot = write(snapshot, change, lambda *_: None)
+        steps.append(step)
+    (found,) = prove("m", steps, ANYBODY).breaks
+    assert "second time" in found.what

@@ -1,5 +1,6 @@
 """Operations on environments: begin, finish, fail, resume, supersede; what revoked means; where a rollback goes."""
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from mmcicd_jenkins.errors import GateRefused, Inconclusive, InputError, Superseded
 from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.documents import from_document
-from mmcicd_jenkins.release.ledger import Head, Pointer, Snapshot, pointer_path
+from mmcicd_jenkins.release.ledger import Head, Pointer, Snapshot, manifest_path, pointer_path
 from mmcicd_jenkins.release.rollback import choose_rollback
+from mmcicd_jenkins.release.seal import manifest_digest
 
 START = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -231,3 +233,38 @@ class Environments(RuleBasedStateMachine):
 
 Environments.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
 TestEnvironments = Environments.TestCase
+
+
+MANIFEST = ({"kind": "Deployment", "metadata": {"name": "churn-stable"}},)
+DIGEST = manifest_digest(MANIFEST)
+
+
+def test_what_is_applied_is_written_with_the_intent_and_stays_with_the_stretch():
+    change = history.begin(empty(), "production", "promote", 1, who(), manifest=DIGEST, documents=MANIFEST)
+    assert change.files[manifest_path(DIGEST)] == {"documents": list(MANIFEST)}
+    assert change.detail["manifest"] == DIGEST
+    begun = written(empty(), change)
+    assert begun.pointer("production").operation.manifest == DIGEST
+    done = written(begun, history.finish(begun, "production", 1, who(1)))
+    assert done.pointer("production").manifest_of(1) == DIGEST
+    later = move(done, "promote", 2, 5, manifest="sha256:" + "2" * 64)
+    assert later.pointer("production").manifest_of(1) == DIGEST
+    assert later.pointer("production").manifest_of(3) == ""
+
+
+def test_other_settings_are_another_operation_and_the_stretch_goes_on():
+    snapshot = move(empty(), "promote", 1, manifest=DIGEST)
+    assert history.begin(snapshot, "production", "promote", 1, who(1), manifest=DIGEST) is None
+    other = "sha256:" + "a" * 64
+    again = move(snapshot, "promote", 1, 5, manifest=other)
+    (stretch,) = again.pointer("production").served
+    assert (stretch.since, stretch.until, stretch.manifest) == (who().at, "", other)
+
+
+def test_what_was_revoked_on_its_way_is_undone_whatever_its_settings_are_by_now():
+    snapshot = serving(1)
+    begun = written(snapshot, history.begin(snapshot, "production", "promote", 2, who(5), manifest=DIGEST))
+    head = dataclasses.replace(begun.head, revoked={"2": "bad in staging"})
+    revoked = Snapshot(head=head, pointers=begun.pointers)
+    other = "sha256:" + "a" * 64
+    assert history.begin(revoked, "production", "promote", 2, who(6), manifest=other) is None
