@@ -1,6 +1,6 @@
 """A real Kubernetes for the tests that need one: the one of KUBECONFIG, of kind, or a node of our own.
 
-Import the fixtures `cluster` and, for a place to work in, `namespace`. A cluster that was up stays up; one that had to
+Import the fixtures `cluster`, for a place to work in `namespace`, and for images `serving`. A cluster that was up stays up; one that had to
 be started is stopped when the tests end. Without one the tests are skipped with a sentence that says how to get it.
 """
 
@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+import registry_server
+from cluster_serving import Serving, shelf
 from cluster_tool import Cluster, UnavailableError, running
 
-__all__ = ["Cluster", "cluster", "namespace"]
+__all__ = ["Cluster", "Serving", "cluster", "namespace", "serving"]
 
 _RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 
@@ -54,3 +56,14 @@ def _await_account(cluster: Cluster, namespace: str) -> None:
             return
         time.sleep(0.1)
     pytest.fail(f"namespace {namespace} gets no account")
+
+
+@pytest.fixture(scope="session")
+def serving(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """Images that pods of the cluster can run, each version with the faults that it is given."""
+    with contextlib.ExitStack() as stack:
+        try:
+            found = stack.enter_context(shelf(cluster, tmp_path_factory.mktemp("serving")))
+        except (UnavailableError, registry_server.UnavailableError) as e:
+            pytest.skip(str(e))
+        yield found

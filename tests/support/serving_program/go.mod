@@ -1,0 +1,3 @@
+module example.invalid/serving
+
+go 1.24
