@@ -182,6 +182,12 @@ def is_ours(document: Document) -> bool:
     return labels.get(MANAGED_BY) == OURS
 
 
+def track_of(document: Document) -> str:
+    """The role of a Deployment or a pod; "" for one without."""
+    labels: Mapping[str, str] = document["metadata"].get("labels") or {}
+    return labels.get(TRACK, "")
+
+
 def resource(document: Document) -> str:
     """`deployment/churn-stable`, as kubectl takes it."""
     return f"{document['kind'].lower()}/{document['metadata']['name']}"
