@@ -17,6 +17,7 @@ NAMES = {
     "environments": "ENVIRONMENT",
     "data": "SOURCE",
     "windows": "N",
+    "tolerations": "N",
     "agents": "STAGE",
 }
 

@@ -9,6 +9,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
+from mmcicd_jenkins.config.cluster_model import Address, Ingress, Pods, Service
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.rules import Rule
 
@@ -140,7 +141,9 @@ class Strategy:
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """A named place to serve. `folder`, `rest_port`, `grpc_port` and `host` belong to kind `local`."""
+    """A named place to serve. `folder`, `rest_port`, `grpc_port` and `host` belong to kind `local`; what follows them
+    up to `strategy` to kind `kubernetes`.
+    """
 
     name: str
     kind: Literal["local", "kubernetes"] = "local"
@@ -153,6 +156,12 @@ class Environment:
     replicas: int = 1
     autoscale_max: int = 0
     autoscale_cpu: float = 0.0
+    pods: Pods = field(default_factory=Pods)
+    service: Service = field(default_factory=Service)
+    ingress: Ingress | None = None
+    address: Address = field(default_factory=Address)
+    allow_from: tuple[str, ...] = ()
+    progress_timeout_seconds: float = 600.0
     strategy: Strategy = field(default_factory=Strategy)
     approval: Approval = field(default_factory=Approval)
     rollback: RollbackPolicy = field(default_factory=RollbackPolicy)

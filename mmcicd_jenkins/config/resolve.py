@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mmcicd_jenkins.config import model as made
-from mmcicd_jenkins.config import schema, schema_environments, schema_jenkins, schema_retention
+from mmcicd_jenkins.config import (
+    resolve_cluster,
+    schema,
+    schema_environments,
+    schema_jenkins,
+    schema_retention,
+)
 
 
 def resolve(file: schema.FileSection, *, root: Path, name: str, marks: Mapping[str, str]) -> made.Config:
@@ -130,6 +136,12 @@ def _environment(name: str, written: schema_environments.EnvironmentSection) -> 
         replicas=written.replicas,
         autoscale_max=autoscale.max if autoscale else 0,
         autoscale_cpu=autoscale.cpu if autoscale else 0.0,
+        pods=resolve_cluster.pods(written.pods),
+        service=resolve_cluster.service(written.service),
+        ingress=resolve_cluster.ingress(written.ingress) if written.ingress else None,
+        address=resolve_cluster.address(written.address, written.ingress),
+        allow_from=written.allow_from,
+        progress_timeout_seconds=written.progress_timeout,
         strategy=_strategy(written.strategy),
         approval=made.Approval(
             by=approval.by, four_eyes=approval.four_eyes, expires_seconds=approval.expires

@@ -2,6 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
+from mmcicd_jenkins.config.schema_cluster import AddressSection, IngressSection, PodsSection, ServiceSection
 from mmcicd_jenkins.config.section import (
     Duration,
     Gates,
@@ -132,6 +133,30 @@ class EnvironmentSection(Section):
     replicas: Whole = key(1, "Copies that serve. Kind kubernetes.", 3, ge=1, le=10_000)
     autoscale: AutoscaleSection | None = key(
         None, "Add copies under load. Kind kubernetes.", {"max": 18, "cpu": "70%"}
+    )
+    pods: PodsSection = key(
+        {},
+        "Where copies run, and the times of their lives. Kind kubernetes.",
+        {"node_selector": {"pool": "serving"}},
+    )
+    service: ServiceSection = key({}, "The Service of each model. Kind kubernetes.", {"type": "LoadBalancer"})
+    ingress: IngressSection | None = key(
+        None, "REST by a host name. Kind kubernetes.", {"host": "MODEL.ml.acme.example"}
+    )
+    address: AddressSection = key(
+        {},
+        "How agents outside the cluster reach it. Kind kubernetes.",
+        {"rest": "http://MODEL.ml.acme.example"},
+    )
+    allow_from: Texts = key(
+        [],
+        "Who may send requests beside the same namespace: namespaces, and addresses such as 10.0.0.0/8. Kind kubernetes.",
+        ["ingress", "monitoring"],
+    )
+    progress_timeout: Duration = key(
+        "10m",
+        "How long a rollout may go without one more copy becoming ready, pulling its image included. Kind kubernetes.",
+        "20m",
     )
     strategy: StrategySection = key({}, "How a new version takes over. Kind kubernetes.", "rolling")
     approval: ApprovalSection = key({}, "Who lets a version in.", {"by": ["ml-approvers"]})

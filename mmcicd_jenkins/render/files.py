@@ -3,6 +3,9 @@
 from importlib import import_module
 from pathlib import Path, PurePosixPath
 
+# Where a team's own copies of templates are, relative to the root.
+OWN_TEMPLATES = "jenkins/templates"
+
 
 def template_bytes(name: str) -> bytes:
     """A file of the templates.

@@ -13,6 +13,7 @@ from mmcicd_jenkins.render.agents import agent_of
 from mmcicd_jenkins.render.coordinates import coordinates
 from mmcicd_jenkins.render.credentials import bindings
 from mmcicd_jenkins.render.engine import render
+from mmcicd_jenkins.render.files import OWN_TEMPLATES
 from mmcicd_jenkins.render.literals import groovy
 from mmcicd_jenkins.render.pipeline_stages import (
     SAID,
@@ -28,8 +29,6 @@ from mmcicd_jenkins.render.pipeline_stages import (
 from mmcicd_jenkins.render.plugins import plugins_in
 
 FOLDER = "jenkins"
-# Where a team's own copies of templates are, relative to the root.
-OWN_TEMPLATES = "jenkins/templates"
 TEMPLATES = tuple(
     f"jenkinsfile/{name}.j2"
     for name in (

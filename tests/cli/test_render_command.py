@@ -8,7 +8,8 @@ from click.testing import CliRunner
 
 from mmcicd_jenkins.cli.render import command
 from mmcicd_jenkins.errors import MmcicdError, UsageError
-from mmcicd_jenkins.render.jenkinsfile import OWN_TEMPLATES, TEMPLATES
+from mmcicd_jenkins.render.files import OWN_TEMPLATES
+from mmcicd_jenkins.render.jenkinsfile import TEMPLATES
 
 MODEL = "{train: 'true', evaluate: {command: 'true'}, gates: [accuracy >= 0.9]}"
 

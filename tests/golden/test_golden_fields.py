@@ -7,8 +7,10 @@ from typing import Any
 
 from mmcicd_jenkins.config.load import load_config
 from mmcicd_jenkins.config.model import Config
+from mmcicd_jenkins.render.kubernetes import manifest_digest, render_manifest
 from mmcicd_jenkins.render.scaffold import managed_files
 
+IMAGE = f"registry.acme.example/ml/model@sha256:{'1' * 64}"
 STORY = Path(__file__).parent / "platform" / "mmcicd.yaml"
 STAGE = "the stage reads it from mmcicd.yaml when it runs"
 LOCAL = "of kind local, and rides in the rollback of such an environment alone"
@@ -35,7 +37,8 @@ RENDER_NEUTRAL = {
     "models.*.evaluate": STAGE,
     "models.*.gates": STAGE,
     "models.*.min_samples": STAGE,
-    "models.*.serving": STAGE,
+    "models.*.serving.warmup": STAGE,
+    "models.*.serving.allow_ops": STAGE,
     "environments.*.folder": LOCAL,
     "environments.*.host": LOCAL,
     "environments.*.rest_port": LOCAL,
@@ -43,9 +46,7 @@ RENDER_NEUTRAL = {
     "environments.*.strategy.kind": STAGE,
     "environments.*.strategy.checks": STAGE,
     "environments.*.strategy.min_requests": STAGE,
-    "environments.*.replicas": STAGE,
-    "environments.*.autoscale_max": STAGE,
-    "environments.*.autoscale_cpu": STAGE,
+    "environments.*.address": "how agents reach the cluster, in which it changes nothing",
     "environments.*.rollback": "who may press is a right of the job's folder; the rest is read by the stage",
     "environments.*.monitor": "the schedule is a trigger of the job; the rest is read by the stage",
     "jenkins.url": "where jobs are made, not what they do",
@@ -95,7 +96,14 @@ def changed_entries(entries: Mapping[str, Any], place: str) -> Iterator[tuple[st
 
 
 def texts(config: Config) -> dict[str, bytes]:
-    return {file.path: file.content for file in managed_files(config, "1")}
+    """The generated files, and what a cluster would be given."""
+    files = {file.path: file.content for file in managed_files(config, "1")}
+    for model in config.models.values():
+        for place in config.environments.values():
+            if place.kind == "kubernetes":
+                documents = render_manifest(config, model, place, 1, IMAGE)
+                files[f"{model.name}/{place.name}"] = manifest_digest(documents).encode()
+    return files
 
 
 def test_every_field_changes_a_byte_or_has_a_reason() -> None:

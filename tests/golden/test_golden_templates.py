@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from mmcicd_jenkins.config.load import load_config
-from mmcicd_jenkins.render.jenkinsfile import OWN_TEMPLATES, TEMPLATES, render_jenkinsfiles
+from mmcicd_jenkins.render.files import OWN_TEMPLATES
+from mmcicd_jenkins.render.jenkinsfile import TEMPLATES, render_jenkinsfiles
 from mmcicd_jenkins.render.scaffold import Answers, first_config
 
 ROOT = Path(str(resources.files("mmcicd_jenkins.templates")))

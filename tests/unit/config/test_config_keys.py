@@ -62,6 +62,9 @@ OTHER = {
     "environments.ENVIRONMENT.monitor.windows.N.long": "2h",
     "environments.ENVIRONMENT.monitor.windows.N.short": "2m",
     "environments.ENVIRONMENT.autoscale.cpu": "50%",
+    "environments.ENVIRONMENT.pods.gpu_resource": "amd.com/gpu",
+    "environments.ENVIRONMENT.pods.tolerations.N.operator": "Equal",
+    "environments.ENVIRONMENT.ingress.host": "other.acme.example",
     "environments.ENVIRONMENT.strategy": "blue-green",
     "jenkins": {"url": "https://other"},
     "jenkins.pull_requests": {"train": "none"},
@@ -78,7 +81,9 @@ OTHER = {
 SECTIONS: dict[str, Any] = {
     "autoscale": {"max": 9},
     "canary": {"steps": ["50% for 1h"]},
-    "N": {"rate": 3, "long": "1h", "short": "1m"},
+    "windows": {"rate": 3, "long": "1h", "short": "1m"},
+    "tolerations": {},
+    "ingress": {"host": "MODEL.acme.example"},
     "pod": {"image": "acme/base:1"},
     "extends": {"url": "ssh://git@h/p.git"},
 }
@@ -125,7 +130,7 @@ def test_every_key_changes_the_configuration(key: Key, tmp_path: Path) -> None:
     (tmp_path / "serving" / "Dockerfile").touch()
     before, after = yaml.safe_load(yaml.safe_dump(BASE)), yaml.safe_load(yaml.safe_dump(BASE))
     for tree in (before, after):
-        if key.name in LOCAL:
+        if key.name in LOCAL and key.path[-2] == "ENVIRONMENT":
             tree["environments"]["e"] = {"kind": "local"}
         if key.path[0] == "image" and key.name in BUILT:
             tree["image"] = {"builder": "docker", "dockerfile": "serving/Dockerfile"}
@@ -144,7 +149,8 @@ def place(tree: Any, key: Key, value: object) -> None:
             continue
         name = NAMES.get(str(part), part)
         if not tree.get(name):
-            tree[name] = [dict(SECTIONS["N"])] if follows == "N" else dict(SECTIONS.get(str(part), {}))
+            inside = dict(SECTIONS.get(str(part), {}))
+            tree[name] = [inside] if follows == "N" else inside
         tree = tree[name]
     if value is not None:
         tree[key.name] = value

@@ -1,0 +1,238 @@
+"""From a configuration to the objects of a cluster: the manifest of one version in one environment. Pure but for templates.
+
+A manifest is a function of its arguments: no epoch, no time, nothing that a cluster says. What a deployment writes
+besides stands in annotations of ours, added by whoever applies it. It is of the stable copies; `as_track` makes the
+copies beside them from it.
+The law: the image is named by its digest, every value enters by a filter, and every default of the API that belongs to
+a field of ours is written down, so that an object which is read back says the same.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmcicd_jenkins.config.model import Config, Environment, Model
+from mmcicd_jenkins.errors import InputError, IntegrityFailed
+from mmcicd_jenkins.image.start import GRPC_PORT, REST_PORT, USER
+from mmcicd_jenkins.release.canonical import digest_of
+from mmcicd_jenkins.render.engine import render
+from mmcicd_jenkins.render.files import OWN_TEMPLATES
+
+MANAGER = "mmcicd-jenkins"
+NAME_LABEL = "app.kubernetes.io/name"
+VERSION_LABEL = "app.kubernetes.io/version"
+MANAGED_LABEL = "app.kubernetes.io/managed-by"
+ENVIRONMENT_LABEL = "mmcicd.io/environment"
+TRACK_LABEL = "mmcicd.io/track"
+STABLE, CANARY, PREVIEW = "stable", "canary", "preview"
+
+# How often a copy that starts is asked; its port is closed until the model is loaded, so that asking costs nothing.
+_START_PERIOD = 2
+_OBJECTS = ("network-policy", "service", "disruption-budget", "deployment", "autoscaler", "ingress")
+TEMPLATES = tuple(f"kubernetes/{name}.j2" for name in _OBJECTS)
+
+
+def render_manifest(
+    config: Config, model: Model, place: Environment, version: int, image: str
+) -> tuple[Mapping[str, Any], ...]:
+    """The documents that serve `version` of the model in an environment of kind kubernetes, in the order to apply them.
+
+    Args:
+        image: `registry/repository@sha256:...`.
+
+    Raises:
+        IntegrityFailed: `image` is not named by a digest.
+        InputError: a team's own template is wrong.
+    """
+    if "@sha256:" not in image:
+        raise IntegrityFailed(f"{image} is not named by its digest", why="what a tag names can change")
+    values = _values(config, model, place, version, image)
+    return tuple(_document(config, name, values) for name, values in _wanted(place, values))
+
+
+def as_track(manifest: tuple[Mapping[str, Any], ...], track: str, replicas: int) -> Mapping[str, Any]:
+    """The Deployment of a manifest as that of other copies of the same model: renamed, relabelled, so many.
+
+    Raises:
+        InputError: the manifest holds no Deployment of the stable copies.
+    """
+    stable = next((document for document in manifest if document.get("kind") == "Deployment"), None)
+    name = stable["metadata"]["name"] if stable else ""
+    if stable is None or not name.endswith(f"-{STABLE}"):
+        raise InputError("the manifest holds no Deployment of stable copies")
+    moved: Any = _relabelled(stable, track)
+    moved["metadata"]["name"] = name.removesuffix(STABLE) + track
+    moved["spec"]["replicas"] = replicas
+    document: Mapping[str, Any] = moved
+    return document
+
+
+def manifest_digest(manifest: tuple[Mapping[str, Any], ...]) -> str:
+    """`sha256:...` over the canonical form of the documents."""
+    return digest_of(list(manifest))
+
+
+def _relabelled(value: Any, track: str) -> Any:
+    """A copy in which every label of the stable track, selectors included, is of another."""
+    if isinstance(value, Mapping):
+        return {
+            key: track if key == TRACK_LABEL and item == STABLE else _relabelled(item, track)
+            for key, item in value.items()
+        }
+    return [_relabelled(item, track) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _wanted(place: Environment, values: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Which templates are rendered, each with its values."""
+    yield "network-policy", values
+    yield "service", values
+    if place.strategy.kind == "blue-green":
+        yield "service", {**values, **_preview(values)}
+    if place.replicas > 1:
+        yield "disruption-budget", values
+    yield "deployment", values
+    if place.autoscale_max:
+        yield "autoscaler", values
+    if place.ingress:
+        yield "ingress", values
+
+
+def _document(config: Config, name: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    import yaml
+
+    own = config.root / OWN_TEMPLATES
+    text = render(f"kubernetes/{name}.j2", "yaml", values, own if own.is_dir() else None)
+    document: Mapping[str, Any] = yaml.safe_load(text)
+    return document
+
+
+def _values(config: Config, model: Model, place: Environment, version: int, image: str) -> dict[str, Any]:
+    """All that templates may name."""
+    labels = {NAME_LABEL: model.name, MANAGED_LABEL: MANAGER, ENVIRONMENT_LABEL: place.name}
+    track = {TRACK_LABEL: STABLE}
+    pod_selector = {NAME_LABEL: model.name}
+    return {
+        "name": model.name,
+        "model": model.name,
+        "environment": place.name,
+        "version": version,
+        "namespace": place.namespace,
+        "labels": labels,
+        "pod_selector": pod_selector,
+        "rest_port": REST_PORT,
+        "grpc_port": GRPC_PORT,
+        "deployment": f"{model.name}-{STABLE}",
+        "deployment_labels": labels | track,
+        "deployment_selector": pod_selector | track,
+        "pod_labels": labels | track | {VERSION_LABEL: str(version)},
+        "image": image,
+        **_pods(config, model, place, version),
+        **_copies(place),
+        **_reached(model, place, pod_selector),
+    }
+
+
+def _pods(config: Config, model: Model, place: Environment, version: int) -> dict[str, Any]:
+    pods = place.pods
+    user, group = _user(config.image.user)
+    status = f"/v1/models/{model.name}"
+    return {
+        "user": user,
+        "group": group,
+        "resources": _resources(model, place),
+        "status_path": status,
+        "answers_path": f"{status}/versions/{version}/metadata",
+        "start_period": _START_PERIOD,
+        "start_failures": math.ceil(pods.start_timeout_seconds / _START_PERIOD),
+        "drain_seconds": math.ceil(pods.drain_seconds),
+        "grace_seconds": pods.grace_seconds,
+        "priority_class": pods.priority_class,
+        "pull_secrets": [{"name": name} for name in pods.pull_secrets],
+        "node_selector": dict(pods.node_selector),
+        "tolerations": [_toleration(one) for one in pods.tolerations],
+    }
+
+
+def _user(written: str) -> tuple[int, int]:
+    """The ids of `image.user` where it is written in numbers; a name says nothing to a cluster."""
+    parts = written.split(":")
+    numbers = [int(part) for part in parts if part.isascii() and part.isdigit()]
+    if len(numbers) != len(parts) or len(numbers) > 2 or not numbers or 0 in numbers:
+        numbers = [int(part) for part in USER.split(":")]
+    return numbers[0], numbers[-1]
+
+
+def _resources(model: Model, place: Environment) -> dict[str, Any]:
+    """A copy gets its memory and GPUs whole; a limit of CPU would only make single requests slow."""
+    serving = model.serving
+    fixed = {"memory": _bytes(serving.memory_bytes)}
+    if serving.gpus:
+        fixed[place.pods.gpu_resource] = str(serving.gpus)
+    limit = {"cpu": _cores(place.pods.cpu_limit)} if place.pods.cpu_limit else {}
+    return {"requests": {"cpu": _cores(serving.cpu), **fixed}, "limits": {**limit, **fixed}}
+
+
+def _cores(cores: float) -> str:
+    return str(int(cores)) if cores == int(cores) else f"{math.ceil(cores * 1000)}m"
+
+
+def _bytes(size: int) -> str:
+    for unit, factor in (("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10)):
+        if size % factor == 0:
+            return f"{size // factor}{unit}"
+    return str(size)
+
+
+def _toleration(one: Any) -> dict[str, Any]:
+    written = {"key": one.key, "operator": one.operator, "value": one.value, "effect": one.effect}
+    seconds = {} if one.seconds is None else {"tolerationSeconds": one.seconds}
+    return {key: text for key, text in written.items() if text} | seconds
+
+
+def _copies(place: Environment) -> dict[str, Any]:
+    """How many. A Deployment that an autoscaler counts says no number of its own."""
+    return {
+        "replicas": None if place.autoscale_max else place.replicas,
+        "min_replicas": place.replicas,
+        "max_replicas": place.autoscale_max,
+        "cpu_percent": round(place.autoscale_cpu * 100),
+        "min_ready_seconds": math.ceil(place.pods.min_ready_seconds),
+        "progress_seconds": math.ceil(place.progress_timeout_seconds),
+    }
+
+
+def _reached(model: Model, place: Environment, selector: Mapping[str, str]) -> dict[str, Any]:
+    ingress, service = place.ingress, place.service
+    colour = {TRACK_LABEL: STABLE} if place.strategy.kind == "blue-green" else {}
+    return {
+        "service": model.name,
+        "service_selector": {**selector, **colour},
+        "service_type": service.type,
+        "service_annotations": dict(service.annotations),
+        "rest_node_port": service.rest_node_port,
+        "grpc_node_port": service.grpc_node_port,
+        "allowed": [{"podSelector": {}}, *map(_source, place.allow_from)],
+        "host": ingress.host_of(model.name) if ingress else "",
+        "ingress_class": ingress.class_name if ingress else "",
+        "ingress_annotations": dict(ingress.annotations) if ingress else {},
+        "tls_secret": ingress.tls_secret if ingress else "",
+    }
+
+
+def _source(written: str) -> dict[str, Any]:
+    """A namespace by its name, or a block of addresses."""
+    if "/" in written:
+        return {"ipBlock": {"cidr": written}}
+    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": written}}}
+
+
+def _preview(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The Service by which a version is tried before it takes over: inside the cluster, whatever the other is."""
+    return {
+        "service": f"{values['model']}-{PREVIEW}",
+        "service_selector": {**values["pod_selector"], TRACK_LABEL: PREVIEW},
+        "service_type": "ClusterIP",
+        "service_annotations": {},
+        "rest_node_port": 0,
+        "grpc_node_port": 0,
+    }
