@@ -10,8 +10,8 @@ from mmcicd_jenkins.cli.options import json_option, model_option
 from mmcicd_jenkins.cli.render_rbac import rbac
 from mmcicd_jenkins.config.load import load_config
 from mmcicd_jenkins.errors import UsageError
-from mmcicd_jenkins.render.files import template_bytes
-from mmcicd_jenkins.render.jenkinsfile import OWN_TEMPLATES, TEMPLATES, render_jenkinsfiles
+from mmcicd_jenkins.render.files import OWN_TEMPLATES, template_bytes
+from mmcicd_jenkins.render.jenkinsfile import TEMPLATES, render_jenkinsfiles
 
 
 @click.group(name="render")
