@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from mmcicd_jenkins.records import dataclass
+from mmcicd_jenkins.release.traffic import quantile
 
 _LINE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+-?\d+)?\s*")
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
@@ -16,7 +17,8 @@ class Reading:
     """Counters since the server started, for one version.
 
     `at` is in seconds since 1970. `latency` is one count per bucket whose upper bounds (seconds) are
-    `bounds`, the overflow last. `predictions` is one count per bin of the release's reference.
+    `bounds`, the overflow last. `predictions` is one count per bin of the release's reference. `restarts` is how often
+    a copy was started again.
     """
 
     at: float
@@ -28,6 +30,7 @@ class Reading:
     latency: tuple[int, ...] = ()
     bounds: tuple[float, ...] = ()
     predictions: tuple[int, ...] = ()
+    restarts: int = 0
 
     @property
     def requests(self) -> int:
@@ -97,16 +100,24 @@ class Window:
     """What happened in a stretch of time. `seconds` is how much of it the readings cover."""
 
     seconds: float
-    answered: int
-    refused: int
-    failed: int
-    latency: tuple[int, ...]
-    bounds: tuple[float, ...]
-    predictions: tuple[int, ...]
+    answered: int = 0
+    refused: int = 0
+    failed: int = 0
+    latency: tuple[int, ...] = ()
+    bounds: tuple[float, ...] = ()
+    predictions: tuple[int, ...] = ()
+    restarts: int = 0
 
     @property
     def requests(self) -> int:
         return self.answered + self.refused + self.failed
+
+    def p99(self) -> float:
+        """Seconds within which 99 of 100 requests were answered, inside its bucket by proportion; -1 when unknown."""
+        cumulative = dict(zip(self.bounds, itertools.accumulate(self.latency), strict=False))
+        found = quantile(0.99, cumulative)
+        value = found.low if math.isinf(found.value) else found.value
+        return -1.0 if math.isnan(value) else value
 
     def slower_than(self, limit_seconds: float) -> int:
         """Answers above the limit, counted by whole buckets: a bucket that contains the limit counts as within."""
@@ -135,6 +146,7 @@ def window(readings: Sequence[Reading], version: int, *, now: float, seconds: fl
         latency=_grown_all([r.latency for r in chosen], len(last.latency)),
         bounds=last.bounds,
         predictions=_grown_all([r.predictions for r in chosen], len(last.predictions)),
+        restarts=sum(_grown(a.restarts, b.restarts) for a, b in steps),
     )
 
 

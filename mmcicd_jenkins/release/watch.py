@@ -6,11 +6,13 @@ the predictions alone never rolls back, because the old version would see the sa
 Too little traffic decides nothing.
 """
 
-from collections.abc import Sequence
+import dataclasses
 from enum import StrEnum
+from typing import Protocol
 
 from mmcicd_jenkins.records import dataclass
-from mmcicd_jenkins.release.counters import Reading, Window, window
+from mmcicd_jenkins.release.alarm import Alarm, next_alarm
+from mmcicd_jenkins.release.counters import Window
 from mmcicd_jenkins.release.drift import NO_REFERENCE, Drift, judge_drift
 from mmcicd_jenkins.release.verdicts import Verdict, worst
 
@@ -35,18 +37,11 @@ class Burn:
     short_seconds: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class Alarm:
-    """The drift alarm: windows in a row that drifted (`bad`) or did not (`good`), and whether it is raised.
+class Past(Protocol):
+    """What happened to one version, by stretches of time that end now."""
 
-    `at` is where the last of them ended, in seconds since 1970: the next one begins there, for a prediction that is
-    counted in two windows would be two witnesses.
-    """
-
-    raised: bool = False
-    bad: int = 0
-    good: int = 0
-    at: float = 0.0
+    def last(self, seconds: float, since: float = 0.0) -> Window | None:
+        """The last `seconds`, at most from `since` on; None when nothing is known of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +57,14 @@ class Objectives:
     good_windows: int
     drift_min_predictions: int
 
+    @property
+    def longest(self) -> float:
+        return max((burn.long_seconds for burn in self.windows), default=3600.0)
+
+    @property
+    def shortest(self) -> float:
+        return min((burn.short_seconds for burn in self.windows), default=300.0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
@@ -69,6 +72,8 @@ class Situation:
 
     `refused_before` is the share of requests that the healthy version before refused; None when unknown: then
     refusals do not count, because nobody can say that they rose. `under_way` says which operation has not ended.
+    `blind` says why no counters could be read, `short` which copies lack and for how long they have (seconds).
+    `watched` is whether the version was promoted so lately that what goes wrong is likely its own fault.
     """
 
     version: int
@@ -83,6 +88,10 @@ class Situation:
     frozen: str
     alarm: Alarm
     under_way: str = ""
+    blind: str = ""
+    short: str = ""
+    short_seconds: float = 0.0
+    watched: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,36 +113,30 @@ class Decision:
     alarm: Alarm
 
 
-def decide(readings: Sequence[Reading], objectives: Objectives, situation: Situation) -> Decision:
-    """One decision on all readings so far."""
+def decide(past: Past, objectives: Objectives, situation: Situation) -> Decision:
+    """One decision on all that is known so far."""
     alarm, since = situation.alarm, situation.alarm.at
-    if situation.now - since >= WHOLE_WINDOW * _shortest(objectives):
-        drift = _drift([r for r in readings if r.at >= since], objectives, situation)
-        alarm = _next_alarm(alarm, drift.verdict, objectives, situation.now)
+    if situation.now - since >= WHOLE_WINDOW * objectives.shortest:
+        drift = _drift(past, objectives, situation, since)
+        alarm = next_alarm(
+            alarm,
+            drift.verdict,
+            situation.now,
+            bad_windows=objectives.bad_windows,
+            good_windows=objectives.good_windows,
+        )
     else:
         # Asked again before a window is over: it is told how things stand, and not counted.
-        drift = _drift(readings, objectives, situation)
+        drift = _drift(past, objectives, situation, 0.0)
+    note = _unknown(past, objectives, situation)
     checks = (
         _readiness(situation),
-        *_burns(readings, objectives, situation),
+        *_copies(past, objectives, situation),
+        *_burns(past, objectives, situation),
         *_drift_checks(drift, alarm, objectives),
     )
-    return _conclude(checks, situation, alarm)
-
-
-def _shortest(objectives: Objectives) -> float:
-    return min((burn.short_seconds for burn in objectives.windows), default=300.0)
-
-
-def _next_alarm(alarm: Alarm, verdict: Verdict, objectives: Objectives, now: float) -> Alarm:
-    """Raised by so many bad windows in a row, ended by so many good ones; what decides nothing changes nothing."""
-    if verdict is Verdict.INCONCLUSIVE:
-        return alarm
-    if verdict is Verdict.FAILED:
-        bad = alarm.bad + 1
-        return Alarm(raised=alarm.raised or bad >= objectives.bad_windows, bad=bad, at=now)
-    good = alarm.good + 1
-    return Alarm(raised=alarm.raised and good < objectives.good_windows, good=good, at=now)
+    made = _conclude(checks, situation, alarm)
+    return dataclasses.replace(made, reason=made.reason + note)
 
 
 def _conclude(checks: tuple[Check, ...], situation: Situation, alarm: Alarm) -> Decision:
@@ -183,29 +186,45 @@ def _readiness(situation: Situation) -> Check:
     )
 
 
-def _burns(readings: Sequence[Reading], objectives: Objectives, situation: Situation) -> tuple[Check, ...]:
-    checks = [_burn_check("errors", readings, objectives, situation)]
-    if objectives.latency_p99_seconds:
-        checks.append(_burn_check("latency", readings, objectives, situation))
+def _copies(past: Past, objectives: Objectives, situation: Situation) -> tuple[Check, ...]:
+    """Only bad news. Copies that lack are the cluster's trouble; copies that die again and again are the version's, as
+    long as it is so new that nothing else explains it.
+    """
+    checks = []
+    if situation.short and situation.short_seconds >= objectives.shortest:
+        minutes = situation.short_seconds / 60
+        reason = f"{situation.short} for {minutes:.0f} minutes"
+        checks.append(Check(name="copies", verdict=Verdict.FAILED, reason=reason))
+    seen = past.last(objectives.windows[0].long_seconds if objectives.windows else objectives.longest)
+    if seen is not None and seen.restarts >= objectives.bad_windows:
+        within = f"in the last {max(1, round(seen.seconds / 60))} minutes"
+        reason = f"copies were started again {seen.restarts} times {within}"
+        checks.append(
+            Check(name="restarts", verdict=Verdict.FAILED, reason=reason, curable=situation.watched)
+        )
     return tuple(checks)
 
 
-def _burn_check(
-    kind: str, readings: Sequence[Reading], objectives: Objectives, situation: Situation
-) -> Check:
+def _burns(past: Past, objectives: Objectives, situation: Situation) -> tuple[Check, ...]:
+    if situation.blind:
+        reason = f"errors and latency are not known: {situation.blind}"
+        return (Check(name="errors", verdict=Verdict.FAILED, reason=reason),)
+    checks = [_burn_check("errors", past, objectives, situation)]
+    if objectives.latency_p99_seconds:
+        checks.append(_burn_check("latency", past, objectives, situation))
+    return tuple(checks)
+
+
+def _burn_check(kind: str, past: Past, objectives: Objectives, situation: Situation) -> Check:
     """Failed when both windows of any pair burn too fast on enough evidence."""
     enough, worst_told = False, ""
     for burn in objectives.windows:
-        pair = [
-            window(readings, situation.version, now=situation.now, seconds=seconds)
-            for seconds in (burn.long_seconds, burn.short_seconds)
-        ]
-        long, short = pair
+        long, short = past.last(burn.long_seconds), past.last(burn.short_seconds)
         if long is None or short is None or long.requests < objectives.min_requests:
             continue
         enough = True
         rates = [_burn_rate(kind, one, objectives, situation) for one in (long, short)]
-        bad = _bad(kind, long, objectives, situation)
+        bad = bad_requests(kind, long, objectives, situation)
         said = f"{kind}: {bad:,.0f} bad of {long.requests:,} requests" + _unjudged(kind, long, situation)
         told = f"{said}, budget burns {rates[0]:.1f} times too fast"
         if min(rates) >= burn.rate and bad >= objectives.min_errors:
@@ -214,13 +233,13 @@ def _burn_check(
             )
         worst_told = worst_told or said
     if not enough:
-        seen = window(readings, situation.version, now=situation.now, seconds=situation.now)
+        seen = past.last(objectives.longest)
         reason = f"{kind} undecided, {seen.requests if seen else 0:,} of {objectives.min_requests:,} requests needed"
         return Check(name=kind, verdict=Verdict.INCONCLUSIVE, reason=reason)
     return Check(name=kind, verdict=Verdict.PASSED, reason=worst_told)
 
 
-def _bad(kind: str, seen: Window, objectives: Objectives, situation: Situation) -> float:
+def bad_requests(kind: str, seen: Window, objectives: Objectives, situation: Situation) -> float:
     if kind == "latency":
         return seen.slower_than(objectives.latency_p99_seconds)
     # Refusals are the callers' fault as long as they are as many as before; a rise after a switch is ours.
@@ -239,20 +258,27 @@ def _burn_rate(kind: str, seen: Window, objectives: Objectives, situation: Situa
     if not seen.requests:
         return 0.0
     budget = LATENCY_BUDGET if kind == "latency" else 1.0 - objectives.availability
-    return _bad(kind, seen, objectives, situation) / seen.requests / budget
+    return bad_requests(kind, seen, objectives, situation) / seen.requests / budget
 
 
-def _drift(readings: Sequence[Reading], objectives: Objectives, situation: Situation) -> Drift:
+def _drift(past: Past, objectives: Objectives, situation: Situation, since: float) -> Drift:
     """On the shortest stretch that holds enough predictions: up to the longest window of the objectives."""
-    longest = max((burn.long_seconds for burn in objectives.windows), default=3600.0)
+    longest, seconds = objectives.longest, objectives.shortest
     counts: tuple[int, ...] = (0,) * len(situation.reference)
-    seconds = _shortest(objectives)
     while True:
-        seen = window(readings, situation.version, now=situation.now, seconds=seconds)
+        seen = past.last(seconds, since)
         counts = seen.predictions if seen else counts
         if sum(counts) >= objectives.drift_min_predictions or seconds >= longest:
             return judge_drift(situation.reference, counts, min_predictions=objectives.drift_min_predictions)
         seconds = min(seconds * 2, longest)
+
+
+def _unknown(past: Past, objectives: Objectives, situation: Situation) -> str:
+    """What is not asked because this server does not count it; that is no fault of the version."""
+    seen = past.last(objectives.longest)
+    if not situation.reference or seen is None or not seen.requests or seen.predictions:
+        return ""
+    return "; drift is not known here: this server counts no predictions"
 
 
 def _drift_checks(drift: Drift, alarm: Alarm, objectives: Objectives) -> tuple[Check, ...]:

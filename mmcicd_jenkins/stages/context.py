@@ -16,6 +16,7 @@ from mmcicd_jenkins.ports.ledger import Ledger
 from mmcicd_jenkins.ports.offline import OfflineTarget
 from mmcicd_jenkins.ports.store import Store
 from mmcicd_jenkins.ports.trial import Trial
+from mmcicd_jenkins.ports.watching import Counters, History, MonitorMemory
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.dsse import Authority
 from mmcicd_jenkins.release.history import Who
@@ -80,6 +81,13 @@ class Ports(Protocol):
 
     def offline(self, environment: Environment) -> OfflineTarget: ...
 
+    def counters(self, environment: Environment) -> Counters: ...
+
+    def history(self, environment: Environment) -> History | None:
+        """Where somebody has kept the counters of an environment all along; None: nobody has."""
+
+    def monitor_memory(self, environment: Environment) -> MonitorMemory: ...
+
     def throwaway(self, folder: Path, *, runnable: bool) -> Trial:
         """A server of its own for one look; `runnable`: the image has a base, so that a container can be made of it."""
 
@@ -89,7 +97,8 @@ class Job:
     """One stage for one model. `actor` is who acts, `builder` the build URL or the laptop, `zone` the side it runs on.
 
     `requesters` are those who started what `actor` now approves. `answered`: Jenkins asked, and took the answer from
-    those alone whom it knows as approvers; groups are known to nobody but Jenkins.
+    those alone whom it knows as approvers; groups are known to nobody but Jenkins. `looks_only`: a monitor that must not
+    act, because whoever runs it may not deploy.
     """
 
     config: Config
@@ -105,6 +114,7 @@ class Job:
     version: int | None = None
     reason: str = ""
     again: bool = False
+    looks_only: bool = False
 
     @property
     def root(self) -> Path:

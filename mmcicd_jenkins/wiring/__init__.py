@@ -45,8 +45,10 @@ from mmcicd_jenkins.wiring.docker import DockerSite
 from mmcicd_jenkins.wiring.images import open_bases
 from mmcicd_jenkins.wiring.ledger import authority_of, beside_path, open_ledger
 from mmcicd_jenkins.wiring.store import open_access, open_store
+from mmcicd_jenkins.wiring.watching import Watching
 
 if TYPE_CHECKING:
+    from mmcicd_jenkins.adapters.kubernetes.api import Api
     from mmcicd_jenkins.adapters.registry.client import Access
 
 
@@ -169,6 +171,26 @@ class Bench:
             registry=self.config.store.registry,
         )
 
+    @cached_property
+    def watching(self) -> Watching:
+        return Watching(
+            variables=self.variables,
+            folder=self.workspace.root / "monitor",
+            clock=SystemClock(),
+            client=lambda: self.ports.client,
+            target=self.target,
+            api=self.api,
+        )
+
+    def api(self, environment: Environment) -> "Api":
+        """The way into the cluster of an environment."""
+        from mmcicd_jenkins.adapters.kubernetes.api import Api
+        from mmcicd_jenkins.adapters.kubernetes.connection import connect
+
+        mark = self.config.mark(f"environments.{environment.name}.cluster")
+        connection = connect(environment, self.variables, mark)
+        return Api(connection, environment.namespace, warn=self.progress.line)
+
     def throwaway(self, folder: Path, *, runnable: bool) -> Trial:
         """A server of its own for one look at an image, for `verify`."""
         return self.docker.trial(folder, runnable=runnable)
@@ -240,6 +262,9 @@ class _Adapters:
         self.target = bench.target
         self.offline = bench.offline
         self.throwaway = bench.throwaway
+        self.counters = bench.watching.counters
+        self.history = bench.watching.history
+        self.monitor_memory = bench.watching.memory
 
     @property
     def authority(self) -> Authority:

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from mmcicd_jenkins.adapters.embedded_trial import EmbeddedTrial
+from mmcicd_jenkins.adapters.local.counters import ServerCounters
 from mmcicd_jenkins.errors import OutsideFailed, Superseded
 from mmcicd_jenkins.ports import Endpoint, Observed
 
@@ -155,9 +156,15 @@ class Replaced:
 
 def on_paper(bench, **instead):
     """The real ports of a bench, but for the server and what else is given."""
+
+    def target(place):
+        return FileTarget(bench.serving(place.name) / "target.json", bench.store)
+
+    client, clock = (instead.get(name, getattr(bench.ports, name)) for name in ("client", "clock"))
     return Replaced(
         bench.ports,
-        target=lambda place: FileTarget(bench.serving(place.name) / "target.json", bench.store),
+        target=target,
+        counters=lambda place: ServerCounters(client, lambda: target(place), clock),
         throwaway=lambda folder, runnable: EmbeddedTrial(  # noqa: ARG005 - the port names it
             FileTarget(folder / "target.json", bench.store), folder, "paper"
         ),

@@ -12,7 +12,7 @@ from test_killed_anywhere import drive, update_lock
 
 from mmcicd_jenkins.errors import OutsideFailed, Superseded
 from mmcicd_jenkins.release import history
-from mmcicd_jenkins.release.watch import Alarm
+from mmcicd_jenkins.release.alarm import Alarm
 from mmcicd_jenkins.stages import monitor, run_stage
 from mmcicd_jenkins.stages.workspace import write_json
 from mmcicd_jenkins.wiring import open_bench

@@ -48,7 +48,7 @@ class PodTraffic:
     def read(self, model: str, role: str) -> LiveCounters:
         """Raises `OutsideFailed` when the cluster or a ready pod does not answer."""
         copies = ready_copies(self._api.list("Pod", {NAME: model, TRACK: role}))
-        texts = together(self._text, copies, _AT_ONCE)
+        texts = together(self.text, copies, _AT_ONCE)
         counts: dict[str, Counted] = {
             copy.name: counted(text, model) for copy, text in zip(copies, texts, strict=True)
         }
@@ -58,7 +58,8 @@ class PodTraffic:
             latency={name: one.latency for name, one in counts.items()},
         )
 
-    def _text(self, copy: Copy) -> str:
+    def text(self, copy: Copy) -> str:
+        """What one copy says of itself; raises `OutsideFailed` when it does not."""
         host = f"[{copy.address}]" if ":" in copy.address else copy.address
         url = f"http://{host}:{self._port}{PATH}"
         try:

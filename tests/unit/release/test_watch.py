@@ -5,9 +5,11 @@ import random
 
 import pytest
 
+from mmcicd_jenkins.release.alarm import Alarm
 from mmcicd_jenkins.release.counters import Reading, read_counters, window
+from mmcicd_jenkins.release.monitor_memory import Watched
 from mmcicd_jenkins.release.verdicts import Verdict
-from mmcicd_jenkins.release.watch import Action, Alarm, Burn, Objectives, Situation, decide
+from mmcicd_jenkins.release.watch import Action, Burn, Objectives, Situation, decide
 
 OBJECTIVES = Objectives(
     availability=0.999,
@@ -69,7 +71,8 @@ def situation(readings, **changes):
 
 
 def decision(readings, **changes):
-    return decide(readings, OBJECTIVES, situation(readings, **changes))
+    at = situation(readings, **changes)
+    return decide(Watched(readings=tuple(readings), version=2, now=at.now), OBJECTIVES, at)
 
 
 def test_a_healthy_version_is_left_alone():
@@ -231,6 +234,5 @@ def test_no_false_alarm_in_a_thousand_quiet_windows():
             Reading(at=0.0, version=2, ready=True, predictions=(0,) * 10),
             Reading(at=60.0, version=2, ready=True, answered=600, predictions=tuple(counts)),
         ]
-        made = decide(readings, OBJECTIVES, situation(readings, reference=(1000,) * 10))
-        alarms += made.alarm.bad
+        alarms += decision(readings, reference=(1000,) * 10).alarm.bad
     assert alarms == 0
