@@ -11,6 +11,7 @@ from typing import Literal
 
 from mmcicd_jenkins.config.cluster_model import Address, Ingress, Pods, Service
 from mmcicd_jenkins.records import dataclass
+from mmcicd_jenkins.release.canary_limits import Limits
 from mmcicd_jenkins.release.rules import Rule
 
 Problem = Literal["binary", "multiclass", "multilabel", "regression"]
@@ -133,10 +134,15 @@ class CanaryStep:
 
 @dataclass(frozen=True, kw_only=True)
 class Strategy:
+    """What follows `kind` belongs to a canary. `command` is a check of the team's own; "" = none."""
+
     kind: Literal["rolling", "canary", "blue-green"] = "rolling"
     steps: tuple[CanaryStep, ...] = ()
     checks: tuple[Rule, ...] = ()
     min_requests: int = 1000
+    command: str = ""
+    every_seconds: float = 30.0
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from mmcicd_jenkins.config import (
     schema_jenkins,
     schema_retention,
 )
+from mmcicd_jenkins.release.canary_limits import Limits
 
 
 def resolve(file: schema.FileSection, *, root: Path, name: str, marks: Mapping[str, str]) -> made.Config:
@@ -160,6 +161,11 @@ def _strategy(written: schema_environments.StrategySection) -> made.Strategy:
         steps=tuple(made.CanaryStep(share=s.share, hold_seconds=s.seconds) for s in canary.steps),
         checks=canary.checks,
         min_requests=canary.min_requests,
+        command=canary.command or "",
+        every_seconds=canary.every,
+        limits=Limits(
+            failed=canary.limits.failed, inconclusive=canary.limits.inconclusive, error=canary.limits.error
+        ),
     )
 
 

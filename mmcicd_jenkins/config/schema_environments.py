@@ -27,6 +27,16 @@ class AutoscaleSection(Section):
     cpu: Share = key("70%", "The CPU load to hold.", "70%")
 
 
+class LimitsSection(Section):
+    """Looks of one outcome in a row that end a step of a canary."""
+
+    failed: Whole = key(3, "So many that fail a check end the canary.", 1, ge=1)
+    inconclusive: Whole = key(
+        1, "So many that decide nothing, after the time of a step, ask a person.", 3, ge=1
+    )
+    error: Whole = key(5, "So many that nobody answered end the canary.", 10, ge=1)
+
+
 class CanarySection(Section):
     """Canary copies beside the stable ones, growing in steps while both are compared."""
 
@@ -34,11 +44,18 @@ class CanarySection(Section):
         "The share of traffic and for how long.", ["10% for 15m", "50% for 30m"], min_length=1
     )
     checks: Gates = key(
-        [],
+        ["error_rate <= stable + 0.001", "latency_p99 <= stable * 1.2"],
         "Rules on the canary; `stable` is what the stable copies show at the same time.",
         ["error_rate <= stable + 0.001"],
     )
-    min_requests: Whole = key(1000, "Requests below which a step does not decide.", 500, ge=1)
+    min_requests: Whole = key(1000, "Requests of each side below which a step does not decide.", 500, ge=1)
+    command: Text | None = key(
+        None,
+        "A check of your own at the end of each step. Exit 0: passed, 4: failed, 6: inconclusive, any other: error.",
+        "./ops/check.sh",
+    )
+    every: Duration = key("30s", "How often a look is taken.", "1m")
+    limits: LimitsSection = key({}, "How many looks it takes.", {"failed": 1})
 
 
 class StrategySection(Section):

@@ -70,6 +70,9 @@ def _check_canary(
             what = f"{environment.replicas} replicas cannot give {_percent(step.share)}: "
             what += f"{copies} beside them {'is' if copies == 1 else 'are'} {_percent(given)}"
             findings.warn(place, what, f"shares that can be given: {', '.join(shares(environment.replicas))}")
+    if not canary.checks and not canary.command:
+        fix = "delete `checks` for errors and latency compared with stable, or add a `command` of your own"
+        findings.add((*at, "canary", "checks"), "nothing would be checked", fix)
     for index, rule in enumerate(canary.checks):
         place = (*at, "canary", "checks", index)
         if rule.limit.baseline == "champion":

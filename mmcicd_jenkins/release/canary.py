@@ -12,6 +12,7 @@ from dataclasses import field, replace
 from enum import StrEnum
 
 from mmcicd_jenkins.records import dataclass
+from mmcicd_jenkins.release.canary_limits import Limits
 from mmcicd_jenkins.release.gates import figures
 from mmcicd_jenkins.release.rules import Rule
 from mmcicd_jenkins.release.shares import percent
@@ -40,15 +41,6 @@ class Action(StrEnum):
     FAIL = "fail"
     ASK = "ask"
     GIVE_UP = "give up"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """Looks of one outcome in a row that end a step; inconclusive ones count from when its time is over."""
-
-    failed: int = 3
-    inconclusive: int = 1
-    error: int = 5
 
 
 @dataclass(frozen=True, kw_only=True)

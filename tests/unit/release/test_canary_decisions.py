@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from mmcicd_jenkins.release.canary import (
     Action,
-    Limits,
     Look,
     Outcome,
     Tally,
@@ -21,6 +20,7 @@ from mmcicd_jenkins.release.canary import (
     outcome_of,
     told,
 )
+from mmcicd_jenkins.release.canary_limits import Limits
 from mmcicd_jenkins.release.rules import parse_rule
 from mmcicd_jenkins.release.shares import nearest_share, percent
 from mmcicd_jenkins.release.traffic import Traffic
