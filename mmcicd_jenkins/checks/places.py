@@ -67,15 +67,5 @@ def elsewhere(names: Sequence[str], where: str) -> Finding:
     )
 
 
-def cluster(name: str, server: str, namespace: str, where: str) -> Finding:
-    """A cluster, which nothing of ours has looked at."""
-    at = f" --server {server}" if server else ""
-    return Told("environments", name).warn(
-        f"{name} is a Kubernetes cluster; reach, rights and versions are not checked",
-        f"kubectl{at} auth can-i create deployments.apps --namespace {namespace or 'default'}",
-        where=where,
-    )
-
-
 def _size(count: int) -> str:
     return f"{count / GIB:.1f} GiB" if count < 100 * GIB else f"{count / GIB:.0f} GiB"

@@ -9,6 +9,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from mmcicd_jenkins.ports.rights import Question
 from mmcicd_jenkins.records import dataclass
 
 # present: it is there, and the account may not see more. failed: switched on, and it did not start.
@@ -193,6 +194,56 @@ class RegistryLook(Protocol):
 
     def may(self, repository: str, right: RegistryRight) -> str:
         """Why the account lacks a right there; "" when it has it. Tried, with nothing left behind."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterFacts:
+    """`account` is who we are to the cluster, `ahead_seconds` its clock; `login_seconds` is for how long the login is
+    good yet: None where it does not say.
+    """
+
+    version: str
+    account: str = ""
+    ahead_seconds: float | None = None
+    login_seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamespaceFacts:
+    """`enforced` is the level of pod security that its pods are held to, "" for none."""
+
+    exists: bool
+    enforced: str = ""
+    ending: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quota:
+    """A quota that counts every pod: resource (`requests.cpu`) -> what it holds, and what is used of it."""
+
+    name: str
+    hard: Mapping[str, float]
+    used: Mapping[str, float] = field(default_factory=dict)
+
+
+class ClusterLook(Protocol):
+    """One namespace of one cluster, as the account of this machine sees it."""
+
+    def reach(self) -> ClusterFacts:
+        """Raises:
+        MmcicdError: it does not answer, or knows no such login.
+        """
+
+    def may(self, questions: Iterable[Question]) -> Mapping[Question, bool]: ...
+
+    def rules(self) -> tuple[Question, ...] | None:
+        """Every call in the namespace that the account is given, `*` for all; None: the cluster cannot list them."""
+
+    def namespace(self) -> NamespaceFacts | None:
+        """None: the account may not see it."""
+
+    def quotas(self) -> tuple[Quota, ...] | None:
+        """None: the account may not see them."""
 
 
 class WebLook(Protocol):

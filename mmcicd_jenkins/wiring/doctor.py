@@ -16,9 +16,9 @@ from mmcicd_jenkins.config.defaults import SERVE
 from mmcicd_jenkins.config.laptop import on_this_machine
 from mmcicd_jenkins.config.load import load_config
 from mmcicd_jenkins.config.lock import load_lock
-from mmcicd_jenkins.config.model import Config, Model
+from mmcicd_jenkins.config.model import Config, Environment, Model
 from mmcicd_jenkins.errors import ConfigInvalid, InputError
-from mmcicd_jenkins.ports.doctor import RegistryLook, RegistryRight
+from mmcicd_jenkins.ports.doctor import ClusterLook, RegistryLook, RegistryRight
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.stages.doctor import Check
 from mmcicd_jenkins.stages.zones import zone_of
@@ -47,10 +47,11 @@ def open_checks(
         ConfigInvalid, InputError: there is nothing to check against.
     """
     config = load_config(start, environ=variables)
+    clusters = _clusters(config, variables, seconds)
     if config.jenkins is None:
-        return _here(_on_a_laptop(config), variables, generated, model, seconds)
+        return (*_here(_on_a_laptop(config), variables, generated, model, seconds), *clusters)
     here = _here(config, variables, generated, model, seconds)
-    return (*_jenkins(config, variables, model, seconds), *here)
+    return (*_jenkins(config, variables, model, seconds), *here, *clusters)
 
 
 def open_machine(start: Path, variables: Mapping[str, str], *, seconds: float) -> tuple[Check, ...]:
@@ -172,6 +173,22 @@ class _Registry:
 
     def may(self, repository: str, right: RegistryRight) -> str:
         return self._look.may(repository, right)
+
+
+def _clusters(config: Config, variables: Mapping[str, str], seconds: float) -> tuple[Check, ...]:
+    from mmcicd_jenkins.stages.doctor_cluster import Clusters, checks
+
+    def look(place: Environment) -> ClusterLook:
+        from mmcicd_jenkins.adapters.kubernetes.connection import connect
+        from mmcicd_jenkins.adapters.kubernetes.look import Look
+        from mmcicd_jenkins.adapters.kubernetes.tries import Patience
+
+        connection = connect(place, variables, config.mark(f"environments.{place.name}.cluster"))
+        # As with Jenkins: what hangs is told about by its end.
+        patience = Patience(budget=seconds, tries=1, connect=min(5.0, seconds), stall=seconds)
+        return Look(connection, place.namespace, patience)
+
+    return tuple(checks(Clusters(config=config, open=look)))
 
 
 def _required(root: Path, model: Model) -> models.Required | None:

@@ -157,10 +157,6 @@ def test_ports_are_free_or_ours():
 
 
 def test_places_that_nobody_looked_at_are_warnings_with_the_command_that_looks():
-    cluster = places.cluster("production", "https://k.example:6443", "ml", "")
-    assert cluster.severity == "warn"
-    assert "not checked" in cluster.what
-    assert cluster.fix.startswith("kubectl --server https://k.example:6443 auth can-i")
     assert "doctor --here" in places.elsewhere(["staging", "production"], "").fix
     assert (
         places.beside(Told("store", "store"), "the store", "../x.store", "store: {}", "").severity == "fail"
