@@ -14,9 +14,10 @@ from typing import Any
 from mmcicd_jenkins.config.model import Config, Environment, Model
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
 from mmcicd_jenkins.image.start import GRPC_PORT, REST_PORT, USER
-from mmcicd_jenkins.release.canonical import digest_of
+from mmcicd_jenkins.release.canonical import canonical
 from mmcicd_jenkins.render.engine import render
 from mmcicd_jenkins.render.files import OWN_TEMPLATES
+from mmcicd_jenkins.render.own_manifests import refusals
 
 MANAGER = "mmcicd-jenkins"
 NAME_LABEL = "app.kubernetes.io/name"
@@ -67,11 +68,6 @@ def as_track(manifest: tuple[Mapping[str, Any], ...], track: str, replicas: int)
     return document
 
 
-def manifest_digest(manifest: tuple[Mapping[str, Any], ...]) -> str:
-    """`sha256:...` over the canonical form of the documents."""
-    return digest_of(list(manifest))
-
-
 def _relabelled(value: Any, track: str) -> Any:
     """A copy in which every label of the stable track, selectors included, is of another."""
     if isinstance(value, Mapping):
@@ -98,11 +94,42 @@ def _wanted(place: Environment, values: Mapping[str, Any]) -> Iterator[tuple[str
 
 
 def _document(config: Config, name: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The team's own template wins where it keeps what ours guarantees."""
+    template = f"kubernetes/{name}.j2"
+    ours = _parsed(render(template, "yaml", values), f"templates/{template}")
+    own = config.root / OWN_TEMPLATES
+    if not (own / template).is_file():
+        return ours
+    where = f"{OWN_TEMPLATES}/{template}"
+    theirs = _parsed(render(template, "yaml", values, own), where)
+    found = refusals(theirs, ours)
+    if found:
+        first, more = found[0], len(found) - 1
+        raise InputError(
+            f"{first.field}: {first.what}" + (f" ({more} more like it)" if more else ""),
+            where=where,
+            why="; ".join(f"{other.field}: {other.what}" for other in found[1:]),
+            fix=first.fix,
+        )
+    return theirs
+
+
+def _parsed(text: str, where: str) -> Mapping[str, Any]:
     import yaml
 
-    own = config.root / OWN_TEMPLATES
-    text = render(f"kubernetes/{name}.j2", "yaml", values, own if own.is_dir() else None)
-    document: Mapping[str, Any] = yaml.safe_load(text)
+    try:
+        document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
+    except (yaml.YAMLError, ValueError, RecursionError) as e:
+        mark = getattr(e, "problem_mark", None)
+        line = f", line {mark.line + 1} of what it gives" if mark else ""
+        raise InputError(f"this is no YAML{line}", where=where, why=getattr(e, "problem", "") or "") from e
+    if isinstance(document, Mapping):
+        # What JSON cannot say, such as a date, has no digest either.
+        canonical(document)
+    else:
+        raise InputError(
+            "this gives no object of a cluster", where=where, fix="one document with apiVersion and kind"
+        )
     return document
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from mmcicd_jenkins.config.load import load_config
 from mmcicd_jenkins.config.model import Config
-from mmcicd_jenkins.render.kubernetes import manifest_digest, render_manifest
+from mmcicd_jenkins.release.seal import manifest_digest
+from mmcicd_jenkins.render.kubernetes import render_manifest
 from mmcicd_jenkins.render.scaffold import managed_files
 
 IMAGE = f"registry.acme.example/ml/model@sha256:{'1' * 64}"
