@@ -25,7 +25,8 @@ _RESTARTS = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Copy:
-    """One pod. `ready` ones take requests; `leaving` ones were told to end and get no new ones.
+    """One pod. `ready` ones take requests; `leaving` ones were told to end and get no new ones; `current` ones are made
+    as the Deployment wants them now.
 
     `halted` is why its container does not run, `ended` how it ended last, `refused` why no node takes it,
     `evicted` why a node threw it out; "" where nothing of the kind is known.
@@ -33,6 +34,7 @@ class Copy:
 
     name: str
     version: int | None
+    current: bool = True
     ready: bool = False
     leaving: bool = False
     gone: bool = False
@@ -153,7 +155,7 @@ def _present(look: Look) -> Iterator[Copy]:
 def _sure(version: int, look: Look) -> Trouble | None:
     """What no waiting cures."""
     for copy in look.copies:
-        if copy.version != version or copy.leaving:
+        if copy.version != version or copy.leaving or not copy.current:
             continue
         trouble = _evicted(copy) if copy.gone else _of_container(version, copy)
         if trouble is not None:
@@ -176,7 +178,7 @@ def _of_container(version: int, copy: Copy) -> Trouble | None:
     if copy.halted == "CrashLoopBackOff" or copy.restarts >= _RESTARTS:
         return Trouble(
             what=f"the server dies whenever it loads version {version}",
-            why=f"{copy.name} ended {copy.restarts or 1} times, last with {copy.ended or 'no word'}",
+            why=f"{copy.name} was started {copy.restarts + 1} times and ended last with {copy.ended or 'no word'}",
             fix="see its last lines; mmcicd-jenkins stage verify shows the same on its own",
             copy=copy.name,
             logs=True,
@@ -243,7 +245,7 @@ def _passing(version: int, look: Look) -> Trouble | None:
     if look.group.refused and not any(copy.leaving for copy in look.copies):
         return _not_admitted(look.group.refused)
     for copy in look.copies:
-        if copy.version != version or copy.leaving:
+        if copy.version != version or copy.leaving or not copy.current:
             continue
         if copy.evicted:
             return _thrown_out(copy)

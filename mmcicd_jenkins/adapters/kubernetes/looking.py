@@ -8,6 +8,7 @@ from typing import Any
 
 from mmcicd_jenkins.adapters.kubernetes import annotations
 from mmcicd_jenkins.adapters.kubernetes.annotations import Document
+from mmcicd_jenkins.adapters.kubernetes.documents import contains
 from mmcicd_jenkins.release.rollout import Copy, Group, Look
 
 _ENDED = ("Failed", "Succeeded")
@@ -18,7 +19,7 @@ def look(role: str, deployment: Document, pods: Iterable[Document], stalled_seco
     return Look(
         role=role,
         group=group(deployment),
-        copies=tuple(copy(pod) for pod in pods),
+        copies=tuple(copy(pod, deployment["spec"]["template"]) for pod in pods),
         stalled_seconds=stalled_seconds,
     )
 
@@ -37,7 +38,8 @@ def group(deployment: Document) -> Group:
     )
 
 
-def copy(pod: Document) -> Copy:
+def copy(pod: Document, template: Document | None = None) -> Copy:
+    """What a pod says; `template` is what its Deployment makes pods of now."""
     metadata, status = pod["metadata"], pod.get("status") or {}
     container = _container(status)
     state, last = container.get("state") or {}, container.get("lastState") or {}
@@ -47,6 +49,7 @@ def copy(pod: Document) -> Copy:
     return Copy(
         name=metadata["name"],
         version=version_of(pod),
+        current=template is None or _is_made_of(pod, template),
         ready=_condition(status, "Ready").get("status") == "True" and not gone,
         leaving=bool(metadata.get("deletionTimestamp")),
         gone=gone,
@@ -62,6 +65,15 @@ def copy(pod: Document) -> Copy:
 def version_of(document: Document) -> int | None:
     text = (document["metadata"].get("labels") or {}).get(annotations.POD_VERSION, "")
     return int(text) if text.isdecimal() else None
+
+
+def _is_made_of(pod: Document, template: Document) -> bool:
+    """Of the same version there may be copies with other settings. What a cluster adds to a pod does not count."""
+    made = {container["name"]: container for container in pod["spec"]["containers"]}
+    wanted = template["spec"]["containers"]
+    return version_of(pod) == version_of(template) and all(
+        contains(made.get(container["name"]), container) for container in wanted
+    )
 
 
 def _container(status: Mapping[str, Any]) -> Mapping[str, Any]:

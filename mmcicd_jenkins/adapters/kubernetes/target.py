@@ -106,7 +106,7 @@ def _copies(deployment: Document, looks: Mapping[str, Look]) -> list[Copies]:
     look = looks[annotations.track_of(deployment)]
     wanted = looking.version_of(deployment["spec"]["template"])
     ready = ready_by_version(look.copies)
-    versions = {v for v in (wanted, *ready) if v is not None}
+    versions = {v for v in (wanted if look.group.wanted else None, *ready) if v is not None}
     return [
         Copies(
             version=version,

@@ -26,6 +26,8 @@ func (s restHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, s.counted.text(s.name))
 	case path == model && r.Method == "GET":
 		s.status(w)
+	case path == model+"/metadata" && r.Method == "GET":
+		s.metadata(w)
 	case path == model+":predict" && r.Method == "POST":
 		s.predict(w, r)
 	default:
@@ -71,6 +73,15 @@ func (s restHandler) status(w http.ResponseWriter) {
  ]
 }
 `, s.version, state, code, message))
+}
+
+// As TF Serving: the signatures of a version are told only while it can answer.
+func (s restHandler) metadata(w http.ResponseWriter) {
+	if state, _, _, _ := s.state(); state != "AVAILABLE" {
+		answer(w, 404, fmt.Sprintf(`{"error": "Servable not found for request: Specific(%s, %d)"}`, s.name, s.version))
+		return
+	}
+	answer(w, 200, fmt.Sprintf(`{"model_spec": {"name": "%s", "signature_name": "", "version": "%d"}, "metadata": {"signature_def": {"signature_def": {}}}}`, s.name, s.version))
 }
 
 func (s restHandler) predict(w http.ResponseWriter, r *http.Request) {
