@@ -11,17 +11,17 @@ from typing import Any
 
 from mmcicd_jenkins.adapters.kubernetes.calls import APPLY, JSON, MERGE, Calls, document_of
 from mmcicd_jenkins.adapters.kubernetes.connection import Connection
-from mmcicd_jenkins.adapters.kubernetes.documents import as_applied, contains
+from mmcicd_jenkins.adapters.kubernetes.documents import contains
 from mmcicd_jenkins.adapters.kubernetes.errors import Absent, AlreadyExists, Conflict
 from mmcicd_jenkins.adapters.kubernetes.kinds import KINDS, Kind, kind_of, name_of, where_is
 from mmcicd_jenkins.adapters.kubernetes.tries import Patience
 from mmcicd_jenkins.errors import InputError, OutsideFailed
 
 MANAGER = "mmcicd-jenkins"
-# What one page of a list holds, and how many pages are a mistake rather than a namespace.
-_PAGE = 500
+# So many pages of a list are a mistake rather than a namespace.
 _MOST_PAGES = 200
 _LONGEST_LOG = 262_144
+_MOST_LOOKS = 10
 
 Document = dict[str, Any]
 # Within the class `list` is a method.
@@ -36,6 +36,7 @@ class Api:
         namespace: the only one that is touched.
         warn: gets each of the cluster's warnings once, as those of pod security.
         patience: deadlines, and how often is asked again.
+        page: how many objects of a list come at once.
         sleep: waits between two tries.
     """
 
@@ -46,10 +47,12 @@ class Api:
         *,
         warn: Callable[[str], None] | None = None,
         patience: Patience | None = None,
+        page: int = 500,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.server = connection.server
         self.namespace = namespace
+        self._page = page
         self._calls = Calls(connection, patience or Patience(), warn, sleep)
 
     def get(self, kind: str, name: str) -> Document | None:
@@ -64,7 +67,7 @@ class Api:
     def list(self, kind: str, selector: Mapping[str, str], *, fields: str = "") -> Documents:
         """All that have these labels; `fields` is a field selector."""
         labels = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
-        query = {"limit": str(_PAGE), "labelSelector": labels, "fieldSelector": fields}
+        query = {"limit": str(self._page), "labelSelector": labels, "fieldSelector": fields}
         query = {key: value for key, value in query.items() if value}
         doing = self._calls.doing("list", KINDS[kind].plural, self.namespace)
         found: Documents = []
@@ -80,11 +83,11 @@ class Api:
         raise OutsideFailed(
             f"there are too many {KINDS[kind].plural}",
             where=doing.where,
-            why=f"more than {_PAGE * _MOST_PAGES}",
+            why=f"more than {self._page * _MOST_PAGES}",
         )
 
     def create(self, document: Mapping[str, Any], *, dry_run: bool = False) -> Document:
-        """Make what must not be there; as if it had been applied, so that a later `apply` removes what it leaves out.
+        """Make what must not be there. No `apply` removes what was created, unless `ownership` folds it in before.
 
         Raises:
             AlreadyExists: something of this name is there, and it is not what this call made.
@@ -97,10 +100,9 @@ class Api:
             answer = self._calls.ask("POST", path, _written(dry_run), doing, body=document, tries=tries)
         except AlreadyExists:
             if tries.doubtful and (live := self._as_written(kind, name, document)):
-                return self._as_applied(kind, live)
+                return live
             raise
-        made = document_of(answer, doing)
-        return made if dry_run else self._as_applied(kind, made)
+        return document_of(answer, doing)
 
     def apply(
         self,
@@ -119,8 +121,7 @@ class Api:
         kind = kind_of(document)
         metadata = {**document["metadata"], "uid": uid, "resourceVersion": resource_version}
         query = _written(dry_run) | {"force": "true" if force else "false"}
-        written = self._write(kind, {**document, "metadata": metadata}, query, APPLY)
-        return written if dry_run else self._as_applied(kind, written)
+        return self._write(kind, {**document, "metadata": metadata}, query, APPLY)
 
     def patch(
         self, kind: str, name: str, body: Mapping[str, Any], *, uid: str, resource_version: str
@@ -208,17 +209,22 @@ class Api:
             OutsideFailed: a quota, a rule, or a right that is missing.
         """
         for document in documents:
-            live = self.get(kind_of(document).name, name_of(document))
-            if live is None:
-                with contextlib.suppress(AlreadyExists):
-                    self.create(document, dry_run=True)
-                continue
-            metadata = live["metadata"]
-            with contextlib.suppress(Conflict):
-                # Changed meanwhile: it was checked before that is noticed.
-                self.apply(
-                    document, uid=metadata["uid"], resource_version=metadata["resourceVersion"], dry_run=True
-                )
+            for left in reversed(range(_MOST_LOOKS)):
+                try:
+                    self._check(document)
+                    break
+                except Conflict:
+                    # A controller writes to it at the same time.
+                    if not left:
+                        raise
+
+    def _check(self, document: Mapping[str, Any]) -> None:
+        live = self.get(kind_of(document).name, name_of(document))
+        if live is None:
+            self.create(document, dry_run=True)
+            return
+        metadata = live["metadata"]
+        self.apply(document, uid=metadata["uid"], resource_version=metadata["resourceVersion"], dry_run=True)
 
     def _write(self, kind: Kind, document: Mapping[str, Any], query: Mapping[str, str], how: str) -> Document:
         name = document["metadata"]["name"]
@@ -232,27 +238,6 @@ class Api:
                 return live
             raise
         return document_of(answer, doing)
-
-    def _as_applied(self, kind: Kind, live: Document) -> Document:
-        """Note on `live` that what we made we applied: the server takes a creation for another author's, whose fields
-        no apply would ever remove.
-        """
-        managed = as_applied(live["metadata"].get("managedFields") or [], MANAGER)
-        if managed is None or not kind.is_applied:
-            return live
-        metadata = live["metadata"]
-        body = {
-            "metadata": {
-                "name": metadata["name"],
-                "uid": metadata["uid"],
-                "resourceVersion": metadata["resourceVersion"],
-                "managedFields": managed,
-            }
-        }
-        # Changed already: the next apply finds the same and notes it then.
-        with contextlib.suppress(Conflict):
-            return self._write(kind, body, _written(False), MERGE)
-        return live
 
     def _as_written(self, kind: Kind, name: str, document: Mapping[str, Any]) -> Document | None:
         """The live object when it is what a call wrote whose answer was lost."""

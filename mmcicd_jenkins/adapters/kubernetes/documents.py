@@ -1,6 +1,5 @@
-"""Documents as the API understands them: whether one is in another, and who manages its fields. Pure."""
+"""Comparing documents as the API understands them. Pure."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -21,21 +20,3 @@ def contains(live: Any, wanted: Any) -> bool:
     if wanted is None:
         return live is None
     return type(live) is type(wanted) and bool(live == wanted)
-
-
-def as_applied(managed: Sequence[Mapping[str, Any]], manager: str) -> list[Mapping[str, Any]] | None:
-    """`managedFields` in which what `manager` created counts as applied by it; None when nothing has to change."""
-    created = [one for one in managed if _is(one, manager, "Update")]
-    if not created:
-        return None
-    if any(_is(one, manager, "Apply") for one in managed):
-        return [one for one in managed if one not in created]
-    return [{**one, "operation": "Apply"} if one in created else one for one in managed]
-
-
-def _is(entry: Mapping[str, Any], manager: str, operation: str) -> bool:
-    return (
-        entry.get("manager") == manager
-        and entry.get("operation") == operation
-        and not entry.get("subresource")
-    )

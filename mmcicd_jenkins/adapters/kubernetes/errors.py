@@ -111,6 +111,9 @@ def _told(doing: Doing, status: int, said: Said) -> MmcicdError:
         return _missing(doing, said, why)
     if status == 409:
         return _conflict(doing, said, why)
+    if any(at == "metadata.uid" for at, _ in said.causes):
+        # Another one of this name stands; with a current resourceVersion that is told as a field that cannot change.
+        return _conflict(doing, said, why)
     if status in {400, 413, 415, 422} or _no_field(said):
         return invalid(doing, said, why)
     if status == 429:

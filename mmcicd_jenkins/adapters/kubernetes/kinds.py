@@ -19,8 +19,6 @@ class Kind:
     api: str
     plural: str
     namespaced: bool = True
-    # Written once or by patches, by accounts that may not do more.
-    is_applied: bool = True
 
     @property
     def group(self) -> str:
@@ -37,17 +35,17 @@ class Kind:
 _ALL = (
     Kind(name="ConfigMap", api="v1", plural="configmaps"),
     Kind(name="Deployment", api="apps/v1", plural="deployments"),
-    Kind(name="Event", api="v1", plural="events", is_applied=False),
+    Kind(name="Event", api="v1", plural="events"),
     Kind(name="HorizontalPodAutoscaler", api="autoscaling/v2", plural="horizontalpodautoscalers"),
     Kind(name="Ingress", api="networking.k8s.io/v1", plural="ingresses"),
-    Kind(name="Job", api="batch/v1", plural="jobs", is_applied=False),
-    Kind(name="Lease", api="coordination.k8s.io/v1", plural="leases", is_applied=False),
+    Kind(name="Job", api="batch/v1", plural="jobs"),
+    Kind(name="Lease", api="coordination.k8s.io/v1", plural="leases"),
     Kind(name="Namespace", api="v1", plural="namespaces", namespaced=False),
     Kind(name="NetworkPolicy", api="networking.k8s.io/v1", plural="networkpolicies"),
     Kind(name="PersistentVolumeClaim", api="v1", plural="persistentvolumeclaims"),
-    Kind(name="Pod", api="v1", plural="pods", is_applied=False),
+    Kind(name="Pod", api="v1", plural="pods"),
     Kind(name="PodDisruptionBudget", api="policy/v1", plural="poddisruptionbudgets"),
-    Kind(name="ReplicaSet", api="apps/v1", plural="replicasets", is_applied=False),
+    Kind(name="ReplicaSet", api="apps/v1", plural="replicasets"),
     Kind(name="Service", api="v1", plural="services"),
     Kind(name="ServiceAccount", api="v1", plural="serviceaccounts"),
 )

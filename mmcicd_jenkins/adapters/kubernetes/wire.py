@@ -15,6 +15,7 @@ import ssl
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -62,6 +63,8 @@ class Wire:
         self._certificate = b""
         self._trust: ssl.SSLContext | None = None
         self._lock = threading.Lock()
+        # Nobody has to say when the last request was made.
+        weakref.finalize(self, _close_all, self._idle)
 
     def ask(
         self,
@@ -92,19 +95,13 @@ class Wire:
             self._put_back(connection) if kept else connection.close()
         return answer
 
-    def close(self) -> None:
-        with self._lock:
-            for connection in self._idle:
-                connection.close()
-            self._idle.clear()
-
     def _connection(
         self, credentials: Credentials, doing: Doing, seconds: float
     ) -> http.client.HTTPConnection:
         with self._lock:
             if credentials.certificate != self._certificate:
                 self._trust, self._certificate = None, credentials.certificate
-                self._idle.clear()
+                _close_all(self._idle)
             while self._idle:
                 if not _is_ended(connection := self._idle.pop()):
                     return connection
@@ -137,6 +134,11 @@ class Wire:
                 self._idle.append(connection)
                 return
         connection.close()
+
+
+def _close_all(connections: list[http.client.HTTPConnection]) -> None:
+    while connections:
+        connections.pop().close()
 
 
 class _Secure(http.client.HTTPConnection):
