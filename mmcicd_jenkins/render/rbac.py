@@ -11,7 +11,7 @@ from typing import Any, Literal
 from mmcicd_jenkins.config.model import Config, Environment
 from mmcicd_jenkins.ports.rights import Account, Right
 from mmcicd_jenkins.records import dataclass
-from mmcicd_jenkins.render.rights import MEMORY, memory_right, rights
+from mmcicd_jenkins.render.rights import MEMORY, own, shared
 
 Document = Mapping[str, Any]
 API = "rbac.authorization.k8s.io"
@@ -46,22 +46,30 @@ def account_name(account: Account) -> str:
 
 def render_rbac(config: Config, place: Environment, given: Given | None = None) -> tuple[Document, ...]:
     """Everything that an administrator applies for one environment; `given` names who is there already."""
-    given = given or {}
-    return (
-        *_account(place, "deployer", rights("deployer", place, ()), given),
-        *_monitor(place, tuple(config.models), given),
+    return tuple(
+        document
+        for account in ACCOUNTS
+        for document in _account(place, account, tuple(config.models), given or {})
     )
 
 
-def _monitor(place: Environment, models: Sequence[str], given: Given) -> Iterator[Document]:
-    own = memory_right(models)
-    shared = [right for right in rights("monitor", place, models) if right != own]
-    yield from _account(place, "monitor", shared, given)
+def _account(place: Environment, account: Account, models: Sequence[str], given: Given) -> Iterator[Document]:
+    name = account_name(account)
+    subject = given.get(account) or Subject(kind="account", name=name)
+    if account not in given:
+        yield {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": name, "namespace": place.namespace, "labels": MANAGED},
+            "automountServiceAccountToken": False,
+        }
+    yield _role(place.namespace, name, shared(account, place))
+    yield _binding(place.namespace, name, subject)
     for model in models:
-        name = f"{account_name('monitor')}-{model}"
-        yield _memory(place, model)
-        yield _role(place.namespace, name, [memory_right([model])])
-        yield _binding(place.namespace, name, _subject("monitor", given))
+        if account == "monitor":
+            yield _memory(place, model)
+        yield _role(place.namespace, f"{name}-{model}", own(account, model))
+        yield _binding(place.namespace, f"{name}-{model}", subject)
 
 
 def _memory(place: Environment, model: str) -> Document:
@@ -73,25 +81,6 @@ def _memory(place: Environment, model: str) -> Document:
         "kind": "ConfigMap",
         "metadata": {"name": name, "namespace": place.namespace, "labels": labels},
     }
-
-
-def _account(
-    place: Environment, account: Account, needed: Sequence[Right], given: Given
-) -> Iterator[Document]:
-    name = account_name(account)
-    if account not in given:
-        yield {
-            "apiVersion": "v1",
-            "kind": "ServiceAccount",
-            "metadata": {"name": name, "namespace": place.namespace, "labels": MANAGED},
-            "automountServiceAccountToken": False,
-        }
-    yield _role(place.namespace, name, needed)
-    yield _binding(place.namespace, name, _subject(account, given))
-
-
-def _subject(account: Account, given: Given) -> Subject:
-    return given.get(account) or Subject(kind="account", name=account_name(account))
 
 
 def _role(namespace: str, name: str, needed: Sequence[Right]) -> Document:

@@ -6,8 +6,8 @@ from typing import Any
 from mmcicd_jenkins.config.model import Config, Environment
 from mmcicd_jenkins.ports.rights import Account, Right
 from mmcicd_jenkins.render.literals import yaml
-from mmcicd_jenkins.render.rbac import Document, Given, account_name, render_rbac
-from mmcicd_jenkins.render.rights import rights
+from mmcicd_jenkins.render.rbac import ACCOUNTS, Document, Given, account_name, render_rbac
+from mmcicd_jenkins.render.rights import own, shared
 
 _WHAT: Mapping[Account, str] = {
     "deployer": "deploys, promotes and rolls back. Only jobs of the folder ops hold it.",
@@ -39,12 +39,13 @@ def rbac_page(config: Config, place: Environment, given: Given | None = None) ->
 
 
 def _reasons(place: Environment, models: Sequence[str]) -> dict[tuple[str, str], Right]:
-    accounts: tuple[Account, ...] = ("monitor", "deployer")
-    return {
-        (account_name(account), right.resource): right
-        for account in accounts
-        for right in rights(account, place, models)
-    }
+    """Role and resource -> why."""
+    found: dict[tuple[str, str], Right] = {}
+    for account in ACCOUNTS:
+        name = account_name(account)
+        roles = {name: shared(account, place), **{f"{name}-{model}": own(account, model) for model in models}}
+        found |= {(role, right.resource): right for role, listed in roles.items() for right in listed}
+    return found
 
 
 def _text(document: Document, place: Environment, reasons: Mapping[tuple[str, str], Right]) -> str:
@@ -63,17 +64,11 @@ def _lines(document: Document, place: Environment, reasons: Mapping[tuple[str, s
         if key == "rules":
             yield "rules:\n"
             for rule in value:
-                yield from _rule(rule, reasons.get((_owner(name, reasons), rule["resources"][0])))
+                yield from _rule(rule, reasons[name, rule["resources"][0]])
         else:
             yield f"{key}: {yaml(value)}\n"
 
 
-def _owner(role: str, reasons: Mapping[tuple[str, str], Right]) -> str:
-    """The account of a Role; that of one model begins with it."""
-    return next((name for name, _ in reasons if role == name or role.startswith(f"{name}-")), role)
-
-
-def _rule(rule: Mapping[str, Any], right: Right | None) -> Iterator[str]:
-    if right is not None:
-        yield f"  # {right.why}{'; may be left out' if right.optional else ''}\n"
+def _rule(rule: Mapping[str, Any], right: Right) -> Iterator[str]:
+    yield f"  # {right.why}{'; may be left out' if right.optional else ''}\n"
     yield f"  - {yaml(rule)}\n"

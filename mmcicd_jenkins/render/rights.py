@@ -10,6 +10,9 @@ from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.ports.rights import EVERYWHERE, Account, Danger, Question, Right
 
 MEMORY = "{model}-monitor"
+# Server-side apply makes what is not there by `create`.
+_WRITTEN = ("create", "patch")
+_BESIDE = ("canary", "preview")
 # Namespaces that every cluster has; what may be done there may be done in all.
 _OTHERS = ("kube-system", "default")
 
@@ -20,91 +23,95 @@ def rights(account: Account, place: Environment, models: Sequence[str]) -> tuple
     Raises:
         KeyError: the account has no business there.
     """
-    return {"deployer": _deployer, "monitor": _monitor}[account](place, models)
+    return (*shared(account, place), *(right for model in models for right in own(account, model)))
 
 
-def _deployer(place: Environment, models: Sequence[str]) -> tuple[Right, ...]:
-    del models  # names cannot limit a creation, and other repositories may share the namespace
-    applied = ("get", "create", "patch")
-    found = [
-        Right(
-            group="apps",
-            resource="deployments",
-            verbs=("get", "list", "create", "patch", "delete"),
-            why="the copies that serve; deletes a canary or preview that was taken back",
-        ),
-        Right(group="", resource="services", verbs=applied, why="the address of the model"),
-        Right(
-            group="policy",
-            resource="poddisruptionbudgets",
-            verbs=applied,
-            why="keeps copies while nodes are drained",
-        ),
-        Right(
-            group="networking.k8s.io",
-            resource="networkpolicies",
-            verbs=applied,
-            why="who may reach the copies; they reach nobody",
-        ),
-    ]
-    if place.autoscale_max:
-        found.append(
-            Right(
-                group="autoscaling",
-                resource="horizontalpodautoscalers",
-                verbs=applied,
-                why=f"environments.{place.name}.autoscale",
-            )
-        )
-    return (*found, *_looking(place.namespace))
+def shared(account: Account, place: Environment) -> tuple[Right, ...]:
+    """What is the same whatever the models are called: other repositories may share the namespace."""
+    return {"deployer": _deployer, "monitor": _monitor}[account](place)
 
 
-def _looking(namespace: str) -> tuple[Right, ...]:
-    """How a wait for pods sees what they do, and how a failure says why."""
-    return (
-        Right(group="", resource="pods", verbs=("list",), why="which copies are ready, and why one is not"),
-        Right(
-            group="",
-            resource="pods/log",
-            verbs=("get",),
-            why="the last lines of a copy that fails",
-            optional=True,
-        ),
-        Right(group="", resource="events", verbs=("list",), why="what the cluster says of it", optional=True),
-        Right(
-            group="",
-            resource="resourcequotas",
-            verbs=("list",),
-            why="doctor: whether they hold a rollout",
-            optional=True,
-        ),
-        Right(
-            group="",
-            resource="namespaces",
-            verbs=("get",),
-            names=(namespace,),
-            why="doctor: its pod security",
-            optional=True,
-        ),
-    )
-
-
-def _monitor(place: Environment, models: Sequence[str]) -> tuple[Right, ...]:
-    del place
-    return (
-        Right(group="apps", resource="deployments", verbs=("get",), why="what serves, and since when"),
-        Right(group="", resource="pods", verbs=("list",), why="which copies are ready, and where they are"),
-        memory_right(models),
-    )
-
-
-def memory_right(models: Sequence[str]) -> Right:
-    return Right(
+def own(account: Account, model: str) -> tuple[Right, ...]:
+    """What is of one model alone."""
+    memory = Right(
         group="",
         resource="configmaps",
         verbs=("get", "patch"),
-        names=tuple(MEMORY.format(model=model) for model in models),
-        why="what it remembers between two looks",
+        names=(MEMORY.format(model=model),),
+        why="what the monitor remembers between two looks, where it comes as this account",
+        optional=account == "deployer",
+    )
+    if account == "monitor":
+        return (memory,)
+    beside = Right(
+        group="apps",
+        resource="deployments",
+        verbs=("delete",),
+        names=tuple(f"{model}-{track}" for track in _BESIDE),
+        why="the copies beside the stable ones go when they are not needed any more; never the stable ones",
+    )
+    return beside, memory
+
+
+def _deployer(place: Environment) -> tuple[Right, ...]:
+    return (
+        Right(
+            group="apps",
+            resource="deployments",
+            verbs=("get", "list", *_WRITTEN),
+            why="the copies that serve",
+        ),
+        _applied("", "services", "the address of the model"),
+        _applied("policy", "poddisruptionbudgets", "keeps copies while nodes are drained"),
+        _applied("networking.k8s.io", "networkpolicies", "who may reach the copies; they reach nobody"),
+        _applied(
+            "autoscaling", "horizontalpodautoscalers", "the count of copies, and that none is left counting"
+        ),
+        *_ingress(place),
+        *_looking(place.namespace),
+    )
+
+
+def _applied(group: str, resource: str, why: str) -> Right:
+    return Right(group=group, resource=resource, verbs=("get", *_WRITTEN), why=why)
+
+
+def _autoscaler(place: Environment) -> Right:
+    return Right(
+        group="autoscaling",
+        resource="horizontalpodautoscalers",
+        verbs=("get", *_WRITTEN) if place.autoscale_max else ("get", "patch"),
+        why="counts copies" if place.autoscale_max else "one that was wanted before must not go on counting",
+    )
+
+
+def _ingress(place: Environment) -> tuple[Right, ...]:
+    if place.ingress is None:
+        return ()
+    return (_applied("networking.k8s.io", "ingresses", f"environments.{place.name}.ingress"),)
+
+
+def _looking(namespace: str) -> tuple[Right, ...]:
+    """How a wait for pods sees what they do, how a failure says why, and how doctor sees what is to come."""
+    wished = (
+        ("pods/log", "get", (), "the last lines of a copy that fails"),
+        ("events", "list", (), "what the cluster says of a copy that fails"),
+        ("resourcequotas", "list", (), "doctor: whether they hold a rollout"),
+        ("namespaces", "get", (namespace,), "doctor: what pods are held to"),
+    )
+    return (
+        Right(group="", resource="pods", verbs=("list",), why="which copies are ready, and why one is not"),
+        *(
+            Right(group="", resource=resource, verbs=(verb,), names=names, why=why, optional=True)
+            for resource, verb, names, why in wished
+        ),
+    )
+
+
+def _monitor(_place: Environment) -> tuple[Right, ...]:
+    return (
+        Right(group="apps", resource="deployments", verbs=("list",), why="what serves, and in what state"),
+        Right(group="", resource="pods", verbs=("list",), why="which copies are ready, and where they are"),
     )
 
 
