@@ -63,10 +63,8 @@ def _deployer(place: Environment) -> tuple[Right, ...]:
         ),
         _applied("", "services", "the address of the model"),
         _applied("policy", "poddisruptionbudgets", "keeps copies while nodes are drained"),
-        _applied("networking.k8s.io", "networkpolicies", "who may reach the copies; they reach nobody"),
-        _applied(
-            "autoscaling", "horizontalpodautoscalers", "the count of copies, and that none is left counting"
-        ),
+        _applied("networking.k8s.io", "networkpolicies", "who may reach the copies"),
+        _autoscaler(place),
         *_ingress(place),
         *_looking(place.namespace),
     )

@@ -72,9 +72,9 @@ def enough(*, without=()):
 
 def test_every_verb_that_is_missing_is_named_with_what_to_send():
     assert severities(enough()) == ["ok"]
-    (found,) = enough(without={"patch services", "create services", "delete deployments.apps"})
+    (found,) = enough(without={"patch services", "create services", "delete deployments.apps/churn-canary"})
     assert found.severity == "fail"
-    assert "may not delete deployments.apps; create or patch services in ml" in found.what
+    assert "may not create or patch services; delete deployments.apps/churn-canary in ml" in found.what
     assert found.fix == "send this to the administrator of ml: SEND"
     assert exit_code([found]) == 3
 

@@ -94,17 +94,24 @@ def test_what_doctor_asks_is_what_the_role_gives(config):
         assert given == {(each.group, each.resource, each.verb, each.name) for each in asked}
 
 
-def test_an_autoscaler_is_asked_for_only_where_there_is_one(config):
-    wide = config(more=", autoscale: {max: 9}")
-    resources = {
-        rule["resources"][0] for rule in roles(render_rbac(wide, wide.production))["mmcicd-deployer"]
-    }
-    assert "horizontalpodautoscalers" in resources
-    resources = {
-        rule["resources"][0]
-        for rule in roles(render_rbac(wide, wide.environments["staging"]))["mmcicd-deployer"]
-    }
-    assert "horizontalpodautoscalers" not in resources
+def test_an_autoscaler_is_made_only_where_there_is_one(config):
+    loaded = config(more=", autoscale: {max: 9}, ingress: {host: churn.example}")
+
+    def verbs(place):
+        rules = roles(render_rbac(loaded, place))["mmcicd-deployer"]
+        return {rule["resources"][0]: rule["verbs"] for rule in rules}
+
+    wide, narrow = verbs(loaded.production), verbs(loaded.environments["staging"])
+    assert wide["horizontalpodautoscalers"] == ["get", "create", "patch"]
+    assert narrow["horizontalpodautoscalers"] == ["get", "patch"]  # one of before is stopped
+    assert "ingresses" in wide
+    assert "ingresses" not in narrow
+
+
+def test_no_account_may_delete_what_serves(config):
+    for rules in roles(render_rbac(loaded := config(), loaded.production)).values():
+        deleted = {entry for entry in granted(rules) if entry[2] == "delete"}
+        assert {name for *_, name in deleted} <= {"churn-canary", "churn-preview"}
 
 
 def test_the_monitor_writes_one_object_of_each_model_and_may_not_create_any(config):
