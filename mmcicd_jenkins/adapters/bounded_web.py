@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING
 
-from mmcicd_jenkins.adapters.registry.proxies import Proxies, proxy_login, without_login
+from mmcicd_jenkins.adapters.proxies import Proxies, proxy_login, without_login
 from mmcicd_jenkins.records import dataclass
 
 if TYPE_CHECKING:  # it comes with the first request

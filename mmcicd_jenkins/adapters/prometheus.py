@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from mmcicd_jenkins.adapters.bounded_web import Bounds, Got, NoAnswerError, get
-from mmcicd_jenkins.adapters.registry.proxies import Proxies
+from mmcicd_jenkins.adapters.proxies import Proxies
 from mmcicd_jenkins.errors import InputError, OutsideFailed
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.serving_text import LATENCY, OK, REQUESTS, seconds_of

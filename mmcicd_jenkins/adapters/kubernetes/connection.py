@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mmcicd_jenkins.adapters.hosts import is_loopback
 from mmcicd_jenkins.adapters.kubernetes.kubeconfig import Kubeconfig, read_kubeconfig
 from mmcicd_jenkins.adapters.kubernetes.login import Login, account_login, login_of, pem
 from mmcicd_jenkins.adapters.kubernetes.wire import Route, Wire
-from mmcicd_jenkins.adapters.registry.proxies import Proxies, proxy_login, without_login
-from mmcicd_jenkins.adapters.registry.syntax import is_loopback
+from mmcicd_jenkins.adapters.proxies import Proxies, proxy_login, without_login
 from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import InputError
 

@@ -6,8 +6,9 @@ plain text, never from a registry of the internet to a machine of this network.
 
 from urllib.parse import urlsplit
 
+from mmcicd_jenkins.adapters.hosts import host_of, is_loopback, is_private, same_place
 from mmcicd_jenkins.adapters.registry.errors import Doing, one_line
-from mmcicd_jenkins.adapters.registry.syntax import host_of, is_loopback, is_private, joined, same_place
+from mmcicd_jenkins.adapters.registry.syntax import joined
 from mmcicd_jenkins.errors import OutsideFailed
 
 

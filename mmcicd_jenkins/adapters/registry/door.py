@@ -6,9 +6,10 @@ comes first, unchecked, as Docker does with an insecure registry.
 
 from typing import TYPE_CHECKING
 
+from mmcicd_jenkins.adapters.hosts import host_of, is_loopback
 from mmcicd_jenkins.adapters.registry.asks import Answer, read_body
 from mmcicd_jenkins.adapters.registry.errors import MOST_READ, Doing, Trouble, refused
-from mmcicd_jenkins.adapters.registry.syntax import host_of, is_loopback, network_name
+from mmcicd_jenkins.adapters.registry.syntax import network_name
 from mmcicd_jenkins.errors import InputError, MmcicdError, OutsideFailed
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ import urllib3
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import InsecureRequestWarning
 
+from mmcicd_jenkins.adapters.proxies import Proxies, proxy_login, without_login
 from mmcicd_jenkins.adapters.registry.errors import MOST_READ, Doing
 from mmcicd_jenkins.adapters.registry.failures import FAILURES, translated
-from mmcicd_jenkins.adapters.registry.proxies import Proxies, proxy_login, without_login
 from mmcicd_jenkins.adapters.registry.tries import Deadlines, Pace
 from mmcicd_jenkins.errors import InputError
 

@@ -7,19 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmcicd_jenkins.adapters.hosts import host_of, is_loopback, is_private, same_place
 from mmcicd_jenkins.adapters.registry.syntax import (
     Challenge,
     content_range,
-    host_of,
-    is_loopback,
-    is_private,
     joined,
     network_name,
     next_link,
     parse_challenges,
     received,
     retry_after,
-    same_place,
 )
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)

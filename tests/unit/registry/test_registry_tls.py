@@ -16,10 +16,10 @@ import certificates
 import pytest
 import registry_standin
 
+from mmcicd_jenkins.adapters.proxies import Proxies
 from mmcicd_jenkins.adapters.registry.addresses import Addresses
 from mmcicd_jenkins.adapters.registry.client import Access, Repository
 from mmcicd_jenkins.adapters.registry.errors import Doing
-from mmcicd_jenkins.adapters.registry.proxies import Proxies
 from mmcicd_jenkins.errors import InputError, OutsideFailed
 
 DOING = Doing(registry="registry.example", repository="ml/churn")

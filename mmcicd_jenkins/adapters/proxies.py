@@ -9,7 +9,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
-from mmcicd_jenkins.adapters.registry.syntax import is_loopback
+from mmcicd_jenkins.adapters.hosts import is_loopback
 from mmcicd_jenkins.errors import InputError
 
 
@@ -72,7 +72,7 @@ def _proxy(scheme: str, value: str) -> str:
             "this is not a proxy that can be used",
             where=f"{scheme.upper()}_PROXY",
             why="a proxy is http://HOST:PORT or https://HOST:PORT",
-            fix="use that port of the proxy, or name the registry in NO_PROXY",
+            fix="use that port of the proxy, or name the host in NO_PROXY",
         )
     return address
 
