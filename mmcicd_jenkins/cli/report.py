@@ -59,7 +59,16 @@ def out(text: str) -> None:
 
 def emit(document: Mapping[str, object]) -> None:
     """The result of a command with `--json`: one object on stdout."""
-    text = json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True)
+    _emit(json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True))
+
+
+def emit_line(document: Mapping[str, object]) -> None:
+    """One of many objects on stdout, on a line of its own, at once: whoever reads it waits for it."""
+    _emit(json.dumps(document, ensure_ascii=False, sort_keys=True))
+    sys.stdout.flush()
+
+
+def _emit(text: str) -> None:
     # JSON escapes control characters; a lone surrogate, from a file name that is not UTF-8, is left to us.
     click.echo(text.encode("utf-8", "backslashreplace").decode())
 
@@ -121,20 +130,26 @@ def bug(error: Exception, *, as_json: bool) -> int:
 
 def table(rows: Sequence[Sequence[str]], *, head: Sequence[str] = ()) -> str:
     """Columns aligned by their widest cell; on a terminal a line ends where the screen does."""
-    everything = [[_one_line(cell) for cell in row] for row in ([head, *rows] if head else rows)]
-    if not everything:
-        return ""
-    widths = [max(len(row[i]) for row in everything) for i in range(len(everything[0]))]
-    lines = []
-    for row in everything:
-        cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
-        lines.append("  ".join([*cells, row[-1]]).rstrip())
+    lines = aligned(rows, head=head)
     if sys.stdout.isatty():
         import shutil
 
         width = shutil.get_terminal_size().columns
         lines = [line if len(line) <= width else line[: width - 1] + "…" for line in lines]
     return "\n".join(lines)
+
+
+def aligned(rows: Sequence[Sequence[str]], *, head: Sequence[str] = ()) -> list[str]:
+    """The lines of a table, as long as they are."""
+    everything = [[_one_line(cell) for cell in row] for row in ([head, *rows] if head else rows)]
+    if not everything:
+        return []
+    widths = [max(len(row[i]) for row in everything) for i in range(len(everything[0]))]
+    lines = []
+    for row in everything:
+        cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
+        lines.append("  ".join([*cells, row[-1]]).rstrip())
+    return lines
 
 
 def _one_line(cell: str) -> str:
@@ -150,6 +165,13 @@ def stderr_columns() -> int | None:
     if not stderr_is_terminal():
         return None
     return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+
+
+def stdout_columns() -> int | None:
+    """The same for what is printed as data."""
+    if not sys.stdout.isatty():
+        return None
+    return os.get_terminal_size(sys.stdout.fileno()).columns or 80
 
 
 def relative(path: Path) -> str:

@@ -1,145 +1,130 @@
 """`status`: what serves where since when and why; it shouts when the ledger and the environment differ."""
 
+import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.options import json_option, shared_option
-from mmcicd_jenkins.cli.telling import moment, say_next
-from mmcicd_jenkins.config.model import Environment, Model
-from mmcicd_jenkins.errors import InputError, MmcicdError, OutsideFailed
-from mmcicd_jenkins.ports import Observed
-from mmcicd_jenkins.records import dataclass
+from mmcicd_jenkins.cli.status_lines import Line
+from mmcicd_jenkins.cli.status_look import Look
+from mmcicd_jenkins.cli.telling import say_next
+from mmcicd_jenkins.errors import Interrupted, MmcicdError, OutsideFailed, Terminated, UsageError
 from mmcicd_jenkins.release.documents import to_document
-from mmcicd_jenkins.release.ledger import Pointer, Snapshot
+from mmcicd_jenkins.release.ledger import Snapshot
 from mmcicd_jenkins.wiring import Bench, open_bench
 from mmcicd_jenkins.wiring.ledger import ledger_address
 
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One model in one environment, as the ledger and as the environment itself say."""
-
-    model: str
-    environment: str
-    recorded: int | None
-    observed: int | None
-    state: str
-    since: str
-    why: str
-    warning: str
+EVERY = "2s"
+LEAST, MOST = 0.5, 86400.0
 
 
 @click.command(
-    epilog="Example: mmcicd-jenkins status",
-    help="What serves where, since when and why: the ledger's word beside the environment's own. "
-    "Exits 5 when an environment does not serve what the ledger says.",
+    epilog="Example: mmcicd-jenkins status --watch --every 5s",
+    help="What serves where, since when and why: the ledger's word beside the environment's own; of an environment "
+    "with several copies, which version serves which share. Exits 5 when an environment does not serve what the "
+    "ledger says, or cannot be asked. With --watch it goes on until Ctrl-C: redrawn on a terminal, one line for each "
+    "change in a log, one JSON object for each change with --json.",
+)
+@click.option("--watch", is_flag=True, help="Look again and again, and show what changes.")
+@click.option(
+    "--every", default=EVERY, show_default=True, metavar="DURATION", help="With --watch: how often."
 )
 @shared_option
 @json_option
-def command(shared: bool, as_json: bool) -> int:
+def command(watch: bool, every: str, shared: bool, as_json: bool) -> int:
+    seconds = _seconds(every)
+    if every != EVERY and not watch:
+        raise UsageError("--every belongs to --watch")
     bench = open_bench(Path.cwd(), report.Lines(), shared=shared)
-    lines = [
-        _line(model, place, bench.ledger.snapshot(model.name), bench)
-        for model in bench.config.models.values()
-        for place in bench.config.environments.values()
-    ]
+    look = Look(bench, options=" --shared" if shared else "")
+    if watch and as_json:
+        return _watch_as_json(look, seconds, _ledger_seconds(bench))
+    if watch:
+        _watch(look, bench, seconds)
+    look.read_ledger()
+    lines = look.lines()
     code = OutsideFailed.exit_code if any(line.warning for line in lines) else 0
     if as_json:
         ledger = ledger_address(bench.config)
         report.emit({"ledger": ledger, "status": [to_document(line) for line in lines], "exit_code": code})
         return code
-    report.out(f"Ledger: {_shown(ledger_address(bench.config))}")
-    rows = [
-        (line.model, line.environment, _version(line), _state(line), moment(line.since), line.why)
-        for line in lines
-    ]
-    report.out(report.table(rows, head=("MODEL", "ENVIRONMENT", "VERSION", "STATE", "SINCE", "WHY")))
-    for line in lines:
-        if line.warning:
-            report.say(line.warning, mark="differs")
-    for model, version in _waiting(bench).items():
+    _tell(lines, bench)
+    for model, version in _waiting(bench, look.snapshots).items():
         say_next(f"mmcicd-jenkins promote --model {model}   (version {version} waits)")
     return code
 
 
-def _waiting(bench: Bench) -> dict[str, int]:
+def _seconds(every: str) -> float:
+    from mmcicd_jenkins.config.forms import FormError, duration
+
+    try:
+        seconds = duration(every)
+    except FormError as e:
+        raise UsageError(f"--every {every}: {e}", fix=f"--every {EVERY}") from e
+    if not LEAST <= seconds <= MOST:
+        raise UsageError(f"--every {every}: from half a second to a day", fix=f"--every {EVERY}")
+    return seconds
+
+
+def _tell(lines: list[Line], bench: Bench) -> None:
+    from mmcicd_jenkins.cli.status_table import table
+
+    report.out(_head(bench))
+    report.out(table(lines, report.stdout_columns()))
+    for line in lines:
+        if line.warning:
+            report.say(line.warning, mark="differs")
+        if line.note:
+            report.say(line.note)
+
+
+def _head(bench: Bench) -> str:
+    address = ledger_address(bench.config)
+    return f"Ledger: {address if '://' in address else report.relative(Path(address))}"
+
+
+def _ledger_seconds(bench: Bench) -> float:
+    from mmcicd_jenkins.cli.status_watch import LEDGER_SECONDS
+
+    return LEDGER_SECONDS if "://" in ledger_address(bench.config) else 0.0
+
+
+def _watch(look: Look, bench: Bench, seconds: float) -> NoReturn:
+    from mmcicd_jenkins.cli import status_watch
+
+    ledger_seconds = _ledger_seconds(bench)
+    if not sys.stdout.isatty():
+        screen = status_watch.Changes(status_watch.tell_words)
+        status_watch.watch(look, screen, seconds, ledger_seconds=ledger_seconds)
+    with status_watch.Redrawn(_head(bench), seconds) as drawn:
+        status_watch.watch(look, drawn, seconds, ledger_seconds=ledger_seconds)
+
+
+def _watch_as_json(look: Look, seconds: float, ledger_seconds: float) -> int:
+    """Its end is an object on one line like everything before it."""
+    from mmcicd_jenkins.cli import status_watch
+
+    screen = status_watch.Changes(status_watch.tell_json)
+    try:
+        status_watch.watch(look, screen, seconds, ledger_seconds=ledger_seconds)
+    except KeyboardInterrupt:
+        ended: MmcicdError = Interrupted("interrupted; nothing is lost", fix="run the same command again")
+    except Terminated as e:
+        ended = e
+    report.emit_line(ended.to_json())
+    return ended.exit_code
+
+
+def _waiting(bench: Bench, snapshots: dict[str, Snapshot]) -> dict[str, int]:
     """Models whose version before production is another, healthy one than production's."""
     waiting = {}
     for name in bench.config.models if bench.config.before_production else ():
-        snapshot = bench.ledger.snapshot(name)
+        snapshot = snapshots[name]
         staged = snapshot.pointer(bench.config.before_production[-1].name).serving
         serving = snapshot.pointer(bench.config.production.name).serving
         if staged is not None and staged != serving and not snapshot.is_revoked(staged):
             waiting[name] = staged
     return waiting
-
-
-def _shown(address: str) -> str:
-    return address if "://" in address else report.relative(Path(address))
-
-
-def _version(line: Line) -> str:
-    return "-" if line.recorded is None else str(line.recorded)
-
-
-def _state(line: Line) -> str:
-    """A place that nothing was promoted to is not broken, whatever its server says of what it does not have."""
-    return "" if line.recorded is None and line.state in {"END", "STOPPED"} else line.state
-
-
-def _line(model: Model, place: Environment, snapshot: Snapshot, bench: Bench) -> Line:
-    pointer = snapshot.pointer(place.name)
-    observed = _observe(model, place, bench)
-    return Line(
-        model=model.name,
-        environment=place.name,
-        recorded=pointer.serving,
-        observed=observed.version,
-        state=observed.state,
-        since=next((s.since for s in reversed(pointer.served) if not s.until), ""),
-        why=_why(pointer),
-        warning=_warning(model, place, pointer, observed),
-    )
-
-
-def _observe(model: Model, place: Environment, bench: Bench) -> Observed:
-    try:
-        return bench.target(place).observe(model.name)
-    except (OutsideFailed, InputError) as e:
-        return Observed(version=None, state="unknown", reason=_sentence(e))
-
-
-def _sentence(error: MmcicdError) -> str:
-    return f"{error.what}: {error.why}" if error.why else error.what
-
-
-def _why(pointer: Pointer) -> str:
-    operation = pointer.operation
-    if pointer.frozen:
-        return f"frozen: {pointer.frozen}"
-    if operation is None:
-        return ""
-    told = (
-        operation.action
-        if operation.phase == "done"
-        else f"{operation.action} of {operation.target} {operation.phase}"
-    )
-    return f"{told}: {operation.reason}" if operation.reason else told
-
-
-def _warning(model: Model, place: Environment, pointer: Pointer, observed: Observed) -> str:
-    if pointer.operation and pointer.operation.phase == "prepared":
-        action, target = pointer.operation.action, pointer.operation.target
-        return (
-            f"{place.name}: the {action} of {model.name} {target} was cut short; the same command finishes it"
-        )
-    if pointer.serving == observed.version:
-        return ""
-    serves = f"serves {observed.version}" if observed.version else "serves nothing"
-    why = f" ({observed.reason})" if observed.reason else ""
-    fix = f"mmcicd-jenkins serve --env {place.name}"
-    if pointer.serving is None:
-        fix = "put the ledger back if it was lost, or mmcicd-jenkins reconcile"
-    return f"{place.name} {serves}{why}, the ledger says {pointer.serving or 'nothing'} of {model.name}; fix: {fix}"
