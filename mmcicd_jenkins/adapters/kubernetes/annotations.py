@@ -122,11 +122,7 @@ def fence_of(document: Document) -> Fence:
     Raises:
         IntegrityFailed: somebody wrote something else there.
     """
-    noted = _annotations(document)
-    text = noted.get(EPOCH, "0")
-    if not text.isdecimal():
-        raise _unreadable(document, EPOCH, f"it is {text[:40]!r}, not a number")
-    return Fence(epoch=int(text), op_id=noted.get(OP_ID, ""))
+    return Fence(epoch=_number(document, EPOCH), op_id=_annotations(document).get(OP_ID, ""))
 
 
 def fenced(document: Document, fence: Fence, notes: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -147,8 +143,8 @@ def read(document: Document | None) -> Standing:
     noted = _annotations(document)
     told = None
     if VERSION in noted:
-        own = {"version": _number(noted[VERSION]), "manifest": _unpacked(document, MANIFEST)}
-        told = _carried({**own, "seal": _json(document, SEAL) or {}}, document, MANIFEST)
+        own = {"version": _number(document, VERSION), "manifest": _unpacked(document, MANIFEST)}
+        told = _carried({**own, "seal": _seal(document)}, document, MANIFEST)
     return Standing(
         fence=fence_of(document),
         told=told,
@@ -157,6 +153,23 @@ def read(document: Document | None) -> Standing:
         previous=_carried(_unpacked(document, PREVIOUS), document, PREVIOUS),
         offline=_taken_back(document),
     )
+
+
+def read_or_fence(document: Document | None) -> Standing:
+    """As `read`, for whoever has a ledger: a memory that somebody spoilt is none, and bars nobody's way.
+
+    Raises:
+        IntegrityFailed: not even the fence can be read.
+    """
+    try:
+        return read(document)
+    except IntegrityFailed:
+        return Standing(fence=fence_of(document) if document else Fence())
+
+
+def version_told(document: Document) -> int | None:
+    """The version that a Deployment was told, whatever else it remembers."""
+    return _number(document, VERSION) or None
 
 
 def notes(standing: Standing) -> dict[str, str | None]:
@@ -237,6 +250,13 @@ def _json(document: Document, key: str) -> Any:
         raise _unreadable(document, key, str(e)) from e
 
 
+def _seal(document: Document) -> Document:
+    found = _json(document, SEAL)
+    if not isinstance(found, dict | None):
+        raise _unreadable(document, SEAL, "it is no envelope")
+    return found or {}
+
+
 def _carried(value: Any, document: Document, key: str) -> Carried | None:
     match value:
         case None:
@@ -257,8 +277,11 @@ def _taken_back(document: Document) -> tuple[TakenBack, ...]:
     return tuple(from_document(TakenBack, one, where) for one in listed)
 
 
-def _number(text: str) -> int:
-    return int(text) if text.isdecimal() else 0
+def _number(document: Document, key: str) -> int:
+    text = _annotations(document).get(key, "0")
+    if not text.isdecimal():
+        raise _unreadable(document, key, f"it is {text[:40]!r}, not a number")
+    return int(text)
 
 
 def _annotations(document: Document) -> Mapping[str, str]:

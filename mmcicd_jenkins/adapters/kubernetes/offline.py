@@ -55,6 +55,7 @@ class OfflineKubernetesTarget:
             previous=back.version if back else None,
             epoch=standing.fence.epoch,
             offline=standing.offline,
+            manifest=standing.told.manifest if standing.told else (),
         )
 
     def take_back(self, model: str, order: TakenBack) -> None:

@@ -117,7 +117,7 @@ class Switching:
         """Note that what is told serves alone."""
 
         def decide(live: Mapping[str, Any]) -> Mapping[str, Any] | None:
-            before = annotations.read(live)
+            before = annotations.read_or_fence(live)
             former = annotations.notes(before)
             after = annotations.notes(annotations.settled(before, takes_back=takes_back))
             noted = {key: text for key, text in after.items() if text != former[key]}

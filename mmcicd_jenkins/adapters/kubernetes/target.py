@@ -35,7 +35,7 @@ class KubernetesTarget:
         pods = self._api.list("Pod", {annotations.NAME: model})
         by_role = {annotations.track_of(one): _look(one, pods) for one in deployments}
         stable = next((one for one in deployments if annotations.track_of(one) == STABLE), None)
-        standing = annotations.read(stable)
+        standing = annotations.read_or_fence(stable)
         wanted = standing.told.version if standing.told else None
         counts = ready_by_version(by_role[STABLE].copies) if STABLE in by_role else {}
         counts = counts or ready_by_version(copy for look in by_role.values() for copy in look.copies)
@@ -51,12 +51,12 @@ class KubernetesTarget:
     def switch(self, order: Switch) -> None:
         self._api.validate(order.manifest)
         fence = Fence(epoch=order.epoch, op_id=order.op_id)
-        before = annotations.read(self._api.get("Deployment", f"{order.model}-{STABLE}"))
+        before = annotations.read_or_fence(self._api.get("Deployment", f"{order.model}-{STABLE}"))
         steps = Switching(self._api, self._waiting, order.model, fence)
         steps.serve(annotations.told_to(before, order), takes_back=order.takes_back)
 
     def withdraw(self, model: str, epoch: int) -> None:
-        standing = annotations.read(self._api.get("Deployment", f"{model}-{STABLE}")).fence
+        standing = annotations.read_or_fence(self._api.get("Deployment", f"{model}-{STABLE}")).fence
         # To take a first release back is part of the operation that brought it.
         op_id = standing.op_id if standing.epoch == epoch else f"withdraw {epoch}"
         Switching(self._api, self._waiting, model, Fence(epoch=epoch, op_id=op_id)).empty()

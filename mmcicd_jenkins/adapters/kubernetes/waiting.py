@@ -165,10 +165,10 @@ def _selector(wanted: Wanted) -> Mapping[str, str]:
 
 
 def _require_ours(deployment: Document, wanted: Wanted) -> None:
-    standing = annotations.read(deployment)
-    if standing.fence != wanted.fence:
-        raise superseded(deployment, standing.fence, wanted.fence)
-    told = standing.told.version if standing.told else None
+    fence = annotations.fence_of(deployment)
+    if fence != wanted.fence:
+        raise superseded(deployment, fence, wanted.fence)
+    told = annotations.version_told(deployment)
     if told != wanted.version:
         raise OutsideFailed(
             f"version {wanted.version} was taken away again while it came",
