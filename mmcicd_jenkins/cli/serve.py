@@ -8,14 +8,15 @@ import click
 
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.naming import named_release
-from mmcicd_jenkins.cli.options import json_option
+from mmcicd_jenkins.cli.options import json_option, shared_option
+from mmcicd_jenkins.cli.progress import make_progress
 from mmcicd_jenkins.config.model import Environment
-from mmcicd_jenkins.errors import InputError, Superseded, UsageError
+from mmcicd_jenkins.errors import Superseded, UsageError
 from mmcicd_jenkins.image.descriptor import descriptor
 from mmcicd_jenkins.release.history import refuse_collected
 from mmcicd_jenkins.release.ledger import Pointer
 from mmcicd_jenkins.stages.context import Job
-from mmcicd_jenkins.stages.moving import require_release, switch_to
+from mmcicd_jenkins.stages.moving import require_release, restore_order
 from mmcicd_jenkins.wiring import Bench, open_bench
 
 
@@ -23,8 +24,8 @@ from mmcicd_jenkins.wiring import Bench, open_bench
     epilog="Example: mmcicd-jenkins serve --env production\n\n"
     "Example: mmcicd-jenkins serve churn@2 --rest-port 9001\n\n"
     "Example: mmcicd-jenkins serve path/to/saved_model",
-    help="Without WHAT: make the local environments serve what the ledger says, starting their servers when they "
-    "do not run. With WHAT, a release (MODEL@VERSION) or a model directory: serve it here until Ctrl-C. "
+    help="Without WHAT: make the environments serve what the ledger says: the servers of this machine, which are started "
+    "when they do not run; with --shared also those of a cluster, as they were applied. With WHAT, a release (MODEL@VERSION) or a model directory: serve it here until Ctrl-C. "
     "Decides nothing and writes nothing to the ledger.",
 )
 @click.argument("what", required=False, metavar="[WHAT]")
@@ -32,6 +33,7 @@ from mmcicd_jenkins.wiring import Bench, open_bench
 @click.option("--host", default="127.0.0.1", show_default=True, help="With WHAT: the address to listen on.")
 @click.option("--rest-port", default=8501, show_default=True, help="With WHAT: the port for REST; 0 for any.")
 @click.option("--grpc-port", default=8500, show_default=True, help="With WHAT: the port for gRPC; 0 for any.")
+@shared_option
 @json_option
 def command(
     what: str | None,
@@ -39,15 +41,17 @@ def command(
     host: str,
     rest_port: int,
     grpc_port: int,
+    shared: bool,
     as_json: bool,
 ) -> int:
     if what is not None:
         if environment:
             raise UsageError("--env and WHAT exclude each other", fix="leave one of them out")
         return _in_the_foreground(what, host, rest_port, grpc_port)
-    bench = open_bench(Path.cwd(), report.Lines())
-    places = [bench.place(environment)] if environment else list(bench.config.environments.values())
-    served = {place.name: _restore_all(place, bench) for place in places}
+    with make_progress() as progress:
+        bench = open_bench(Path.cwd(), progress, shared=shared)
+        places = [bench.place(environment)] if environment else list(bench.config.environments.values())
+        served = {place.name: _restore_all(place, bench) for place in places}
     code = Superseded.exit_code if any(_unfinished(place, bench) for place in places) else 0
     if as_json:
         report.emit({"serving": served, "exit_code": code})
@@ -96,9 +100,6 @@ def _in_the_foreground(what: str, host: str, rest_port: int, grpc_port: int) -> 
 
 
 def _restore_all(place: Environment, bench: Bench) -> dict[str, int]:
-    if place.kind != "local":
-        where = bench.config.mark(f"environments.{place.name}")
-        raise InputError(f"{place.name} is not served by this machine", where=where)
     restored = {
         name: _restore(bench.job(name, environment=place.name), bench) for name in bench.config.models
     }
@@ -111,7 +112,7 @@ def _restore(job: Job, bench: Bench) -> int | None:
     if pointer.serving is None or _is_under_way(pointer):
         return None
     release = require_release(job, bench.ports, pointer.serving)
-    bench.target(job.place).switch(switch_to(release, pointer))
+    bench.target(job.place).switch(restore_order(release, pointer, job, bench.ports))
     return pointer.serving
 
 

@@ -4,18 +4,20 @@ from typing import Protocol
 
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.desired import TakenBack
+from mmcicd_jenkins.release.seal import Manifest
 
 
 @dataclass(frozen=True, kw_only=True)
 class Remembered:
     """What an environment knows by itself: what it is told to serve, the healthy version before, and rollbacks
-    that were done without a ledger, oldest first.
+    that were done without a ledger, oldest first. `manifest` is what is applied there for what serves, () where nothing is.
     """
 
     serving: int | None
     previous: int | None
     epoch: int
     offline: tuple[TakenBack, ...] = ()
+    manifest: Manifest = ()
 
 
 class OfflineTarget(Protocol):

@@ -43,6 +43,9 @@ def choose_rollback(
     if operation and pointer.serving is not None and _is_on_its_way(pointer, operation):
         reason = f"ends the {operation.action} of {operation.target}"
         return RollbackChoice(target=pointer.serving, leaves=operation.target, reason=reason)
+    if operation and pointer.serving is not None and _is_resettled(pointer, operation):
+        reason = f"ends the change of settings of {operation.target}"
+        return RollbackChoice(target=pointer.serving, leaves=pointer.serving, reason=reason)
     for served in reversed(pointer.served):
         if served.version != pointer.serving and _is_there(snapshot, served.version):
             reason = f"the last healthy release before {pointer.serving}"
@@ -87,6 +90,12 @@ def _second_press(
 def _is_on_its_way(pointer: Pointer, operation: Operation) -> bool:
     """Another version may be in the environment already, although the ledger does not say so yet."""
     return operation.phase == "prepared" and operation.target != pointer.serving
+
+
+def _is_resettled(pointer: Pointer, operation: Operation) -> bool:
+    """The version that serves is about to serve otherwise."""
+    under_way = operation.phase == "prepared" and operation.target == pointer.serving
+    return under_way and operation.manifest != pointer.manifest_of(pointer.serving or 0)
 
 
 def _named(snapshot: Snapshot, pointer: Pointer, version: int) -> RollbackChoice:

@@ -14,6 +14,7 @@ from mmcicd_jenkins.ports.builder import Builder
 from mmcicd_jenkins.ports.images import BaseImages
 from mmcicd_jenkins.ports.ledger import Ledger
 from mmcicd_jenkins.ports.offline import OfflineTarget
+from mmcicd_jenkins.ports.rollout import CanaryTarget, LiveMetrics
 from mmcicd_jenkins.ports.store import Store
 from mmcicd_jenkins.ports.trial import Trial
 from mmcicd_jenkins.ports.watching import Counters, History, MonitorMemory
@@ -80,6 +81,11 @@ class Ports(Protocol):
     def target(self, environment: Environment) -> p.Target: ...
 
     def offline(self, environment: Environment) -> OfflineTarget: ...
+
+    def canary(self, environment: Environment) -> CanaryTarget | None:
+        """The part of an environment that holds a canary; None where there cannot be one."""
+
+    def live(self, environment: Environment) -> LiveMetrics: ...
 
     def counters(self, environment: Environment) -> Counters: ...
 

@@ -9,6 +9,7 @@ from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.stages import kept_releases
 from mmcicd_jenkins.stages.attesting import attest
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
+from mmcicd_jenkins.stages.manifests import settings_differ
 from mmcicd_jenkins.stages.moving import Move, move, require_release
 from mmcicd_jenkins.stages.releasing import draft_release, find_release
 from mmcicd_jenkins.stages.scoring import recorded_golden
@@ -16,12 +17,15 @@ from mmcicd_jenkins.stages.scoring import recorded_golden
 
 @dataclass(frozen=True, kw_only=True)
 class PlaceFacts:
-    """An environment as ledger and target say. `epoch` is what a decision made now stands on."""
+    """An environment as ledger and target say. `epoch` is what a decision made now stands on; `other_settings`: what
+    serves was applied with others than today's.
+    """
 
     name: str
     epoch: int
     recorded: int | None
     observed: int | None
+    other_settings: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +52,7 @@ def look(job: Job, ports: Ports) -> Facts:
     return Facts(
         release=release,
         new=known is None,
-        places=tuple(look_at(place, job, ports) for place in chosen_environments(job)),
+        places=tuple(look_at(place, release, job, ports) for place in chosen_environments(job)),
     )
 
 
@@ -68,17 +72,21 @@ def chosen_environments(job: Job) -> tuple[Environment, ...]:
     return (job.place,)
 
 
-def look_at(place: Environment, job: Job, ports: Ports) -> PlaceFacts:
+def look_at(place: Environment, release: Release, job: Job, ports: Ports) -> PlaceFacts:
     pointer = ports.ledger.snapshot(job.model.name).pointer(place.name)
     observed = ports.target(place).observe(job.model.name)
     return PlaceFacts(
-        name=place.name, epoch=pointer.epoch, recorded=pointer.serving, observed=observed.version
+        name=place.name,
+        epoch=pointer.epoch,
+        recorded=pointer.serving,
+        observed=observed.version,
+        other_settings=settings_differ(release, pointer, place, job, ports),
     )
 
 
 def plan(job: Job, facts: Facts) -> Plan:  # noqa: ARG001  every stage has the same three functions
     version = facts.release.version
-    behind = [p for p in facts.places if not (p.recorded == version == p.observed)]
+    behind = [p for p in facts.places if p.other_settings or not (p.recorded == version == p.observed)]
     return Plan(
         version=version,
         new=facts.new,

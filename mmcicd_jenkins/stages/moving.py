@@ -8,6 +8,7 @@ before is put back and the ledger says why.
 import contextlib
 from collections.abc import Iterator, Mapping
 
+from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import (
     GateRefused,
     InputError,
@@ -23,8 +24,11 @@ from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.ledger import Change, Pointer, Snapshot
 from mmcicd_jenkins.release.records import Release
+from mmcicd_jenkins.release.seal import Manifest, manifest_digest
 from mmcicd_jenkins.stages.context import Job, Ports
+from mmcicd_jenkins.stages.manifests import fresh_manifest, last_manifest, recorded_manifest, seal_of
 from mmcicd_jenkins.stages.proving import refuse_unproven
+from mmcicd_jenkins.stages.unplanned import refuse_unplanned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +46,10 @@ class Move:
     automatic: bool = False
     check_answers: bool = True
 
+    @property
+    def is_way_back(self) -> bool:
+        return self.action == "rollback"
+
 
 def move(order: Move, job: Job, ports: Ports, golden: Mapping[str, object]) -> int:
     """Perform it; returns the epoch under which the version serves.
@@ -57,8 +65,9 @@ def move(order: Move, job: Job, ports: Ports, golden: Mapping[str, object]) -> i
     """
     place = job.config.environments[order.environment]
     _refuse_collected(order, job, ports)
-    refuse_unproven(order.release, job, ports, way_back=order.action == "rollback")
-    begun = _begin(order, job, ports)
+    refuse_unproven(order.release, place, job, ports, way_back=order.is_way_back)
+    refuse_unplanned(place, job, ports)
+    begun = _begin(order, _manifest(order, place, job, ports), job, ports)
     pointer = begun.pointer(order.environment)
     failpoint("deploy.after-intent")
     target = ports.target(place)
@@ -66,7 +75,7 @@ def move(order: Move, job: Job, ports: Ports, golden: Mapping[str, object]) -> i
         history.refuse_taken_back(begun, place.name)
     try:
         failpoint("deploy.before-switch")
-        target.switch(switch_to(order.release, pointer))
+        target.switch(_ordered(order.release, pointer, ports))
         failpoint("deploy.after-switch")
         if order.check_answers:
             _require_answers(ask(target, job, ports, golden), order.release.version)
@@ -80,6 +89,14 @@ def move(order: Move, job: Job, ports: Ports, golden: Mapping[str, object]) -> i
             job.model.name, lambda snapshot: history.finish(snapshot, place.name, pointer.epoch, who)
         )
     return pointer.epoch
+
+
+def _manifest(order: Move, place: Environment, job: Job, ports: Ports) -> Manifest:
+    """What is to be applied. Back means: as it served there last."""
+    if not order.is_way_back:
+        return fresh_manifest(order.release, place, job, ports)
+    pointer = ports.ledger.snapshot(job.model.name).pointer(place.name)
+    return last_manifest(order.release, pointer, place, job, ports)
 
 
 def _refuse_collected(order: Move, job: Job, ports: Ports) -> None:
@@ -104,12 +121,14 @@ def _taken_back_when_revoked(
         raise
 
 
-def _begin(order: Move, job: Job, ports: Ports) -> Snapshot:
+def _begin(order: Move, manifest: Manifest, job: Job, ports: Ports) -> Snapshot:
     """The ledger with our operation; what serves before it and the fence are read from this one state."""
+    ledger, model, digest = ports.ledger, job.model.name, manifest_digest(manifest)
 
     def decide(snapshot: Snapshot) -> Change | None:
-        # Asked on every head: another process may have written the same release meanwhile.
-        known = not order.new or ports.ledger.release(job.model.name, order.release.version) is not None
+        # Asked on every head: another process may have written the same release, or applied the same, meanwhile.
+        known = not order.new or ledger.release(model, order.release.version) is not None
+        applied = not manifest or ledger.manifest(model, digest) is not None
         return history.begin(
             snapshot,
             order.environment,
@@ -120,12 +139,20 @@ def _begin(order: Move, job: Job, ports: Ports) -> Snapshot:
             decided_on=order.decided_on,
             leaves=order.leaves,
             automatic=order.automatic,
+            manifest=digest,
+            documents=() if applied else manifest,
         )
 
-    return ports.ledger.commit(job.model.name, decide)
+    return ledger.commit(model, decide)
 
 
-def switch_to(release: Release, pointer: Pointer) -> Switch:
+def _ordered(release: Release, pointer: Pointer, ports: Ports) -> Switch:
+    """The order of the operation that stands, with what it says is applied: whoever finishes it applies the same."""
+    digest = pointer.operation.manifest if pointer.operation else ""
+    return switch_to(release, pointer, recorded_manifest(release.model, digest, ports), ports)
+
+
+def switch_to(release: Release, pointer: Pointer, manifest: Manifest, ports: Ports) -> Switch:
     """The order to serve `release` under the fence of `pointer`."""
     return Switch(
         model=release.model,
@@ -135,7 +162,15 @@ def switch_to(release: Release, pointer: Pointer) -> Switch:
         layers=served_layers(release),
         reference=release.reference,
         takes_back=pointer.operation is not None and pointer.operation.action == "rollback",
+        manifest=manifest,
+        seal=seal_of(release, pointer.environment, manifest, ports),
     )
+
+
+def restore_order(release: Release, pointer: Pointer, job: Job, ports: Ports) -> Switch:
+    """The order to serve again what the ledger says, as it was applied."""
+    place = job.config.environments[pointer.environment]
+    return switch_to(release, pointer, last_manifest(release, pointer, place, job, ports), ports)
 
 
 def served_layers(release: Release) -> tuple[Descriptor, ...]:
@@ -178,10 +213,14 @@ def _take_back(
             lost,
             where=order.environment,
             why=told,
-            fix=f"mmcicd-jenkins serve --env {order.environment}",
+            fix=_serve_again(job.config.environments[order.environment]),
         ) from error
     with contextlib.suppress(MmcicdError):  # the ledger says it already; this only closes the door behind it
         _put_back(order, failed.pointer(order.environment), target, job, ports, fence=True)
+
+
+def _serve_again(place: Environment) -> str:
+    return f"mmcicd-jenkins serve --env {place.name}" + ("" if place.kind == "local" else " --shared")
 
 
 def _put_back(
@@ -194,18 +233,27 @@ def _put_back(
     """
     before = pointer.serving
     observed = target.observe(job.model.name).version
-    if before == order.release.version or (observed == before and not fence):
+    if before == order.release.version:
+        if not _other_settings(pointer):
+            return ""
+    elif observed == before and not fence:
         return ""
     try:
         if before is None:
             target.withdraw(job.model.name, pointer.epoch)
         else:
-            target.switch(switch_to(require_release(job, ports, before), pointer))
+            target.switch(restore_order(require_release(job, ports, before), pointer, job, ports))
     except Superseded:
         raise
     except MmcicdError as e:
         return f"what served before ({before or 'nothing'}) could not be put back: {e.what}"
     return ""
+
+
+def _other_settings(pointer: Pointer) -> bool:
+    """Whether the operation applies the version that serves otherwise than it was."""
+    applied = pointer.operation.manifest if pointer.operation else ""
+    return pointer.serving is not None and applied != pointer.manifest_of(pointer.serving)
 
 
 def require_release(job: Job, ports: Ports, version: int) -> Release:

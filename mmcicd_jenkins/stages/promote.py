@@ -13,6 +13,7 @@ from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages import kept_releases
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
+from mmcicd_jenkins.stages.manifests import settings_differ
 from mmcicd_jenkins.stages.moving import Move, move, require_release, require_serving
 from mmcicd_jenkins.stages.scoring import recorded_golden
 
@@ -28,11 +29,14 @@ class Facts:
     champion: Release | None
     observed: int | None
     asked_by: frozenset[str]
+    other_settings: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """`change` is False when the version serves already. `comparison` is a sentence for the approver."""
+    """`change` is False when the version serves already. `comparison` is a sentence for the approver; `other_settings`:
+    it serves, and what is changed is how.
+    """
 
     environment: str
     version: int
@@ -41,13 +45,15 @@ class Plan:
     change: bool
     comparison: str
     author: str
+    other_settings: bool = False
 
 
 def look(job: Job, ports: Ports) -> Facts:
     place = job.place
     snapshot = ports.ledger.snapshot(job.model.name)
     version = job.version if job.version is not None else newest_candidate(job, snapshot, ports)
-    serving = snapshot.pointer(place.name).serving
+    pointer = snapshot.pointer(place.name)
+    serving = pointer.serving
     candidate = require_release(job, ports, version)
     return Facts(
         environment=place.name,
@@ -56,6 +62,7 @@ def look(job: Job, ports: Ports) -> Facts:
         champion=None if serving is None else require_serving(job, ports, place.name, serving),
         observed=ports.target(place).observe(job.model.name).version,
         asked_by=frozenset({candidate.author, candidate.builder, *_proposers(version, job, ports)}),
+        other_settings=settings_differ(candidate, pointer, place, job, ports),
     )
 
 
@@ -95,7 +102,7 @@ def plan(job: Job, facts: Facts) -> Plan:
         Inconclusive: this person may not approve it.
     """
     assessed = assess(job, facts)
-    if assessed.change and assessed.serving != assessed.version:
+    if assessed.change and (assessed.serving != assessed.version or assessed.other_settings):
         _require_approver(job, facts)
     return assessed
 
@@ -109,7 +116,7 @@ def assess(job: Job, facts: Facts) -> Plan:
     """
     version = facts.candidate.version
     pointer = facts.snapshot.pointer(facts.environment)
-    change = not (pointer.serving == version == facts.observed)
+    change = facts.other_settings or not (pointer.serving == version == facts.observed)
     # One that was begun before it was revoked is let through to be undone.
     begun = pointer.serving != version and history.is_begun(
         facts.snapshot, facts.environment, "promote", version
@@ -132,9 +139,16 @@ def assess(job: Job, facts: Facts) -> Plan:
         serving=pointer.serving,
         epoch=pointer.epoch,
         change=change,
-        comparison=" ".join(filter(None, [compare(facts.candidate, facts.champion), again])),
+        comparison=_told(facts, again),
         author=facts.candidate.author,
+        other_settings=facts.other_settings,
     )
+
+
+def _told(facts: Facts, again: str) -> str:
+    if facts.other_settings:
+        return "The same version with other settings."
+    return " ".join(filter(None, [compare(facts.candidate, facts.champion), again]))
 
 
 def _require_served(pointer: Pointer, version: int) -> None:
@@ -224,7 +238,7 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
         release = require_release(job, ports, plan.version)
         order = Move(
             environment=plan.environment,
-            action="promote" if plan.serving != plan.version else "restore",
+            action="promote" if _is_decision(plan) else "restore",
             release=release,
             decided_on=plan.epoch,
         )
@@ -239,12 +253,17 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
     )
 
 
+def _is_decision(plan: Plan) -> bool:
+    """Putting back what the ledger says is none."""
+    return plan.serving != plan.version or plan.other_settings
+
+
 def _require_as_seen(plan: Plan, job: Job, ports: Ports) -> None:
     """The person said why, and said it about what still serves.
 
     An operation that was under way may have ended since, which raises no epoch.
     """
-    if plan.serving != plan.version and not job.reason.strip():
+    if _is_decision(plan) and not job.reason.strip():
         raise UsageError(
             "a promotion needs a reason; it stands in the audit record", fix="--reason 'why this version'"
         )

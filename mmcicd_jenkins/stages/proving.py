@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
 
+from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import IntegrityFailed, OutsideFailed
 from mmcicd_jenkins.image.artifact import read_manifest
 from mmcicd_jenkins.image.descriptor import INDEX, Artifact, Descriptor, descriptor
@@ -23,17 +24,20 @@ from mmcicd_jenkins.stages.context import Job, Ports
 MODEL_DIGEST = "io.mmcicd.model-digest"
 
 
-def refuse_unproven(release: Release, job: Job, ports: Ports, *, way_back: bool = False) -> None:
+def refuse_unproven(
+    release: Release, place: Environment, job: Job, ports: Ports, *, way_back: bool = False
+) -> None:
     """Nothing happens when everything fits.
 
     On a `way_back` a store that does not answer is no reason to leave a bad version serving: the target keeps what
-    served there, by its digest. What the store does say counts there as well.
+    served there, by its digest. What the store does say counts there as well. A cluster's registry is not asked then: what
+    is put back is the recorded manifest, which names the image by its digest, and the nodes check that themselves.
 
     Raises:
         IntegrityFailed: something is missing or different; nothing was switched.
     """
     authority = ports.authority
-    if way_back and not authority.required:
+    if way_back and (place.kind != "local" or not authority.required):
         return
     try:
         with _damage_told(release, ports.store):

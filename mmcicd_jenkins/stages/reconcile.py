@@ -6,15 +6,18 @@ the ledger knew (which versions were taken back, what served when, who decided) 
 
 from dataclasses import field
 
-from mmcicd_jenkins.errors import InputError, IntegrityFailed
+from mmcicd_jenkins.errors import InputError, IntegrityFailed, OutsideFailed
+from mmcicd_jenkins.ports.offline import Remembered
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.adoption import adopt, is_unplanned
 from mmcicd_jenkins.release.desired import TakenBack
 from mmcicd_jenkins.release.ledger import Change, Snapshot
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.release.runs import short
+from mmcicd_jenkins.release.seal import Manifest, manifest_digest
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.kept_releases import kept
+from mmcicd_jenkins.stages.unplanned import is_explained
 
 # Numbers that were reserved and never released leave gaps; more than this in a row is the end.
 LARGEST_GAP = 50
@@ -30,6 +33,7 @@ class Facts:
     stored: tuple[Release, ...]
     serving: tuple[int, ...]
     offline: tuple[TakenBack, ...] = ()
+    manifest: Manifest = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +48,16 @@ class Plan:
     serving: tuple[int, ...]
     releases: tuple[Release, ...] = field(default=(), repr=False)
     offline: tuple[TakenBack, ...] = ()
+    manifest: Manifest = field(default=(), repr=False)
 
 
 def look(job: Job, ports: Ports) -> Facts:
     model, place = job.model.name, job.place
     snapshot = ports.ledger.snapshot(model)
     observed = ports.target(place).observe(model)
-    unplanned = is_unplanned(snapshot, place.name, observed.version, observed.epoch)
+    remembered = ports.offline(place).remember(model)
+    noted = is_explained(remembered, snapshot, place.name) and remembered.serving == observed.version
+    unplanned = noted or is_unplanned(snapshot, place.name, observed.version, observed.epoch)
     serving = observed.version if unplanned else None
     recorded = None if serving is None else ports.ledger.release(model, serving)
     if recorded is not None:
@@ -62,9 +69,17 @@ def look(job: Job, ports: Ports) -> Facts:
         epoch=observed.epoch,
         known=recorded is not None,
         stored=_lost_releases(job, ports, serving) if serving is not None else (),
-        serving=_serving_anywhere(job, ports),
-        offline=ports.offline(place).remember(model).offline if place.kind == "local" else (),
+        serving=_serving_anywhere(snapshot, job, ports),
+        offline=remembered.offline,
+        manifest=_new_manifest(remembered, serving, job, ports),
     )
+
+
+def _new_manifest(remembered: Remembered, serving: int | None, job: Job, ports: Ports) -> Manifest:
+    """What is applied for what serves, when the ledger does not have it."""
+    manifest = remembered.manifest if serving is not None and remembered.serving == serving else ()
+    known = not manifest or ports.ledger.manifest(job.model.name, manifest_digest(manifest)) is not None
+    return () if known else manifest
 
 
 def _require_one(recorded: Release, copy: Release | None) -> None:
@@ -77,9 +92,16 @@ def _require_one(recorded: Release, copy: Release | None) -> None:
         )
 
 
-def _serving_anywhere(job: Job, ports: Ports) -> tuple[int, ...]:
-    places = job.config.environments.values()
-    seen = {ports.target(place).observe(job.model.name).version for place in places}
+def _serving_anywhere(snapshot: Snapshot, job: Job, ports: Ports) -> tuple[int, ...]:
+    """One login leads to one cluster: of an environment that cannot be asked the ledger's word must do."""
+    seen = set()
+    for place in job.config.environments.values():
+        try:
+            seen.add(ports.target(place).observe(job.model.name).version)
+        except (InputError, OutsideFailed):
+            if place.name == job.place.name:
+                raise
+            seen.add(snapshot.pointer(place.name).serving)
     return tuple(sorted(version for version in seen if version is not None))
 
 
@@ -113,8 +135,7 @@ def plan(job: Job, facts: Facts) -> Plan:
             f"{facts.environment} serves {version} of {job.model.name}, and nothing can prove what that is",
             why="the ledger has no such release, and the store has no copy of its record that fits its bytes",
             fix="put the ledger back from a copy. To begin anew without it: "
-            f"mmcicd-jenkins stop --env {facts.environment}, then delete the folder that status names, then "
-            f"mmcicd-jenkins run --model {job.model.name}",
+            f"{_begin_anew(job)}, then mmcicd-jenkins run --model {job.model.name}",
         )
     return Plan(
         environment=facts.environment,
@@ -125,6 +146,15 @@ def plan(job: Job, facts: Facts) -> Plan:
         serving=facts.serving,
         releases=facts.stored,
         offline=facts.offline,
+        manifest=facts.manifest,
+    )
+
+
+def _begin_anew(job: Job) -> str:
+    if job.place.kind == "local":
+        return f"mmcicd-jenkins stop --env {job.place.name}, then delete the folder that status names"
+    return (
+        f"kubectl -n {job.place.namespace} delete deployment {job.model.name}-stable, which ends what serves"
     )
 
 
@@ -151,6 +181,7 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
             serving=plan.serving,
             decided_on=plan.decided_on,
             taken_back=plan.offline,
+            documents=plan.manifest,
         )
 
     ports.ledger.commit(job.model.name, decide)

@@ -7,6 +7,7 @@ from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.rollback import RollbackChoice, choose_rollback
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
 from mmcicd_jenkins.stages.moving import Move, move, require_release
+from mmcicd_jenkins.stages.unplanned import learn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,10 @@ def look(job: Job, ports: Ports) -> Facts:
 
 
 def plan(job: Job, facts: Facts) -> Plan:  # noqa: ARG001  every stage has the same three functions
+    return _plan(facts)
+
+
+def _plan(facts: Facts) -> Plan:
     return Plan(
         environment=facts.environment,
         epoch=facts.epoch,
@@ -51,6 +56,9 @@ def plan(job: Job, facts: Facts) -> Plan:  # noqa: ARG001  every stage has the s
 
 
 def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
+    if learn(job.place, job, ports):
+        # It was taken back already by what it knows itself: whether that is enough is for the same rules to say.
+        plan = replace(_plan(look(job, ports)), automatic=plan.automatic)
     if plan.target is None:
         return Outcome(
             stage="rollback",
@@ -73,9 +81,15 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
     seconds = (ports.clock.now() - started).total_seconds()
     return Outcome(
         stage="rollback",
-        sentence=f"{plan.environment} {plan.leaves} -> {plan.target} in {seconds:.1f} s; {plan.leaves} is revoked",
+        sentence=_sentence(plan, seconds),
         detail={"environment": plan.environment, "from": plan.leaves, "to": plan.target, "seconds": seconds},
     )
+
+
+def _sentence(plan: Plan, seconds: float) -> str:
+    if plan.leaves == plan.target:
+        return f"{plan.environment} serves {plan.target} as before, in {seconds:.1f} s"
+    return f"{plan.environment} {plan.leaves} -> {plan.target} in {seconds:.1f} s; {plan.leaves} is revoked"
 
 
 def by_build(job: Job) -> Job:

@@ -140,8 +140,6 @@ def or_offline(job: Job, ports: Ports, online: Callable[[], Outcome]) -> Outcome
     Raises:
         OutsideFailed: it was moved, and then something failed: the same command again finishes it.
     """
-    if job.place.kind != "local":
-        return online()
     target = ports.offline(job.place)
     before = target.remember(job.model.name).epoch
     try:

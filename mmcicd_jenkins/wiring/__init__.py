@@ -17,7 +17,7 @@ from mmcicd_jenkins.config.laptop import on_this_machine
 from mmcicd_jenkins.config.load import load
 from mmcicd_jenkins.config.lock import Lock, load_lock
 from mmcicd_jenkins.config.model import Config, Environment, Model
-from mmcicd_jenkins.errors import InputError, OutsideFailed, Problem, UsageError
+from mmcicd_jenkins.errors import OutsideFailed, Problem, UsageError
 from mmcicd_jenkins.ports import (
     Checkout,
     Commands,
@@ -43,12 +43,12 @@ from mmcicd_jenkins.stages.workspace import Workspace
 from mmcicd_jenkins.stages.zones import Zone, zone_of
 from mmcicd_jenkins.wiring.docker import DockerSite
 from mmcicd_jenkins.wiring.images import open_bases
+from mmcicd_jenkins.wiring.kubernetes import Clusters
 from mmcicd_jenkins.wiring.ledger import authority_of, beside_path, open_ledger
 from mmcicd_jenkins.wiring.store import open_access, open_store
 from mmcicd_jenkins.wiring.watching import Watching
 
 if TYPE_CHECKING:
-    from mmcicd_jenkins.adapters.kubernetes.api import Api
     from mmcicd_jenkins.adapters.registry.client import Access
 
 
@@ -141,11 +141,7 @@ class Bench:
     def target(self, environment: Environment) -> Target:
         """What stands behind an environment."""
         if environment.kind != "local":
-            raise InputError(
-                f"environments of kind {environment.kind} are not built yet",
-                where=self.config.mark(f"environments.{environment.name}.kind"),
-                fix="kind: local",
-            )
+            return self.clusters.target(environment)
         from mmcicd_jenkins.adapters.local.target import LocalTarget
 
         return LocalTarget(environment, self.serving(environment.name), self.store)
@@ -153,11 +149,7 @@ class Bench:
     def offline(self, environment: Environment) -> OfflineTarget:
         """What stands behind an environment, by what it knows itself."""
         if environment.kind != "local":
-            raise InputError(
-                f"environments of kind {environment.kind} are not built yet",
-                where=self.config.mark(f"environments.{environment.name}.kind"),
-                fix="kind: local",
-            )
+            return self.clusters.offline(environment)
         from mmcicd_jenkins.adapters.local.offline import OfflineLocalTarget
 
         return OfflineLocalTarget(environment, self.serving(environment.name))
@@ -179,17 +171,17 @@ class Bench:
             clock=SystemClock(),
             client=lambda: self.ports.client,
             target=self.target,
-            api=self.api,
+            api=self.clusters.api,
         )
 
-    def api(self, environment: Environment) -> "Api":
-        """The way into the cluster of an environment."""
-        from mmcicd_jenkins.adapters.kubernetes.api import Api
-        from mmcicd_jenkins.adapters.kubernetes.connection import connect
-
-        mark = self.config.mark(f"environments.{environment.name}.cluster")
-        connection = connect(environment, self.variables, mark)
-        return Api(connection, environment.namespace, warn=self.progress.line)
+    @cached_property
+    def clusters(self) -> Clusters:
+        return Clusters(
+            config=self.config,
+            variables=self.variables,
+            progress=self.progress,
+            authority=lambda: self.authority,
+        )
 
     def throwaway(self, folder: Path, *, runnable: bool) -> Trial:
         """A server of its own for one look at an image, for `verify`."""
@@ -262,6 +254,8 @@ class _Adapters:
         self.target = bench.target
         self.offline = bench.offline
         self.throwaway = bench.throwaway
+        self.canary = bench.clusters.canary
+        self.live = bench.clusters.live
         self.counters = bench.watching.counters
         self.history = bench.watching.history
         self.monitor_memory = bench.watching.memory

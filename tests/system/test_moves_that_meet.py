@@ -78,7 +78,7 @@ class Desk:
 
     def switch(self, pointer):
         release = self.bench.ledger.release("double", pointer.operation.target)
-        self.target.switch(moving.switch_to(release, pointer))
+        self.target.switch(moving.switch_to(release, pointer, (), self.ports))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,86 @@
+"""The part of `wiring` that opens what stands behind an environment of kind kubernetes.
+
+Adapters are imported when a cluster is first asked: commands that touch none do not wait for them. One way into each
+cluster is kept as long as the command runs.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import field
+from typing import TYPE_CHECKING
+
+from mmcicd_jenkins.config.model import Config, Environment
+from mmcicd_jenkins.ports import Progress, Target
+from mmcicd_jenkins.ports.offline import OfflineTarget
+from mmcicd_jenkins.ports.rollout import CanaryTarget, LiveMetrics
+from mmcicd_jenkins.records import dataclass
+from mmcicd_jenkins.release.dsse import Authority
+from mmcicd_jenkins.release.seal import Sealed, check_seal, image_digest, manifest_digest
+
+if TYPE_CHECKING:
+    from mmcicd_jenkins.adapters.kubernetes.annotations import Carried
+    from mmcicd_jenkins.adapters.kubernetes.api import Api
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clusters:
+    """`authority` says whose seals count; it is asked when something is put back without the ledger."""
+
+    config: Config
+    variables: Mapping[str, str]
+    progress: Progress
+    authority: Callable[[], Authority]
+    _opened: "dict[str, Api]" = field(default_factory=dict)
+
+    def api(self, place: Environment) -> "Api":
+        """The way into the cluster of an environment.
+
+        Raises:
+            InputError: there is no login for it, or it leads to another cluster.
+        """
+        if place.name not in self._opened:
+            from mmcicd_jenkins.adapters.kubernetes.api import Api
+            from mmcicd_jenkins.adapters.kubernetes.connection import connect
+
+            mark = self.config.mark(f"environments.{place.name}.cluster")
+            connection = connect(place, self.variables, mark)
+            self._opened[place.name] = Api(connection, place.namespace, warn=self.progress.line)
+        return self._opened[place.name]
+
+    def target(self, place: Environment) -> Target:
+        from mmcicd_jenkins.adapters.kubernetes.target import KubernetesTarget
+
+        return KubernetesTarget(place, self.api(place), self.progress)
+
+    def canary(self, place: Environment) -> CanaryTarget | None:
+        """None for an environment of this machine: its one server has no copies to share traffic with."""
+        if place.kind == "local":
+            return None
+        from mmcicd_jenkins.adapters.kubernetes.canary import KubernetesCanary
+
+        return KubernetesCanary(place, self.api(place), self.progress)
+
+    def live(self, place: Environment) -> LiveMetrics:
+        """What traffic says: as a Prometheus has it where one is named, else as the pods count it themselves."""
+        if place.monitor.prometheus:
+            from mmcicd_jenkins.adapters.prometheus import Prometheus, PrometheusTraffic
+
+            return PrometheusTraffic(Prometheus(place.monitor.prometheus, self.variables), place.namespace)
+        from mmcicd_jenkins.adapters.kubernetes.pod_metrics import PodTraffic
+
+        return PodTraffic(self.api(place))
+
+    def offline(self, place: Environment) -> OfflineTarget:
+        from mmcicd_jenkins.adapters.kubernetes.offline import OfflineKubernetesTarget
+
+        def check(model: str, carried: "Carried") -> None:
+            what = Sealed(
+                model=model,
+                environment=place.name,
+                version=carried.version,
+                manifest=manifest_digest(carried.manifest),
+                image=image_digest(carried.manifest),
+            )
+            where = f"version {carried.version} of {model} in {place.name}"
+            check_seal(carried.seal, what, self.authority(), where)
+
+        return OfflineKubernetesTarget(place, self.api(place), self.progress, check_seal=check)
