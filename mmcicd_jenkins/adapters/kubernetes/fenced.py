@@ -5,6 +5,7 @@ on anew. One that is not there is made by a creation that must find none. What w
 made again: whoever deleted it may have had the newer word.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -66,11 +67,12 @@ class Fenced:
         """
         kind, name = document["kind"], document["metadata"]["name"]
         if self._api.get(kind, name) is None:
-            born = self.write({**document, "spec": {**document["spec"], "replicas": 0}})
+            self.write({**document, "spec": {**document["spec"], "replicas": 0}})
             try:
                 still_ours()
             except Superseded:
-                self._deleted(born)
+                with contextlib.suppress(Superseded):  # the newer decision may have one of its own there
+                    self.remove(kind, name)
                 raise
         return self.write(document, create=False)
 
