@@ -113,17 +113,23 @@ def counted(
     `most` seconds of the past are worth keeping, of this version and of the one `before` it.
     """
     known = {one.copy: one for one in memory.copies if one.reading.version == version}
-    own = [_complete(one, known.get(one.copy)) for one in seen if one.reading.version == version]
-    own = [one for one in own if one.asked or one.copy in known or one.began > memory.looked > 0]
+    own = [
+        _complete(one, known.get(one.copy), memory.looked) for one in seen if one.reading.version == version
+    ]
     added = _sums(memory, own, known, version, now) if own else []
     kept = [r for r in (*memory.readings, *added) if r.version in {version, before}]
     return dataclasses.replace(memory, readings=thinned(kept, now, most), copies=tuple(own), looked=now)
 
 
-def _complete(one: Counted, known: Counted | None) -> Counted:
-    """A copy that was not asked has what it had, unless it began anew."""
-    if one.asked or known is None or one.reading.restarts > known.reading.restarts:
+def _complete(one: Counted, known: Counted | None, looked: float) -> Counted:
+    """A copy that was not asked has what it had, or nothing when it began anew, or since somebody looked. What it has is
+    not known (`reading.ready` is False) when it is older than that and was never asked.
+    """
+    if one.asked:
         return one
+    if known is None or one.reading.restarts > known.reading.restarts:
+        is_known = known is not None or one.began > looked > 0
+        return dataclasses.replace(one, reading=dataclasses.replace(one.reading, ready=is_known))
     return dataclasses.replace(one, reading=dataclasses.replace(known.reading, at=one.reading.at))
 
 
@@ -147,8 +153,10 @@ def _sums(
 def _plus(total: Reading, before: Reading, after: Reading) -> Reading:
     """A counter that fell means that the copy began anew: what it counted since then counts whole."""
     restarts = max(0, after.restarts - before.restarts)
-    if restarts or _fell(before, after):
+    if restarts or (before.ready and _fell(before, after)):
         before = Reading(at=before.at, version=before.version, ready=True)
+    elif not before.ready:
+        before = after
     return dataclasses.replace(
         total,
         answered=total.answered + after.answered - before.answered,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from mmcicd_jenkins.adapters.kubernetes.annotations import NAME
+from mmcicd_jenkins.adapters.kubernetes.annotations import NAME, POD_VERSION
 from mmcicd_jenkins.adapters.kubernetes.pod_metrics import Copy, Lists, ready_copies, restarts_of
 from mmcicd_jenkins.adapters.together import together
 from mmcicd_jenkins.ports import Clock
@@ -15,7 +15,6 @@ from mmcicd_jenkins.release.counters import Reading
 from mmcicd_jenkins.release.monitor_memory import Counted
 from mmcicd_jenkins.release.serving_counters import read_copy
 
-_VERSION = "app.kubernetes.io/version"
 _AT_ONCE = 16
 
 
@@ -56,7 +55,7 @@ def _counted(
 
 
 def _label(pod: Mapping[str, Any]) -> str:
-    return str((pod["metadata"].get("labels") or {}).get(_VERSION, ""))
+    return str((pod["metadata"].get("labels") or {}).get(POD_VERSION, ""))
 
 
 def _ends(pod: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmcicd_jenkins.adapters.kubernetes.annotations import NAME
+from mmcicd_jenkins.adapters.kubernetes.annotations import NAME, POD_VERSION
 from mmcicd_jenkins.adapters.kubernetes.pod_metrics import Lists
 from mmcicd_jenkins.adapters.prometheus import Prometheus, Series, quoted
 from mmcicd_jenkins.release.counters import Window
@@ -17,7 +17,6 @@ from mmcicd_jenkins.release.serving_text import LATENCY, REQUESTS, seconds_of
 
 OWN_REQUESTS = ":mmcicd:serving:request_count"
 OWN_PREDICTIONS = ":mmcicd:serving:prediction_count"
-_VERSION = "app.kubernetes.io/version"
 _HASH = "pod-template-hash"
 
 
@@ -33,7 +32,7 @@ class PrometheusHistory:
         self, model: str, version: int, seconds: Sequence[float], bins: int
     ) -> Mapping[float, Window]:
         """As the port says. A version without pods has done nothing."""
-        sets = sorted({_set(pod) for pod in self._api.list("Pod", {NAME: model, _VERSION: str(version)})})
+        sets = sorted({_set(pod) for pod in self._api.list("Pod", {NAME: model, POD_VERSION: str(version)})})
         if not sets:
             return {}
         named = "|".join(f"{name}-[a-z0-9]+" for name in sets)
