@@ -6,6 +6,7 @@ before is put back and the ledger says why.
 """
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Mapping
 
 from mmcicd_jenkins.config.model import Environment
@@ -25,6 +26,7 @@ from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.ledger import Change, Pointer, Snapshot
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.release.seal import Manifest, manifest_digest
+from mmcicd_jenkins.stages.canary_steps import course_of, run_steps
 from mmcicd_jenkins.stages.context import Job, Ports
 from mmcicd_jenkins.stages.manifests import fresh_manifest, last_manifest, recorded_manifest, seal_of
 from mmcicd_jenkins.stages.proving import refuse_unproven
@@ -58,30 +60,25 @@ def move(order: Move, job: Job, ports: Ports, golden: Mapping[str, object]) -> i
         IntegrityFailed: the release is not what was released; nothing was changed.
         Superseded: a newer decision stands; nothing was changed, or the newer one undid it. Or the version was
             revoked meanwhile; what served before serves on.
-        GateRefused: the version answers otherwise than recorded; what served before serves on.
+        GateRefused: the version answers otherwise than recorded, or failed as a canary; what served before serves on.
+        Inconclusive: its canary does not decide; both stay, and the same call goes on.
         InputError: its image is no longer kept; nothing was changed.
         OutsideFailed, InputError: it did not come up; what served before serves on, or it says that it does not.
         IntegrityFailed: its bytes are not what was recorded, or gone; what served before serves on.
     """
     place = job.config.environments[order.environment]
-    _refuse_collected(order, job, ports)
-    refuse_unproven(order.release, place, job, ports, way_back=order.is_way_back)
-    refuse_unplanned(place, job, ports)
-    begun = _begin(order, _manifest(order, place, job, ports), job, ports)
-    pointer = begun.pointer(order.environment)
-    failpoint("deploy.after-intent")
+    pointer = _started(order, place, job, ports)
     target = ports.target(place)
-    with _taken_back_when_revoked(order, pointer, target, job, ports):
-        history.refuse_taken_back(begun, place.name)
-    try:
+    with _put_back_when_it_fails(order, pointer, target, job, ports):
+        switch = _ordered(order.release, pointer, ports)
+        course = course_of(switch, place, pointer.serving, order.action, ports)
+        if course is not None:
+            run_steps(course, job, ports)
         failpoint("deploy.before-switch")
-        target.switch(_ordered(order.release, pointer, ports))
+        target.switch(switch)
         failpoint("deploy.after-switch")
         if order.check_answers:
             _require_answers(ask(target, job, ports, golden), order.release.version)
-    except (GateRefused, InputError, IntegrityFailed, OutsideFailed) as e:
-        _take_back(order, pointer, e, target, job, ports)
-        raise
     failpoint("deploy.before-done")
     who = job.who(ports.clock)
     with _taken_back_when_revoked(order, pointer, target, job, ports):
@@ -89,6 +86,75 @@ def move(order: Move, job: Job, ports: Ports, golden: Mapping[str, object]) -> i
             job.model.name, lambda snapshot: history.finish(snapshot, place.name, pointer.epoch, who)
         )
     return pointer.epoch
+
+
+def try_out(order: Move, job: Job, ports: Ports, patience_seconds: float = 0.0) -> bool:
+    """Begin it, and go through the steps of its canary; False when it has none left. `move` does the rest.
+
+    Raises:
+        GateRefused: the canary failed and is gone.
+        Inconclusive: its evidence does not decide; it stays, and the same call goes on.
+        As `move`, besides.
+    """
+    place = job.config.environments[order.environment]
+    pointer = _started(order, place, job, ports)
+    with _put_back_when_it_fails(order, pointer, ports.target(place), job, ports):
+        switch = _ordered(order.release, pointer, ports)
+        course = course_of(switch, place, pointer.serving, order.action, ports)
+        if course is not None:
+            run_steps(dataclasses.replace(course, patience_seconds=patience_seconds), job, ports)
+    return course is not None
+
+
+def abandon(order: Move, reason: str, job: Job, ports: Ports) -> int | None:
+    """End a move that was begun and not finished: what served serves on. Returns that version.
+
+    The version is not revoked; it may come again.
+
+    Raises:
+        Superseded: a newer decision stands.
+        InputError: nothing of the kind was begun.
+    """
+    place = job.config.environments[order.environment]
+    snapshot = ports.ledger.snapshot(job.model.name)
+    pointer = snapshot.pointer(place.name)
+    operation = pointer.operation
+    begun = history.is_begun(snapshot, place.name, order.action, order.release.version)
+    if operation is None or operation.phase != "prepared" or not begun:
+        raise InputError(
+            f"no {order.action} of {order.release.version} to {place.name} is under way",
+            fix="mmcicd-jenkins status",
+        )
+    canary = ports.canary(place)
+    if canary is not None:
+        canary.remove(job.model.name, pointer.epoch, operation.op_id)
+    error = GateRefused(f"the {order.action} of version {order.release.version} was taken back", why=reason)
+    _take_back(order, pointer, error, ports.target(place), job, ports)
+    return pointer.serving
+
+
+def _started(order: Move, place: Environment, job: Job, ports: Ports) -> Pointer:
+    """The intent in the ledger, once nothing speaks against it."""
+    _refuse_collected(order, job, ports)
+    refuse_unproven(order.release, place, job, ports, way_back=order.is_way_back)
+    refuse_unplanned(place, job, ports)
+    begun = _begin(order, _manifest(order, place, job, ports), job, ports)
+    pointer = begun.pointer(order.environment)
+    failpoint("deploy.after-intent")
+    with _taken_back_when_revoked(order, pointer, ports.target(place), job, ports):
+        history.refuse_taken_back(begun, place.name)
+    return pointer
+
+
+@contextlib.contextmanager
+def _put_back_when_it_fails(
+    order: Move, pointer: Pointer, target: Target, job: Job, ports: Ports
+) -> Iterator[None]:
+    try:
+        yield
+    except (GateRefused, InputError, IntegrityFailed, OutsideFailed) as e:
+        _take_back(order, pointer, e, target, job, ports)
+        raise
 
 
 def _manifest(order: Move, place: Environment, job: Job, ports: Ports) -> Manifest:
