@@ -112,8 +112,12 @@ def settled(standing: Standing, *, takes_back: bool) -> Standing:
 
 
 def undone(standing: Standing) -> Standing:
-    """The memory when what was told did not come: what served alone before is told again."""
-    return dataclasses.replace(standing, told=standing.fallback, settled=False)
+    """The memory when what was told did not come: what served alone before is told again. Where that is the same, as
+    when copies are lost, nothing is undone.
+    """
+    if standing.settled:
+        return standing
+    return dataclasses.replace(standing, told=standing.fallback)
 
 
 def fence_of(document: Document) -> Fence:

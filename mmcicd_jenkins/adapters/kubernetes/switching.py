@@ -58,11 +58,15 @@ class Switching:
 
     def empty(self) -> None:
         """Serve nothing. The Deployment stays without copies: it carries the fence that keeps older orders out."""
-        body = {"metadata": {"annotations": dict.fromkeys(annotations.MEMORY)}, "spec": {"replicas": 0}}
-        self._writes.change("Deployment", self._name, lambda _: body)
+        self._clear()
         self._writes.claim("Service", self._model)
         self.end(CANARY)
         self._waiting.until_none(self._model)
+
+    def _clear(self) -> None:
+        body = {"metadata": {"annotations": dict.fromkeys(annotations.MEMORY)}, "spec": {"replicas": 0}}
+        self._writes.change("Deployment", self._name, lambda _: body)
+        self._waiting.until_none(self._model, STABLE)
 
     def _write(self, told: Carried, standing: Standing) -> None:
         autoscaler = _of_kind(told.manifest, "HorizontalPodAutoscaler")
@@ -98,9 +102,11 @@ class Switching:
         """
         failpoint("kubernetes.before-restore")
         before = annotations.undone(standing)
+        if before == standing:
+            return
         try:
             if before.told is None:
-                self.empty()
+                self._clear()
                 return
             self._write(before.told, before)
             self._wait(before.told.version)

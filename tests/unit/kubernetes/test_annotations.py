@@ -89,6 +89,11 @@ def test_a_version_that_did_not_come_changes_nothing_for_good():
     assert (after.told, after.settled, back(after)) == (before.told, True, 6)
 
 
+def test_what_serves_already_is_not_undone():
+    serving = came(came(Standing(), 6), 7)
+    assert annotations.undone(annotations.told_to(serving, order(7, 3))).told == carried(7)
+
+
 def test_a_first_version_that_did_not_come_leaves_nothing():
     begun = annotations.told_to(Standing(), order(7, 1))
     assert annotations.undone(begun).told is None
