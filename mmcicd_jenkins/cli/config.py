@@ -9,6 +9,7 @@ from mmcicd_jenkins.cli.options import json_option
 from mmcicd_jenkins.config.load import Loaded, load
 from mmcicd_jenkins.config.problems import render_problem
 from mmcicd_jenkins.errors import UsageError
+from mmcicd_jenkins.render.files import owns_templates
 
 _PATH = click.argument(
     "path", type=click.Path(path_type=Path), metavar="[FILE_OR_FOLDER]", default=Path()
@@ -35,6 +36,10 @@ def check(path: Path, as_json: bool) -> None:
     Example: mmcicd-jenkins config check
     """
     loaded = load(path)
+    if owns_templates(loaded.config.root, "kubernetes"):
+        from mmcicd_jenkins.render.kubernetes import check_own_templates
+
+        check_own_templates(loaded.config)
     for warning in loaded.warnings:
         report.say("warning " + render_problem(warning))
     if as_json:

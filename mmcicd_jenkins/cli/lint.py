@@ -18,6 +18,7 @@ from mmcicd_jenkins.lint.check import lint_text, plugins_used, read_text
 from mmcicd_jenkins.lint.foreign import foreign_finding
 from mmcicd_jenkins.lint.rule import RULES, Finding, Rule
 from mmcicd_jenkins.render.jenkinsfile import render_jenkinsfiles
+from mmcicd_jenkins.render.kubernetes import check_own_templates
 
 URL = "MMCICD_JENKINS_URL"
 _COLOURS = {"error": "red", "warning": "yellow", "note": "blue"}
@@ -48,6 +49,8 @@ def command(files: tuple[str, ...], server: bool, groovy: bool, explain: str | N
         return _explain(explain, as_json=as_json)
     config = _config()
     texts = _named(files) if files else _of_repository(config)
+    if config and not files:
+        check_own_templates(config)
     findings = [finding for file, text in texts.items() for finding in lint_text(file, text)]
     if groovy and (parser := find_groovy(os.environ)) is not None:
         findings += _by_groovy(parser, texts, findings)

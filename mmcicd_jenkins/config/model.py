@@ -167,7 +167,7 @@ class Environment:
     ingress: Ingress | None = None
     address: Address = field(default_factory=Address)
     allow_from: tuple[str, ...] = ()
-    progress_timeout_seconds: float = 600.0
+    progress_timeout_seconds: float = 610.0
     strategy: Strategy = field(default_factory=Strategy)
     approval: Approval = field(default_factory=Approval)
     rollback: RollbackPolicy = field(default_factory=RollbackPolicy)

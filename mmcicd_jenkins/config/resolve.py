@@ -142,7 +142,7 @@ def _environment(name: str, written: schema_environments.EnvironmentSection) -> 
         ingress=resolve_cluster.ingress(written.ingress) if written.ingress else None,
         address=resolve_cluster.address(written.address, written.ingress),
         allow_from=written.allow_from,
-        progress_timeout_seconds=written.progress_timeout,
+        progress_timeout_seconds=resolve_cluster.progress_timeout(written.progress_timeout, written.pods),
         strategy=_strategy(written.strategy),
         approval=made.Approval(
             by=approval.by, four_eyes=approval.four_eyes, expires_seconds=approval.expires

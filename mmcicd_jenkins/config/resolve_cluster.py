@@ -3,6 +3,9 @@
 from mmcicd_jenkins.config import cluster_model as made
 from mmcicd_jenkins.config import schema_cluster as schema
 
+# What pulling an image may take.
+_PULL_SECONDS = 300
+
 
 def pods(written: schema.PodsSection) -> made.Pods:
     return made.Pods(
@@ -17,6 +20,10 @@ def pods(written: schema.PodsSection) -> made.Pods:
         drain_seconds=written.drain,
         longest_request_seconds=written.longest_request,
     )
+
+
+def progress_timeout(written: float | None, pods: schema.PodsSection) -> float:
+    return written or pods.start_timeout + pods.min_ready + _PULL_SECONDS
 
 
 def _toleration(written: schema.TolerationSection) -> made.Toleration:

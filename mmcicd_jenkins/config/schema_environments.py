@@ -170,9 +170,10 @@ class EnvironmentSection(Section):
         "Who may send requests beside the same namespace: namespaces, and addresses such as 10.0.0.0/8. Kind kubernetes.",
         ["ingress", "monitoring"],
     )
-    progress_timeout: Duration = key(
-        "10m",
-        "How long a rollout may go without one more copy becoming ready, pulling its image included. Kind kubernetes.",
+    progress_timeout: Duration | None = key(
+        None,
+        "How long a rollout may go without one more copy becoming ready, pulling its image included. Kind kubernetes. "
+        "Default: 5m more than `pods.start_timeout` and `pods.min_ready`.",
         "20m",
     )
     strategy: StrategySection = key({}, "How a new version takes over. Kind kubernetes.", "rolling")

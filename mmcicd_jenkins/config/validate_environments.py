@@ -6,6 +6,7 @@ from mmcicd_jenkins.config.marks import KeyPath, dotted
 from mmcicd_jenkins.config.metrics import LIVE_METRICS, nearest_metric
 from mmcicd_jenkins.config.schema import FileSection
 from mmcicd_jenkins.config.schema_environments import CanarySection, EnvironmentSection
+from mmcicd_jenkins.config.validate_cluster import check_clusters
 from mmcicd_jenkins.release.shares import nearest_share
 
 # Keys that only one kind of environment has a use for.
@@ -34,6 +35,7 @@ def check_environments(file: FileSection, findings: Findings) -> None:
             if window.short >= window.long:
                 at_window = ("environments", name, "monitor", "windows", index, "short")
                 findings.add(at_window, "the shorter time is not shorter", "write less than `long`")
+    check_clusters(file, findings)
     _check_ports(file, findings)
     _check_approval(file, findings)
 

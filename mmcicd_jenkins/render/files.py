@@ -16,6 +16,11 @@ def template_bytes(name: str) -> bytes:
     return template_file(name).read_bytes()
 
 
+def owns_templates(root: Path, folder: str) -> bool:
+    """Whether a team has templates of its own in a folder of them, such as `kubernetes`."""
+    return (root / OWN_TEMPLATES / folder).is_dir()
+
+
 def template_file(name: str) -> Path:
     """Where it is; never outside the templates.
 

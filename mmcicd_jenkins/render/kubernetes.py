@@ -8,6 +8,7 @@ a field of ours is written down, so that an object which is read back says the s
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ from mmcicd_jenkins.errors import InputError, IntegrityFailed
 from mmcicd_jenkins.image.start import GRPC_PORT, REST_PORT, USER
 from mmcicd_jenkins.release.canonical import canonical
 from mmcicd_jenkins.render.engine import render
-from mmcicd_jenkins.render.files import OWN_TEMPLATES
+from mmcicd_jenkins.render.files import OWN_TEMPLATES, owns_templates
 from mmcicd_jenkins.render.own_manifests import refusals
 
 MANAGER = "mmcicd-jenkins"
@@ -27,6 +28,7 @@ ENVIRONMENT_LABEL = "mmcicd.io/environment"
 TRACK_LABEL = "mmcicd.io/track"
 STABLE, CANARY, PREVIEW = "stable", "canary", "preview"
 
+_PINNED = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
 # How often a copy that starts is asked; its port is closed until the model is loaded, so that asking costs nothing.
 _START_PERIOD = 2
 _OBJECTS = ("network-policy", "service", "disruption-budget", "deployment", "autoscaler", "ingress")
@@ -45,8 +47,8 @@ def render_manifest(
         IntegrityFailed: `image` is not named by a digest.
         InputError: a team's own template is wrong.
     """
-    if "@sha256:" not in image:
-        raise IntegrityFailed(f"{image} is not named by its digest", why="what a tag names can change")
+    if not _PINNED.fullmatch(image):
+        raise IntegrityFailed(f"{image!r} is not named by its digest", why="what a tag names can change")
     values = _values(config, model, place, version, image)
     return tuple(_document(config, name, values) for name, values in _wanted(place, values))
 
@@ -66,6 +68,17 @@ def as_track(manifest: tuple[Mapping[str, Any], ...], track: str, replicas: int)
     moved["spec"]["replicas"] = replicas
     document: Mapping[str, Any] = moved
     return document
+
+
+def check_own_templates(config: Config) -> None:
+    """Whether the team's own templates give objects that can be applied, in every environment.
+
+    Raises:
+        InputError: one does not.
+    """
+    for place in config.environments.values() if owns_templates(config.root, "kubernetes") else ():
+        for model in config.models.values() if place.kind == "kubernetes" else ():
+            render_manifest(config, model, place, 1, f"registry.example/model@sha256:{'0' * 64}")
 
 
 def _relabelled(value: Any, track: str) -> Any:

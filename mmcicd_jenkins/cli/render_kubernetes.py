@@ -1,0 +1,125 @@
+"""`render kubernetes`: what a deployment of a version would apply, for eyes, for `kubectl` and for GitOps. Asks no cluster."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mmcicd_jenkins.cli import report
+from mmcicd_jenkins.cli.options import environment_option, json_option, model_option
+from mmcicd_jenkins.cli.render_eject import EJECT_HELP, eject
+from mmcicd_jenkins.config.model import Environment
+from mmcicd_jenkins.errors import UsageError
+from mmcicd_jenkins.release.records import Release
+from mmcicd_jenkins.release.seal import Manifest, manifest_digest
+from mmcicd_jenkins.render.kubernetes import TEMPLATES, render_manifest
+from mmcicd_jenkins.stages.manifests import fresh_manifest
+from mmcicd_jenkins.wiring import Bench, open_bench
+
+
+@click.command(name="kubernetes")
+@model_option()
+@environment_option("The environment (may be left out when one is of kind kubernetes).")
+@click.option(
+    "--version",
+    type=click.IntRange(min=1),
+    help="The release. Default: the one that serves there, else the newest.",
+)
+@click.option("--image", metavar="NAME@DIGEST", help="As if the version had this image; asks no ledger.")
+@click.option("--eject", "ejects", is_flag=True, help=EJECT_HELP)
+@click.option(
+    "--template",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="With --eject: only this one, such as deployment; may be repeated.",
+)
+@json_option
+def kubernetes(
+    model: str | None,
+    environment: str | None,
+    version: int | None,
+    image: str | None,
+    ejects: bool,
+    names: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Print the objects that a deployment would apply, as YAML.
+
+    Example: mmcicd-jenkins render kubernetes --env production --version 7
+    """
+    if names and not ejects:
+        raise UsageError("--template belongs to --eject")
+    bench = open_bench(Path.cwd(), report.Lines(), shared=True)
+    if ejects:
+        return eject(bench.config.root, TEMPLATES, names, as_json=as_json)
+    place = _place(bench, environment)
+    if image is not None:
+        if "@sha256:" not in image:
+            raise UsageError(f"--image {image} names no digest", fix="write --image NAME@sha256:...")
+        one = bench.model(model)
+        number = version or 1
+        manifest = render_manifest(bench.config, one, place, number, image)
+        return _told(one.name, place, number, manifest, as_json=as_json)
+    release = _release(bench, bench.model(model).name, place, version)
+    job = bench.job(release.model, environment=place.name, version=release.version)
+    manifest = fresh_manifest(release, place, job, bench.ports)
+    return _told(release.model, place, release.version, manifest, as_json=as_json)
+
+
+def _place(bench: Bench, name: str | None) -> Environment:
+    places = {n: place for n, place in bench.config.environments.items() if place.kind == "kubernetes"}
+    if name is None and len(places) == 1:
+        return next(iter(places.values()))
+    if name in places:
+        return places[name]
+    if not places:
+        raise UsageError(
+            "no environment is of kind kubernetes",
+            where=bench.config.mark("environments"),
+            fix="environments: {production: {kind: kubernetes, cluster: https://..., namespace: ...}}",
+        )
+    what = "which environment?" if name is None else f"{name!r} is no environment of kind kubernetes"
+    raise UsageError(what, where=bench.config.file, fix="--env " + " or --env ".join(places))
+
+
+def _release(bench: Bench, model: str, place: Environment, version: int | None) -> Release:
+    snapshot = bench.ledger.snapshot(model)
+    pointer = snapshot.pointers.get(place.name)
+    serving = pointer.serving if pointer else None
+    # A number may be reserved for what never became a release.
+    candidates = [version or serving] if version or serving else range(snapshot.head.versions, 0, -1)
+    for number in candidates:
+        release = bench.ledger.release(model, number) if number else None
+        if release is not None:
+            return release
+    what = f"{model} has no release {version}" if version else f"{model} has no release yet"
+    raise UsageError(
+        what,
+        why="a version becomes a release when it passed its gates and verify",
+        fix=f"mmcicd-jenkins history --shared --model {model}; or --image NAME@sha256:... to look without one",
+    )
+
+
+def _told(model: str, place: Environment, version: int, manifest: Manifest, *, as_json: bool) -> int:
+    if as_json:
+        report.emit(
+            {
+                "model": model,
+                "environment": place.name,
+                "version": version,
+                "digest": manifest_digest(manifest),
+                "documents": [dict(document) for document in manifest],
+            }
+        )
+        return 0
+    report.out("---\n".join(map(_yaml, manifest)).rstrip("\n"))
+    return 0
+
+
+def _yaml(document: Mapping[str, Any]) -> str:
+    import yaml
+
+    text: str = yaml.safe_dump(dict(document), sort_keys=False, default_flow_style=False, width=1000)
+    return text
