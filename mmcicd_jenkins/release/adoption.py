@@ -9,6 +9,7 @@ from mmcicd_jenkins.release.documents import to_document
 from mmcicd_jenkins.release.history import Who, operation_id
 from mmcicd_jenkins.release.ledger import (
     Change,
+    Head,
     Operation,
     Pointer,
     Served,
@@ -79,19 +80,22 @@ def adopt(
     files = {pointer_path(environment): to_document(after), **_records(releases)}
     if documents:
         files[manifest_path(applied)] = manifest_file(documents)
-    revoked = {str(r.version): UNKNOWN for r in releases if r.version not in {version, *serving}}
-    revoked |= {str(t.left): _why(t) for t in taken_back if t.left != version}
     adopted = [release.version for release in releases]
-    highest = max(snapshot.head.versions, version, *adopted)
+    revoked = {str(v): UNKNOWN for v in adopted if v not in {version, *serving}}
+    revoked |= {str(t.left): _why(t) for t in taken_back if t.left != version}
     return Change(
         kind="unplanned",
         at=who.at,
         actor=who.actor,
         detail=_detail(pointer, after, adopted, who.reason),
-        head=dataclasses.replace(
-            snapshot.head, versions=highest, revoked={**revoked, **snapshot.head.revoked}
-        ),
+        head=_head(snapshot.head, max(version, *adopted, 0), revoked),
         files=files,
+    )
+
+
+def _head(head: Head, highest: int, revoked: Mapping[str, str]) -> Head:
+    return dataclasses.replace(
+        head, versions=max(head.versions, highest), revoked={**revoked, **head.revoked}
     )
 
 

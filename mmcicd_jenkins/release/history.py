@@ -115,8 +115,7 @@ def begin(
     pointer = snapshot.pointer(environment)
     if _stands(snapshot, environment, action, target, manifest):
         return None
-    _refuse_gone(snapshot, pointer, target)
-    _refuse_outdated(pointer, decided_on)
+    _refuse(snapshot, pointer, target, decided_on)
     operation = Operation(
         op_id=operation_id(snapshot.head.model, environment, action, target, pointer.epoch),
         action=action,
@@ -158,6 +157,11 @@ def _still_to_revoke(pointer: Pointer, target: int) -> tuple[int, ...]:
         return ()
     leaves = (*operation.revokes, *([operation.source] if operation.action == "rollback" else []))
     return tuple(v for v in leaves if v is not None and v not in {target, operation.target})
+
+
+def _refuse(snapshot: Snapshot, pointer: Pointer, target: int, decided_on: int | None) -> None:
+    _refuse_gone(snapshot, pointer, target)
+    _refuse_outdated(pointer, decided_on)
 
 
 def _refuse_outdated(pointer: Pointer, decided_on: int | None) -> None:
