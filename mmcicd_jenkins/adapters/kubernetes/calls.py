@@ -52,7 +52,7 @@ class Calls:
             thing=thing,
             namespace=namespace,
             who=self._connection.login.who,
-            secrets=self._connection.secrets,
+            hidden=lambda: self._connection.secrets,
         )
 
     def ask(

@@ -7,7 +7,7 @@ without secrets. What another try may cure is a `Trouble`.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Any
 
@@ -59,7 +59,12 @@ class Doing:
     thing: str
     namespace: str = ""
     who: str = ""
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    hidden: Callable[[], tuple[str, ...]] = field(default=tuple, repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no message may show; asked when there is one, for a login is read after the question was made."""
+        return self.hidden()
 
     @property
     def where(self) -> str:

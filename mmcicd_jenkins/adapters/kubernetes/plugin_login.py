@@ -97,7 +97,7 @@ def _end(child: subprocess.Popen[bytes], *, interactive: bool) -> None:
         child.terminate()
     else:
         os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
+    child.communicate()
 
 
 def _told(answer: bytes, said: bytes) -> str:

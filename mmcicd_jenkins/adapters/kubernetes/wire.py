@@ -212,6 +212,9 @@ def _asked(
         content = response.read(LARGEST + 1)
         if len(content) > LARGEST:
             raise _TooLargeError
+        if response.length:
+            # Told before, and not come: the library says nothing of it.
+            raise http.client.IncompleteRead(b"", response.length)
         found = {name.lower(): value for name, value in response.getheaders()}
         warnings = tuple(response.headers.get_all("Warning", []))
         return Answer(
