@@ -5,6 +5,7 @@ images named in `paper.standin.broken`.
 """
 
 import contextlib
+import copy
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from mmcicd_jenkins.adapters.kubernetes.target import KubernetesTarget
 from mmcicd_jenkins.adapters.kubernetes.tries import Patience
 from mmcicd_jenkins.config.load import load_config
 from mmcicd_jenkins.config.model import Config, Environment
+from mmcicd_jenkins.errors import MmcicdError
 from mmcicd_jenkins.ports import Switch
 from mmcicd_jenkins.release.desired import TakenBack
 from mmcicd_jenkins.release.rollout import Limits
@@ -35,12 +37,12 @@ class Killed(BaseException):
 
 
 class Mortal:
-    """The calls of an `Api`; the `nth` of them is the last, and it is done or not before the end."""
+    """The calls of an `Api`; the `nth` of them is the last. `made` counts them."""
 
-    def __init__(self, api: Api, nth: int, *, done: bool) -> None:
+    def __init__(self, api: Api, nth: int) -> None:
         self._api = api
         self._left = nth
-        self._done = done
+        self.made = 0
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._api, name)
@@ -49,8 +51,9 @@ class Mortal:
 
         def call(*words: Any, **named: Any) -> Any:
             self._left -= 1
+            self.made += 1
             if self._left == 0:
-                if self._done:
+                with contextlib.suppress(MmcicdError):
                     found(*words, **named)
                 raise Killed
             return found(*words, **named)
@@ -64,6 +67,7 @@ class Paper:
     folder: Path
     settings: dict[str, Any] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
+    _configs: dict[str, Config] = field(default_factory=dict)
 
     # ports.Progress
     def line(self, text: str) -> None:
@@ -88,9 +92,11 @@ class Paper:
             **changed,
         }
         model = {"train": "true", "evaluate": {"command": "true"}, "gates": ["accuracy >= 0.9"]}
-        document = {"models": {MODEL: model}, "environments": {"production": settings}}
-        (self.folder / "mmcicd.yaml").write_text(json.dumps(document))
-        return load_config(self.folder, environ={})
+        text = json.dumps({"models": {MODEL: model}, "environments": {"production": settings}})
+        if text not in self._configs:
+            (self.folder / "mmcicd.yaml").write_text(text)
+            self._configs[text] = load_config(self.folder, environ={})
+        return self._configs[text]
 
     def place(self, **changed: Any) -> Environment:
         return self.config(**changed).production
@@ -136,6 +142,10 @@ class Paper:
 
     def object(self, kind: str, name: str) -> Any:
         return self.standin.object(kind, name)
+
+    def again(self, objects: dict[Any, Any]) -> None:
+        """As it was when these were all objects."""
+        self.standin.objects = copy.deepcopy(objects)
 
     def state(self) -> Any:
         """All that stands in the end, but for what each write changes."""
