@@ -12,14 +12,16 @@ DataKind = Literal["s3", "gs", "https", ""]
 GitKind = Literal["ssh", "https", ""]
 
 USES: dict[Zone, tuple[str, ...]] = {
-    "ci": ("source", "data", "registry", "ledger"),
-    "ops": ("ledger", "signing", "registry", "data", "source"),
+    "ci": ("source", "data", "registry", "ledger", "training"),
+    "ops": ("ledger", "signing", "registry", "data", "source", "prometheus"),
 }
 # With data of several kinds each kind has an id of its own: `data-s3`, `data-gs`, `data-https`.
 DATA_KINDS: tuple[DataKind, ...] = ("s3", "gs", "https")
 # What ops may take over from ci: reading data and pushing to the registry give no more rights there. A ledger
 # id of ci only reads, and a signing key exists in ops alone.
 SHARED_WITH_OPS = ("data", "registry", "source")
+# Of an environment: a login that looks and cannot deploy. With it the monitor looks, and acts with the other one.
+MONITOR = "{environment}-monitor"
 _DATA: dict[str, DataKind] = {
     "s3": "s3",
     "s3a": "s3",

@@ -5,7 +5,15 @@ Only when a file names credentials at all is a missing one worth a word: agents 
 
 from pathlib import Path
 
-from mmcicd_jenkins.config.credential_uses import DATA_KINDS, USES, Zone, data_kind, data_kinds, git_kind
+from mmcicd_jenkins.config.credential_uses import (
+    DATA_KINDS,
+    MONITOR,
+    USES,
+    Zone,
+    data_kind,
+    data_kinds,
+    git_kind,
+)
 from mmcicd_jenkins.config.findings import Findings
 from mmcicd_jenkins.config.marks import KeyPath
 from mmcicd_jenkins.config.places import host_of, is_file
@@ -37,7 +45,8 @@ def check_credentials(file: FileSection, findings: Findings, root: Path) -> None
 def _check_names(file: FileSection, findings: Findings) -> None:
     """An environment is a use as well, so the two may not meet."""
     for name, environment in file.environments.items():
-        if environment.kind == "kubernetes" and name in (*USES["ops"], *_DATA_USES):
+        looking = [MONITOR.format(environment=other) for other in file.environments]
+        if environment.kind == "kubernetes" and name in (*USES["ops"], *_DATA_USES, *looking):
             what = f"jenkins.credentials.ops.{name} is the credential of something else"
             findings.add(("environments", name), what, "give the environment another name", on="key")
 
@@ -45,10 +54,11 @@ def _check_names(file: FileSection, findings: Findings) -> None:
 def _check_use(zone: Zone, use: str, file: FileSection, findings: Findings) -> None:
     at = (*_AT, zone, use)
     places = [name for name, place in file.environments.items() if place.kind == "kubernetes"]
-    known = (*USES[zone], *_DATA_USES, *(places if zone == "ops" else ()))
+    looking = [MONITOR.format(environment=name) for name in places]
+    known = (*USES[zone], *_DATA_USES, *((*places, *looking) if zone == "ops" else ()))
     if use in known:
         _warn_of_unused(at, use, file, findings)
-    elif zone == "ci" and (use == "signing" or use in places):
+    elif zone == "ci" and (use == "signing" or use in (*places, *looking)):
         findings.add(at, f"this credential may not be in ci: {_NEVER_IN_CI}", "move it to ops", on="key")
     elif use in file.environments:
         findings.warn(at, f"{use} is local: it needs no credential", "delete this line")
@@ -71,6 +81,8 @@ def _warn_of_unused(at: KeyPath, use: str, file: FileSection, findings: Findings
         findings.warn(at, "the password of the ledger goes over the network as it is", "use https://")
     elif use == "registry" and not file.store.registry:
         findings.warn(at, "there is no registry", "add store.registry, or delete this line")
+    elif use == "prometheus" and not any(p.monitor.prometheus for p in file.environments.values()):
+        findings.warn(at, "no environment names a Prometheus", "add monitor.prometheus, or delete this line")
     elif use in _DATA_USES and use.removeprefix("data-") not in data_kinds(_urls(file)):
         findings.warn(at, f"no data come from {use.removeprefix('data-')}", "delete this line")
     elif use == "data" and not data_kinds(_urls(file)):

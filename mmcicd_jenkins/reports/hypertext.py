@@ -9,67 +9,38 @@ from collections.abc import Iterable
 
 from mmcicd_jenkins.reports.charts import Figure
 from mmcicd_jenkins.reports.gate_words import GateLine
+from mmcicd_jenkins.reports.html_tree import Piece, block, document, tag
 from mmcicd_jenkins.reports.page import Number, Page, Row, Slice
 
 _WIDE = 520
 
-Piece = ET.Element | str
-
 
 def to_html(page: Page) -> str:
     """The whole document."""
-    head = _block(
-        "head",
-        _tag("meta", charset="utf-8"),
-        _tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        _tag("title", f"{page.model}: {page.verdict}"),
-        _tag("link", rel="stylesheet", href="report.css"),
-    )
-    footer = _tag("footer", "Written by mmcicd-jenkins. Numbers without a bound are exact.")
-    body = _block("body", _header(page), _block("main", *_sections(page)), footer)
-    document = _block("html", head, body, lang="en")
-    return "<!doctype html>\n" + ET.tostring(document, encoding="unicode", method="html") + "\n"
-
-
-def _tag(name: str, /, *inside: Piece, **attributes: str) -> ET.Element:
-    """An element with texts and elements in it. `class_` is the attribute class; what is empty is left out."""
-    given = {key.rstrip("_"): value for key, value in attributes.items() if value}
-    element = ET.Element(name, given)
-    for piece in inside:
-        if not isinstance(piece, str):
-            element.append(piece)
-        elif len(element):
-            element[-1].tail = (element[-1].tail or "") + piece
-        else:
-            element.text = (element.text or "") + piece
-    return element
-
-
-def _block(name: str, /, *inside: ET.Element, **attributes: str) -> ET.Element:
-    """An element whose parts stand on lines of their own."""
-    return _tag(name, "\n", *(piece for element in inside for piece in (element, "\n")), **attributes)
+    footer = tag("footer", "Written by mmcicd-jenkins. Numbers without a bound are exact.")
+    return document(f"{page.model}: {page.verdict}", _header(page), block("main", *_sections(page)), footer)
 
 
 def _header(page: Page) -> ET.Element:
     kind = f"Evaluation of a {page.problem} model" if page.problem else "Evaluation"
-    title = _tag("h1", page.model, " ", _tag("span", page.verdict, class_=f"verdict {page.verdict}"))
-    parts = [_tag("p", kind, class_="kind"), title, _tag("p", page.reason, class_="reason")]
+    title = tag("h1", page.model, " ", tag("span", page.verdict, class_=f"verdict {page.verdict}"))
+    parts = [tag("p", kind, class_="kind"), title, tag("p", page.reason, class_="reason")]
     if page.tiles:
-        parts.append(_block("ul", *map(_tile, page.tiles), class_="tiles"))
-    parts += [_tag("p", warning, class_="warning") for warning in page.warnings]
-    return _block("header", _block("div", *parts, class_="head-inner"))
+        parts.append(block("ul", *map(_tile, page.tiles), class_="tiles"))
+    parts += [tag("p", warning, class_="warning") for warning in page.warnings]
+    return block("header", block("div", *parts, class_="head-inner"))
 
 
 def _tile(row: Number) -> ET.Element:
-    name, value = _tag("span", row.metric, class_="name"), _tag("span", row.value, class_="value")
+    name, value = tag("span", row.metric, class_="name"), tag("span", row.value, class_="value")
     change: list[Piece] = (
-        [" ", _tag("span", row.change, class_=f"change {row.direction}".rstrip())] if row.change else []
+        [" ", tag("span", row.change, class_=f"change {row.direction}".rstrip())] if row.change else []
     )
-    return _tag("li", name, " ", value, *change)
+    return tag("li", name, " ", value, *change)
 
 
 def _sections(page: Page) -> Iterable[ET.Element]:
-    yield _section("Gates", _tag("p", page.compared, class_="note"), *_gates(page.gates))
+    yield _section("Gates", tag("p", page.compared, class_="note"), *_gates(page.gates))
     yield _section("Numbers", _numbers(page))
     if page.figures:
         details = [*_confusion(page.confusion), *_classes(page.per_class)]
@@ -77,54 +48,54 @@ def _sections(page: Page) -> Iterable[ET.Element]:
     if page.slices:
         note = "The same numbers on parts of the test data, the weakest part first."
         parts = [part for found in page.slices for part in _slice(found)]
-        yield _section("Slices", _tag("p", note, class_="note"), *parts)
+        yield _section("Slices", tag("p", note, class_="note"), *parts)
     if page.curves:
         yield _section("Training", _figures(page.curves))
-    pairs = [part for label, text in page.lineage for part in (_tag("dt", label), _tag("dd", text))]
-    yield _section("Where it comes from", _block("dl", *pairs), *_packages(page.packages))
+    pairs = [part for label, text in page.lineage for part in (tag("dt", label), tag("dd", text))]
+    yield _section("Where it comes from", block("dl", *pairs), *_packages(page.packages))
 
 
 def _section(title: str, *parts: ET.Element) -> ET.Element:
-    return _block("section", _tag("h2", title), *parts)
+    return block("section", tag("h2", title), *parts)
 
 
 def _table(
     head: Iterable[ET.Element], rows: Iterable[ET.Element], caption: str = "", kind: str = ""
 ) -> ET.Element:
-    named = [_tag("caption", caption)] if caption else []
-    parts = [*named, _tag("thead", _tag("tr", *head)), _block("tbody", *rows)]
-    return _block("div", _block("table", *parts, class_=kind), class_="scroll")
+    named = [tag("caption", caption)] if caption else []
+    parts = [*named, tag("thead", tag("tr", *head)), block("tbody", *rows)]
+    return block("div", block("table", *parts, class_=kind), class_="scroll")
 
 
 def _head(*names: str) -> list[ET.Element]:
     """The first column has words, the others numbers."""
     return [
-        _tag("th", name, scope="col", class_="num" if position else "") for position, name in enumerate(names)
+        tag("th", name, scope="col", class_="num" if position else "") for position, name in enumerate(names)
     ]
 
 
 def _number(text: str, direction: str = "") -> ET.Element:
-    return _tag("td", text, class_=f"num {direction}".rstrip())
+    return tag("td", text, class_=f"num {direction}".rstrip())
 
 
 def _row(name: str, *cells: ET.Element) -> ET.Element:
-    return _tag("tr", _tag("th", name, scope="row"), *cells)
+    return tag("tr", tag("th", name, scope="row"), *cells)
 
 
 def _gates(gates: Iterable[GateLine]) -> Iterable[ET.Element]:
     rows = [_gate(gate) for gate in gates]
     if rows:
-        words = [_tag("th", name, scope="col") for name in ("Verdict", "Rule", "In words")]
-        numbers = [_tag("th", name, scope="col", class_="num") for name in ("Value", "Limit", "Champion")]
+        words = [tag("th", name, scope="col") for name in ("Verdict", "Rule", "In words")]
+        numbers = [tag("th", name, scope="col", class_="num") for name in ("Value", "Limit", "Champion")]
         yield _table([*words[:2], *numbers, words[2]], rows, kind="gates")
 
 
 def _gate(gate: GateLine) -> ET.Element:
-    word = _tag("span", gate.word, class_=f"verdict {gate.word.replace(' ', '-')}")
+    word = tag("span", gate.word, class_=f"verdict {gate.word.replace(' ', '-')}")
     where = f" for {gate.slice}" if gate.slice else ""
-    rule = _tag("th", _tag("code", gate.rule), where, scope="row")
+    rule = tag("th", tag("code", gate.rule), where, scope="row")
     numbers = [_number(text) for text in (gate.value, gate.limit, gate.champion)]
-    return _tag("tr", _tag("td", word), rule, *numbers, _tag("td", gate.sentence, class_="words"))
+    return tag("tr", tag("td", word), rule, *numbers, tag("td", gate.sentence, class_="words"))
 
 
 def _numbers(page: Page) -> ET.Element:
@@ -139,14 +110,14 @@ def _numbers(page: Page) -> ET.Element:
 
 
 def _figures(figures: Iterable[Figure]) -> ET.Element:
-    return _block("div", *map(_figure, figures), class_="figures")
+    return block("div", *map(_figure, figures), class_="figures")
 
 
 def _figure(figure: Figure) -> ET.Element:
     size = {"width": str(figure.width), "height": str(figure.height)}
-    image = _tag("img", src=f"report/{figure.name}", alt=figure.alt, **size)
-    caption = [_tag("figcaption", figure.caption)] if figure.caption else []
-    return _block("figure", image, *caption, class_="wide" if figure.width > _WIDE else "")
+    image = tag("img", src=f"report/{figure.name}", alt=figure.alt, **size)
+    caption = [tag("figcaption", figure.caption)] if figure.caption else []
+    return block("figure", image, *caption, class_="wide" if figure.width > _WIDE else "")
 
 
 def _confusion(matrix: tuple[Row, ...]) -> Iterable[ET.Element]:
@@ -156,19 +127,19 @@ def _confusion(matrix: tuple[Row, ...]) -> Iterable[ET.Element]:
         table = _table(
             _head("Actual", *matrix[0].cells), rows, "Rows: actual class. Columns: predicted class."
         )
-        yield _block("details", _tag("summary", "Confusion matrix as a table"), table)
+        yield block("details", tag("summary", "Confusion matrix as a table"), table)
 
 
 def _classes(classes: tuple[Row, ...]) -> Iterable[ET.Element]:
     if classes:
-        yield _tag("h3", "By class")
+        yield tag("h3", "By class")
         head = _head("Class", "Rows", "Precision", "Recall", "F1", "ROC AUC")
         rows = [_row(row.name, *map(_number, row.cells)) for row in classes]
         yield _table(head, rows, "One class against all others.")
 
 
 def _slice(found: Slice) -> Iterable[ET.Element]:
-    yield _tag("h3", f"By {found.column}")
+    yield tag("h3", f"By {found.column}")
     if found.figure:
         yield _figure(found.figure)
     rows = [_row(row.name, _number(row.samples), *map(_changed, row.cells)) for row in found.rows]
@@ -176,13 +147,11 @@ def _slice(found: Slice) -> Iterable[ET.Element]:
 
 
 def _changed(cell: Number) -> ET.Element:
-    change: list[Piece] = (
-        [" ", _tag("span", f"({cell.change})", class_=cell.direction)] if cell.change else []
-    )
-    return _tag("td", cell.value, *change, class_="num")
+    change: list[Piece] = [" ", tag("span", f"({cell.change})", class_=cell.direction)] if cell.change else []
+    return tag("td", cell.value, *change, class_="num")
 
 
 def _packages(packages: tuple[str, ...]) -> Iterable[ET.Element]:
     if packages:
-        listed = _block("ul", *(_tag("li", package) for package in packages))
-        yield _block("details", _tag("summary", f"{len(packages)} packages in the environment"), listed)
+        listed = block("ul", *(tag("li", package) for package in packages))
+        yield block("details", tag("summary", f"{len(packages)} packages in the environment"), listed)

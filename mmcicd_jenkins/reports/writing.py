@@ -45,7 +45,7 @@ def write_report(directory: Path, record: EvaluationRecord) -> tuple[Path, ...]:
         "report.html": to_html(page).encode(),
     }
     try:
-        written = tuple(_replace(directory / name, content) for name, content in files.items())
+        written = tuple(replace_file(directory / name, content) for name, content in files.items())
         for stale in set((directory / IMAGES).glob("*.svg")) - set(written):
             stale.unlink(missing_ok=True)
         _sweep(directory)
@@ -76,7 +76,7 @@ def _is_running(process: int) -> bool:
     return True
 
 
-def _replace(path: Path, content: bytes) -> Path:
+def replace_file(path: Path, content: bytes) -> Path:
     """Whole or not at all when we die. A machine that dies may keep less; each evaluation writes all of it again."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
