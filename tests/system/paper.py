@@ -136,7 +136,7 @@ class FileTarget:
     def withdraw(self, model, epoch):
         self._write(model, None, epoch)
 
-    def endpoint(self, model):
+    def endpoint(self, model):  # noqa: ARG002  one address for all
         return Endpoint(rest="http://127.0.0.1:9", grpc="127.0.0.1:9")
 
     def stop(self):
