@@ -35,8 +35,9 @@ SEAL = "mmcicd.io/seal"
 SETTLED = "mmcicd.io/settled"
 FALLBACK = "mmcicd.io/fallback"
 PREVIOUS = "mmcicd.io/previous"
+TAKES_BACK = "mmcicd.io/takes-back"
 OFFLINE = "mmcicd.io/offline"
-MEMORY = (VERSION, MANIFEST, SEAL, SETTLED, FALLBACK, PREVIOUS, OFFLINE)
+MEMORY = (VERSION, MANIFEST, SEAL, SETTLED, FALLBACK, PREVIOUS, TAKES_BACK, OFFLINE)
 
 # All annotations of an object may have 256 KiB together; a manifest unpacks to a few KiB.
 LARGEST = 4 * 2**20
@@ -67,57 +68,68 @@ class Fence:
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """What a Deployment remembers. `told` None: to serve nothing."""
+    """What a Deployment remembers. `told` None: to serve nothing. `takes_back`, until it is settled: what served before
+    is bad.
+    """
 
     fence: Fence = dataclasses.field(default_factory=Fence)
     told: Carried | None = None
     settled: bool = False
     fallback: Carried | None = None
     previous: Carried | None = None
+    takes_back: bool = False
     offline: tuple[TakenBack, ...] = ()
 
     @property
     def healthy(self) -> Carried | None:
-        """What served alone last."""
-        return self.told if self.settled else self.fallback
+        """What served alone last, or what one goes back to because that is bad."""
+        return self.told if self.settled or self.takes_back else self.fallback
 
     @property
     def way_back(self) -> Carried | None:
         """Where a rollback leads: a version that never served alone is left for the one that did."""
-        return self.previous if self.settled or self.fallback is None else self.fallback
+        is_coming = not self.settled and self.fallback is not None and not self.takes_back
+        found = self.fallback if is_coming else self.previous
+        return None if found and self.told and found.version == self.told.version else found
 
 
 def told_to(standing: Standing, order: Switch) -> Standing:
     """The memory while `order` is carried out."""
     told = Carried(version=order.version, manifest=order.manifest, seal=order.seal)
+    fence = Fence(epoch=order.epoch, op_id=order.op_id)
+    if not standing.settled and (told, fence) == (standing.told, standing.fence):
+        return standing  # it was cut short
+    serves = standing.settled and told == standing.told
     return dataclasses.replace(
         standing,
-        fence=Fence(epoch=order.epoch, op_id=order.op_id),
+        fence=fence,
         told=told,
-        settled=standing.settled and told == standing.told,
-        fallback=None if standing.settled and told == standing.told else standing.healthy,
+        settled=serves,
+        fallback=None if serves else standing.healthy,
+        takes_back=order.takes_back,
     )
 
 
-def settled(standing: Standing, *, takes_back: bool) -> Standing:
+def settled(standing: Standing) -> Standing:
     """The memory once what was told serves alone. What was taken back is no way back, and where one goes back to the
     version before there is none left.
     """
     told, fallback, previous = standing.told, standing.fallback, standing.previous
-    if takes_back or (told and previous and told.version == previous.version):
+    if standing.takes_back or (told and previous and told.version == previous.version):
         previous = None
     elif fallback is not None and told is not None and fallback.version != told.version:
         previous = fallback
-    return dataclasses.replace(standing, settled=True, fallback=None, previous=previous)
+    return dataclasses.replace(standing, settled=True, fallback=None, previous=previous, takes_back=False)
 
 
 def undone(standing: Standing) -> Standing:
-    """The memory when what was told did not come: what served alone before is told again. Where that is the same, as
-    when copies are lost, nothing is undone.
+    """The memory when what was told did not come: what served alone before is told again, and no rollback was done.
+    Where that is the same, as when copies are lost, nothing is undone.
     """
     if standing.settled:
         return standing
-    return dataclasses.replace(standing, told=standing.fallback)
+    done = tuple(one for one in standing.offline if one.epoch != standing.fence.epoch)
+    return dataclasses.replace(standing, told=standing.fallback, takes_back=False, offline=done)
 
 
 def fence_of(document: Document) -> Fence:
@@ -155,6 +167,7 @@ def read(document: Document | None) -> Standing:
         settled=noted.get(SETTLED) == noted.get(VERSION, ""),
         fallback=_carried(_unpacked(document, FALLBACK), document, FALLBACK),
         previous=_carried(_unpacked(document, PREVIOUS), document, PREVIOUS),
+        takes_back=TAKES_BACK in noted,
         offline=_taken_back(document),
     )
 
@@ -188,6 +201,7 @@ def notes(standing: Standing) -> dict[str, str | None]:
         SETTLED: str(told.version) if told and standing.settled else None,
         FALLBACK: _packed(standing.fallback),
         PREVIOUS: _packed(standing.previous),
+        TAKES_BACK: "true" if standing.takes_back else None,
         OFFLINE: canonical([to_document(one) for one in standing.offline]).decode()
         if standing.offline
         else None,

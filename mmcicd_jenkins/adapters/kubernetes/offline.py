@@ -63,7 +63,7 @@ class OfflineKubernetesTarget:
         standing = _taken_back(self._standing(model), order, fence, self._environment.name)
         if standing.told is not None:
             self._check_seal(model, standing.told)
-        Switching(self._api, self._waiting, model, fence).serve(standing, takes_back=True)
+        Switching(self._api, self._waiting, model, fence).serve(standing)
 
     def forget(self, model: str) -> None:
         name = f"{model}-{STABLE}"
@@ -89,7 +89,7 @@ def _taken_back(before: Standing, order: TakenBack, fence: Fence, environment: s
     if told is not None and told.version == order.to:
         # Cut short after it was told: the same order finishes it, under the fence that it put there.
         noted = before.offline if order in before.offline else (*before.offline, order)
-        return dataclasses.replace(before, fence=fence, offline=noted)
+        return dataclasses.replace(before, fence=fence, offline=noted, takes_back=True)
     back = before.way_back
     if back is None or back.version != order.to:
         raise InputError(
@@ -103,6 +103,6 @@ def _taken_back(before: Standing, order: TakenBack, fence: Fence, environment: s
         told=back,
         settled=False,
         fallback=before.healthy,
-        previous=None,
+        takes_back=True,
         offline=(*before.offline, order),
     )

@@ -30,7 +30,7 @@ class Switching:
         self._writes = Fenced(api, fence)
         self._name = f"{model}-{STABLE}"
 
-    def serve(self, standing: Standing, *, takes_back: bool) -> None:
+    def serve(self, standing: Standing) -> None:
         """Have the cluster serve what `standing` tells, and remember it as `standing` says.
 
         Raises:
@@ -40,7 +40,7 @@ class Switching:
         """
         told = _require(standing.told)
         self._writes.claim("Deployment", self._name)
-        if takes_back and self._serves():
+        if standing.takes_back and self._serves():
             self.end(CANARY)
         try:
             self._write(told, standing)
@@ -49,7 +49,7 @@ class Switching:
             self._restore(standing, e)
             raise
         self.end(CANARY)
-        self._settle(takes_back=takes_back)
+        self._settle()
 
     def end(self, track: str) -> None:
         """Remove the copies of another role than stable."""
@@ -110,7 +110,7 @@ class Switching:
                 return
             self._write(before.told, before)
             self._wait(before.told.version)
-            self._settle(takes_back=False)
+            self._settle()
         except (OutsideFailed, InputError, IntegrityFailed) as e:
             raise OutsideFailed(
                 f"{error.what}; what served before could not be put back: {e.what}",
@@ -119,13 +119,13 @@ class Switching:
                 fix="mmcicd-jenkins serve puts back what the ledger says",
             ) from error
 
-    def _settle(self, *, takes_back: bool) -> None:
+    def _settle(self) -> None:
         """Note that what is told serves alone."""
 
         def decide(live: Mapping[str, Any]) -> Mapping[str, Any] | None:
             before = annotations.read_or_fence(live)
             former = annotations.notes(before)
-            after = annotations.notes(annotations.settled(before, takes_back=takes_back))
+            after = annotations.notes(annotations.settled(before))
             noted = {key: text for key, text in after.items() if text != former[key]}
             return {"metadata": {"annotations": noted}} if noted else None
 

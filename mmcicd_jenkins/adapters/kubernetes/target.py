@@ -53,7 +53,7 @@ class KubernetesTarget:
         fence = Fence(epoch=order.epoch, op_id=order.op_id)
         before = annotations.read_or_fence(self._api.get("Deployment", f"{order.model}-{STABLE}"))
         steps = Switching(self._api, self._waiting, order.model, fence)
-        steps.serve(annotations.told_to(before, order), takes_back=order.takes_back)
+        steps.serve(annotations.told_to(before, order))
 
     def withdraw(self, model: str, epoch: int) -> None:
         standing = annotations.read_or_fence(self._api.get("Deployment", f"{model}-{STABLE}")).fence

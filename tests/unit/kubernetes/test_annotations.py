@@ -37,13 +37,13 @@ def order(version, epoch, *, takes_back=False, **more):
 
 
 def came(standing, version, *, takes_back=False, **more):
-    begun = annotations.told_to(standing, order(version, standing.fence.epoch + 1, **more))
-    return annotations.settled(begun, takes_back=takes_back)
+    told = order(version, standing.fence.epoch + 1, takes_back=takes_back, **more)
+    return annotations.settled(annotations.told_to(standing, told))
 
 
 def failed(standing, version):
     begun = annotations.told_to(standing, order(version, standing.fence.epoch + 1))
-    return annotations.settled(annotations.undone(begun), takes_back=False)
+    return annotations.settled(annotations.undone(begun))
 
 
 def document(standing):
@@ -62,6 +62,7 @@ def test_it_is_the_same_when_it_is_read_again():
         told=carried(9),
         fallback=carried(8),
         previous=carried(7),
+        takes_back=True,
         offline=(taken, taken),
     )
     for standing in (Standing(), full, dataclasses.replace(full, settled=True, fallback=None)):
@@ -101,7 +102,7 @@ def test_a_first_version_that_did_not_come_leaves_nothing():
 
 def test_a_version_that_was_cut_short_is_no_way_back():
     cut = annotations.told_to(came(Standing(), 7), order(8, 2))
-    standing = annotations.settled(annotations.told_to(cut, order(9, 3)), takes_back=False)
+    standing = annotations.settled(annotations.told_to(cut, order(9, 3)))
     assert (standing.told.version, back(standing)) == (9, 7)
 
 
@@ -113,7 +114,7 @@ def test_a_first_version_that_was_cut_short_is_none_either():
 def test_the_same_order_again_forgets_nothing():
     begun = annotations.told_to(came(came(Standing(), 6), 7), order(8, 3))
     assert annotations.told_to(begun, order(8, 3)) == begun
-    done = annotations.settled(begun, takes_back=False)
+    done = annotations.settled(begun)
     assert annotations.told_to(done, order(8, 3)) == done
 
 
@@ -136,6 +137,25 @@ def test_other_settings_that_did_not_come_are_undone():
     before = came(Standing(), 7)
     begun = annotations.told_to(before, order(7, 2, memory="1Ki"))
     assert annotations.undone(begun).told == carried(7)
+
+
+def test_a_rollback_that_was_cut_short_does_not_lead_back_to_what_it_leaves():
+    cut = annotations.told_to(came(came(came(Standing(), 6), 7), 8), order(7, 4, takes_back=True))
+    assert (cut.told.version, cut.fallback.version, back(cut)) == (7, 8, None)
+    assert annotations.told_to(cut, order(7, 4, takes_back=True)) == cut
+    newer = annotations.told_to(cut, order(9, 5))
+    assert newer.fallback.version == 7
+    assert back(annotations.settled(newer)) == 7
+
+
+def test_a_rollback_that_did_not_come_was_none():
+    note = TakenBack(left=8, to=7, epoch=4, at="2026-01-01T00:00:00Z", actor="a")
+    older = dataclasses.replace(note, epoch=2)
+    standing = dataclasses.replace(came(came(Standing(), 7), 8), offline=(older,))
+    begun = annotations.told_to(standing, order(7, 4, takes_back=True))
+    begun = dataclasses.replace(begun, offline=(older, note))
+    after = annotations.settled(annotations.undone(begun))
+    assert (after.told.version, back(after), after.offline) == (8, 7, (older,))
 
 
 @pytest.mark.parametrize(
