@@ -12,7 +12,18 @@ from mmcicd_jenkins.config.model import Config
 from mmcicd_jenkins.render.credentials import Binding, bindings
 
 PLATFORM = Path(__file__).parents[2] / "golden" / "platform" / "mmcicd.yaml"
-OPS = ("evaluate", "package", "verify", "deploy", "smoke", "propose", "promote", "rollback", "monitor")
+OPS = (
+    "evaluate",
+    "package",
+    "verify",
+    "deploy",
+    "smoke",
+    "propose",
+    "canary",
+    "promote",
+    "rollback",
+    "monitor",
+)
 
 MODEL = """\
   {name}:
@@ -155,6 +166,7 @@ def test_the_symbols_are_those_of_the_step(platform: Config) -> None:
     known = {
         "usernamePassword": {"usernameVariable", "passwordVariable"},
         "file": {"variable"},
+        "string": {"variable"},
         "sshUserPrivateKey": {"keyFileVariable", "usernameVariable"},
     }
     for stage in OPS:
