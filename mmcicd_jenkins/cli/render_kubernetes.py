@@ -1,8 +1,6 @@
 """`render kubernetes`: what a deployment of a version would apply, for eyes, for `kubectl` and for GitOps. Asks no cluster."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -13,7 +11,7 @@ from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import UsageError
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.release.seal import Manifest, manifest_digest
-from mmcicd_jenkins.render.kubernetes import TEMPLATES, render_manifest
+from mmcicd_jenkins.render.kubernetes import TEMPLATES, manifest_text, render_manifest
 from mmcicd_jenkins.stages.manifests import fresh_manifest
 from mmcicd_jenkins.wiring import Bench, open_bench
 
@@ -114,12 +112,5 @@ def _told(model: str, place: Environment, version: int, manifest: Manifest, *, a
             }
         )
         return 0
-    report.out("---\n".join(map(_yaml, manifest)).rstrip("\n"))
+    report.out(manifest_text(manifest).rstrip("\n"))
     return 0
-
-
-def _yaml(document: Mapping[str, Any]) -> str:
-    import yaml
-
-    text: str = yaml.safe_dump(dict(document), sort_keys=False, default_flow_style=False, width=1000)
-    return text

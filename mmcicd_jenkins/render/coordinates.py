@@ -33,7 +33,34 @@ def _place(place: Environment) -> dict[str, Any]:
         "kind": place.kind,
         **({"cluster": place.cluster} if place.cluster else {}),
         **({"namespace": place.namespace} if place.namespace else {}),
+        **_waits(place),
+        **({"address": address} if (address := _address(place)) else {}),
+        # Which copies a way back changes; the steps of a canary are of no use on it.
+        **({"strategy": place.strategy.kind} if place.strategy.kind == "blue-green" else {}),
     }
+
+
+def _waits(place: Environment) -> dict[str, Any]:
+    """How long a copy may take, where the file says so. The times hang together, so all or none."""
+    usual, pods = Environment(name=place.name), place.pods
+    given = (place.progress_timeout_seconds, pods.start_timeout_seconds, pods.min_ready_seconds)
+    if given == (
+        usual.progress_timeout_seconds,
+        usual.pods.start_timeout_seconds,
+        usual.pods.min_ready_seconds,
+    ):
+        return {}
+    progress, start, ready = map(_duration, given)
+    return {"progress_timeout": progress, "pods": {"start_timeout": start, "min_ready": ready}}
+
+
+def _duration(seconds: float) -> str:
+    return f"{int(seconds) if seconds == int(seconds) else seconds}s"
+
+
+def _address(place: Environment) -> dict[str, str]:
+    written = {"rest": place.address.rest, "grpc": place.address.grpc}
+    return {key: text for key, text in written.items() if text}
 
 
 def _shared(config: Config) -> Mapping[str, Any]:

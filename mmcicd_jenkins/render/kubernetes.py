@@ -9,7 +9,7 @@ a field of ours is written down, so that an object which is read back says the s
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mmcicd_jenkins.config.model import Config, Environment, Model
@@ -68,6 +68,17 @@ def as_track(manifest: tuple[Mapping[str, Any], ...], track: str, replicas: int)
     moved["spec"]["replicas"] = replicas
     document: Mapping[str, Any] = moved
     return document
+
+
+def manifest_text(manifest: Iterable[Mapping[str, Any]]) -> str:
+    """The documents as one YAML file, for people and for `kubectl`."""
+    import yaml
+
+    texts = (
+        yaml.safe_dump(dict(document), sort_keys=False, default_flow_style=False, width=1000)
+        for document in manifest
+    )
+    return "---\n".join(texts)
 
 
 def check_own_templates(config: Config) -> None:
@@ -136,13 +147,19 @@ def _parsed(text: str, where: str) -> Mapping[str, Any]:
         mark = getattr(e, "problem_mark", None)
         line = f", line {mark.line + 1} of what it gives" if mark else ""
         raise InputError(f"this is no YAML{line}", where=where, why=getattr(e, "problem", "") or "") from e
-    if isinstance(document, Mapping):
-        # What JSON cannot say, such as a date, has no digest either.
-        canonical(document)
-    else:
+    if not isinstance(document, Mapping):
         raise InputError(
             "this gives no object of a cluster", where=where, fix="one document with apiVersion and kind"
         )
+    try:
+        canonical(document)
+    except InputError as e:
+        raise InputError(
+            "this gives what cannot be kept: no text, number or truth of JSON",
+            where=where,
+            why=e.what,
+            fix="put it in quotes",
+        ) from e
     return document
 
 

@@ -66,7 +66,7 @@ class _Pair:
 
     def no_less(self, key: str) -> Iterator[Refusal]:
         mine, other = self.theirs.get(key), self.ours.get(key, 0)
-        if not isinstance(mine, int) or mine < other:
+        if not isinstance(mine, int) or isinstance(mine, bool) or mine < other:
             yield self.wrong(key, "is less than the settings of the environment give")
 
     def wrong(self, key: str, what: str) -> Refusal:

@@ -50,7 +50,6 @@ RENDER_NEUTRAL = {
     "environments.*.strategy.command": STAGE,
     "environments.*.strategy.every_seconds": STAGE,
     "environments.*.strategy.limits": STAGE,
-    "environments.*.address": "how agents reach the cluster, in which it changes nothing",
     "environments.*.rollback": "who may press is a right of the job's folder; the rest is read by the stage",
     "environments.*.monitor": "the schedule is a trigger of the job; the rest is read by the stage",
     "jenkins.url": "where jobs are made, not what they do",

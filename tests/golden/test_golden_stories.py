@@ -10,17 +10,33 @@ from pathlib import Path
 import pytest
 
 from mmcicd_jenkins.config.load import load_config
+from mmcicd_jenkins.config.model import Config
+from mmcicd_jenkins.render.kubernetes import manifest_text, render_manifest
 from mmcicd_jenkins.render.scaffold import managed_files
 
 HERE = Path(__file__).parent
 STORIES = sorted(file.parent.name for file in HERE.glob("*/mmcicd.yaml"))
 # A release must change no expected file.
 VERSION = "9.9.9"
+DIGEST = f"sha256:{'7' * 64}"
 
 
 def generated(story: str) -> dict[str, str]:
     config = load_config(HERE / story / "mmcicd.yaml", environ={})
-    return {file.path: file.content.decode() for file in managed_files(config, VERSION)}
+    files = {file.path: file.content.decode() for file in managed_files(config, VERSION)}
+    return files | in_clusters(config)
+
+
+def in_clusters(config: Config) -> dict[str, str]:
+    """What version 7 of each model is in each cluster."""
+    return {
+        f"kubernetes/{place.name}/{model.name}.yaml": manifest_text(
+            render_manifest(config, model, place, 7, f"{config.store.registry}/{model.name}@{DIGEST}")
+        )
+        for place in config.environments.values()
+        for model in config.models.values()
+        if place.kind == "kubernetes"
+    }
 
 
 def expected(story: str) -> dict[str, str]:

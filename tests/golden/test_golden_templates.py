@@ -4,14 +4,19 @@ Branches are seen by way of what teams do: own a copy of the templates, here wit
 `if` and in the body of each `for`.
 """
 
+import dataclasses
 import re
 import shutil
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from mmcicd_jenkins.config.load import load_config
+from mmcicd_jenkins.config.model import Config
+from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.render import kubernetes
 from mmcicd_jenkins.render.files import OWN_TEMPLATES
 from mmcicd_jenkins.render.jenkinsfile import TEMPLATES, render_jenkinsfiles
 from mmcicd_jenkins.render.scaffold import Answers, first_config
@@ -19,12 +24,12 @@ from mmcicd_jenkins.render.scaffold import Answers, first_config
 ROOT = Path(str(resources.files("mmcicd_jenkins.templates")))
 OURS = sorted(
     p.relative_to(ROOT).as_posix()
-    for kind in ("jenkinsfile", "scaffold")
+    for kind in ("jenkinsfile", "kubernetes", "scaffold")
     for p in ROOT.glob(f"{kind}/**/*.j2")
 )
 STORIES = sorted(Path(__file__).parent.glob("*/mmcicd.yaml"))
-# Programs of their own, not layouts.
-PROGRAMS = ("train.py.j2", "test_train.py.j2", "mmcicdw.j2")
+# Programs of their own, not layouts, and one object that cannot be cut.
+LONG = ("train.py.j2", "test_train.py.j2", "mmcicdw.j2", "kubernetes/deployment.j2")
 TAG = re.compile(r"{%-?\s*(if|elif|else|endif|for|endfor)\b[^%]*%}")
 
 
@@ -37,11 +42,11 @@ def test_a_template_is_short_and_flat(name: str) -> None:
         deepest = max(deepest, depth)
 
     assert deepest <= 2
-    assert len(text.splitlines()) <= (120 if name.endswith(PROGRAMS) else 80)
+    assert len(text.splitlines()) <= (120 if name.endswith(LONG) else 80)
 
 
-def test_every_jenkinsfile_template_is_listed() -> None:
-    assert {name for name in OURS if name.startswith("jenkinsfile/")} == set(TEMPLATES)
+def test_every_template_that_can_be_owned_is_listed() -> None:
+    assert {name for name in OURS if not name.startswith("scaffold/")} == {*TEMPLATES, *kubernetes.TEMPLATES}
 
 
 def marked(name: str, text: str) -> tuple[str, set[str]]:
@@ -82,6 +87,39 @@ def test_every_branch_is_rendered_by_some_story(tmp_path: Path) -> None:
 
     assert wanted
     assert {mark for mark in wanted if mark not in rendered} == set()
+
+
+def broken(text: str) -> Iterator[str]:
+    """The template with one side of one `if`, or the body of one `for`, that is no YAML."""
+    for tag in TAG.finditer(text):
+        if tag.group(1) != "endif":
+            yield f"{text[: tag.end()]}\n@: [\n{text[tag.end() :]}"
+        else:
+            yield f"{text[: tag.start()]}{{% else %}}\n@: [\n{text[tag.start() :]}"
+
+
+@pytest.mark.parametrize("name", kubernetes.TEMPLATES)
+def test_every_branch_of_an_object_is_rendered_by_some_story(name: str, tmp_path: Path) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    own = tmp_path / OWN_TEMPLATES / name
+    own.parent.mkdir(parents=True)
+    configs = [
+        dataclasses.replace(load_config(story, environ={}), root=tmp_path)
+        for story in STORIES
+        if "kind: kubernetes" in story.read_text(encoding="utf-8")
+    ]
+    for variant in [*broken(text), f"@: [\n{text}"]:
+        own.write_text(variant, encoding="utf-8")
+        assert any(is_refused(config) for config in configs), variant
+
+
+def is_refused(config: Config) -> bool:
+    try:
+        kubernetes.check_own_templates(config)
+    except InputError as e:
+        assert "no YAML" in e.what
+        return True
+    return False
 
 
 @pytest.mark.parametrize(("label", "group"), [("churned", "customer id"), ("it's: #1", ""), ("", "")])
