@@ -21,6 +21,8 @@ _BARRED = ("unauthorized", "authentication required", "denied", "forbidden", "au
 _OTHER_BYTES = ("unexpected digest", "unexpected commit digest", "digest mismatch", "failed size validation")
 # Killed and started so often without ever being ready: it will not be the next time either.
 _RESTARTS = 2
+# What a server that does not hear SIGTERM ends with when its node gives it up; out of memory has a name of its own.
+_KILLED = "exit status 137"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +104,7 @@ def judge(version: int, look: Look, limits: Limits) -> Judgement:
     if is_done(version, look):
         return Judgement(state="done", line=line)
     trouble = _sure(version, look)
-    if trouble is None and look.stalled_seconds >= limits.patience_seconds:
+    if trouble is None and look.stalled_seconds >= min(limits.patience_seconds, limits.stall_seconds):
         trouble = _passing(version, look)
     if trouble is None and look.stalled_seconds >= limits.stall_seconds:
         trouble = _stalled(version, look)
@@ -174,6 +176,14 @@ def _of_container(version: int, copy: Copy) -> Trouble | None:
             why=f"{copy.name} was killed when it reached its limit",
             fix="raise serving.memory of the model in mmcicd.yaml",
             copy=copy.name,
+        )
+    if copy.ended == _KILLED and copy.restarts:
+        return Trouble(
+            what=f"version {version} did not answer within the time that a start may take",
+            why=f"{copy.name} was killed for it and started again {copy.restarts} times",
+            fix="see what the server says; environments.*.pods.start_timeout is how long it may load",
+            copy=copy.name,
+            logs=True,
         )
     if copy.halted == "CrashLoopBackOff" or copy.restarts >= _RESTARTS:
         return Trouble(

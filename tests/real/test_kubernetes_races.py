@@ -6,6 +6,7 @@ newer decision was carried out. Copies are none: what is tried are the writes. M
 200 frozen processes of it; without it there are fewer.
 """
 
+import contextlib
 import dataclasses
 import json
 import multiprocessing
@@ -155,7 +156,9 @@ def zombie(kubeconfig, environment, told, point):
 
 
 def is_stopped(pid):
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    with contextlib.suppress(FileNotFoundError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    return False
 
 
 def frozen(lane, number, point):

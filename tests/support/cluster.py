@@ -15,7 +15,7 @@ import registry_server
 from cluster_serving import Serving, shelf
 from cluster_tool import Cluster, UnavailableError, running
 
-__all__ = ["Cluster", "Serving", "cluster", "namespace", "serving"]
+__all__ = ["Cluster", "Serving", "cluster", "namespace", "namespaces", "serving"]
 
 _RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 
@@ -33,6 +33,19 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[Callable[..., str]]:
     """A function that makes a namespace in which pods are held to `restricted`, and gives its name."""
+    with _making(cluster) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def namespaces(cluster: Cluster) -> Iterator[Callable[..., str]]:
+    """As `namespace`, for what all tests of a file share."""
+    with _making(cluster) as make:
+        yield make
+
+
+@contextlib.contextmanager
+def _making(cluster: Cluster) -> Iterator[Callable[..., str]]:
     made = []
 
     def make(**labels: str) -> str:
@@ -44,9 +57,11 @@ def namespace(cluster: Cluster) -> Iterator[Callable[..., str]]:
         _await_account(cluster, name)
         return name
 
-    yield make
-    if made:
-        cluster("delete", "namespace", *made, "--wait=false", "--ignore-not-found")
+    try:
+        yield make
+    finally:
+        if made:
+            cluster("delete", "namespace", *made, "--wait=false", "--ignore-not-found")
 
 
 def _await_account(cluster: Cluster, namespace: str) -> None:

@@ -6,7 +6,6 @@ of the pods on this machine and leaves out the faults that the pods will have.
 
 import contextlib
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -31,8 +30,8 @@ class ProgramTrial:
 
     how = "by the program of the pods"
 
-    def __init__(self, store: Any, folder: Path) -> None:
-        self.store, self.folder = store, folder
+    def __init__(self, store: Any, folder: Path, program: str) -> None:
+        self.store, self.folder, self.program = store, folder, program
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, order: TrialOrder) -> Endpoint:
@@ -45,7 +44,7 @@ class ProgramTrial:
             "DOUBLE": json.dumps(CALM),
         }
         self.process = subprocess.Popen(
-            [os.environ["ROAD_PROGRAM"], f"--rest_api_port={rest}", f"--port={grpc}"],
+            [self.program, f"--rest_api_port={rest}", f"--port={grpc}"],
             env=environment, stdout=subprocess.DEVNULL,
         )  # fmt: skip
         end = time.monotonic() + 10
@@ -100,22 +99,23 @@ def on_cluster(bench: Bench) -> Any:
             else bench.target(place)
         ),
         client=PaperClient(bench.ports.client),
-        throwaway=lambda folder, runnable: ProgramTrial(bench.store, folder),  # noqa: ARG005 - the port names it
+        throwaway=lambda folder, runnable: ProgramTrial(bench.store, folder, bench.variables["ROAD_PROGRAM"]),  # noqa: ARG005 - the port names it
     )
 
 
-def main(root: str, command: str) -> int:
-    bench = open_bench(Path(root), shared=True)
-    ports = on_cluster(bench)
-    outcomes = []
-    for name in ROAD if command == "road" else (command,):
-        outcomes.append(
-            run_stage(
-                name, bench.job(None, reason="because", environment=os.environ.get("ROAD_ENVIRONMENT")), ports
-            )
-        )
+def walk(bench: Bench, *stages: str) -> list[Any]:
+    """The outcomes of these stages, up to the first that is not well."""
+    ports, outcomes = on_cluster(bench), []
+    for name in stages:
+        job = bench.job(None, reason="because", environment=bench.variables.get("ROAD_ENVIRONMENT"))
+        outcomes.append(run_stage(name, job, ports))
         if outcomes[-1].exit_code:
             break
+    return outcomes
+
+
+def main(root: str, command: str) -> int:
+    outcomes = walk(open_bench(Path(root), shared=True), *(ROAD if command == "road" else (command,)))
     print(json.dumps([outcome.to_json() for outcome in outcomes]))
     return outcomes[-1].exit_code
 

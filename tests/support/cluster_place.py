@@ -52,11 +52,6 @@ class Place:
     patience_seconds: float = 15.0
     progress: Lines = field(default_factory=Lines)
 
-    @property
-    def server(self) -> str:
-        config = self.cluster("config", "view", "--minify", "--output=json")
-        return str(json.loads(config)["clusters"][0]["cluster"]["server"])
-
     @cached_property
     def api(self) -> Api:
         variables = {**os.environ, "KUBECONFIG": self.cluster.kubeconfig}
@@ -68,7 +63,7 @@ class Place:
     def config(self, **changed: Any) -> Any:
         settings = {
             "kind": "kubernetes",
-            "cluster": self.server,
+            "cluster": self.cluster.server,
             "namespace": self.namespace,
             "replicas": 2,
             "pods": QUICK,

@@ -14,10 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cluster_driver import walk
 from cluster_serving import Serving, program
+from cluster_tool import Cluster
 from paper import MODEL as SAVED_MODEL
 from paper import git
 
+from mmcicd_jenkins.adapters.git.ledger import GitLedger
+from mmcicd_jenkins.adapters.kubernetes.api import Api
+from mmcicd_jenkins.adapters.kubernetes.connection import connect
+from mmcicd_jenkins.adapters.signing import DsseSigner
+from mmcicd_jenkins.adapters.system_clock import SystemClock
+from mmcicd_jenkins.stages import ROAD
 from mmcicd_jenkins.wiring import Bench, open_bench
 
 HERE = Path(__file__).resolve()
@@ -48,8 +56,7 @@ class Road:
     """`base` holds the repository and what lies beside it, so that a copy of the folder is a copy of everything."""
 
     base: Path
-    server: str
-    kubeconfig: str
+    cluster: Cluster
     namespace: str
     serving: Serving
     staging: str = "local"
@@ -60,12 +67,17 @@ class Road:
 
     @property
     def variables(self) -> dict[str, str]:
-        own = {"KUBECONFIG": self.kubeconfig, "XDG_CACHE_HOME": str(self.base / "cache")}
+        own = {"KUBECONFIG": self.cluster.kubeconfig, "XDG_CACHE_HOME": str(self.base / "cache")}
         own["ROAD_PROGRAM"] = str(program())
         return {**os.environ, **own, "PYTHONPATH": os.pathsep.join(map(str, PATHS))}
 
     def config(self, **production: Any) -> dict[str, Any]:
-        cluster = {"kind": "kubernetes", "cluster": self.server, "namespace": self.namespace, "pods": QUICK}
+        cluster = {
+            "kind": "kubernetes",
+            "cluster": self.cluster.server,
+            "namespace": self.namespace,
+            "pods": QUICK,
+        }
         model = {
             "data": {"numbers": {"url": "data/numbers.csv", "label": "y", "test_size": 0.3}},
             "train": {"command": "./train.sh", "inputs": ["train.sh", "graph", "double.json"]},
@@ -107,7 +119,14 @@ class Road:
         """Commit another model: the next version multiplies by `factor` and does what `double` says."""
         (self.repo / "double.json").write_text(json.dumps({"factor": factor, **double}))
         git(self.repo, "add", "-A")
-        git(self.repo, "commit", "-qm", f"a factor of {factor}")
+        git(self.repo, "commit", "--allow-empty", "-qm", f"a factor of {factor}")
+
+    def release(self, factor: int, **double: Any) -> int:
+        """Commit another model and have it on staging, in this process; its version."""
+        self.edit(factor, **double)
+        outcomes = walk(self.bench(), *ROAD)
+        assert outcomes[-1].exit_code == 0, outcomes[-1].to_json()
+        return int(outcomes[-1].to_json()["version"])
 
     def stage(self, name: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """A stage, or the whole road to staging, in a process of its own."""
@@ -138,7 +157,32 @@ class Road:
         shutil.copytree(self.base, base, symlinks=True)
         config = base / "repo" / "mmcicd.yaml"
         config.write_text(config.read_text().replace(str(self.base), str(base)))
-        return Road(base, self.server, self.kubeconfig, self.namespace, self.serving, self.staging)
+        return Road(base, self.cluster, self.namespace, self.serving, self.staging)
+
+    def move_to(self, namespace: str) -> None:
+        """Production is there from now on; what is in the former one is left alone."""
+        config = self.repo / "mmcicd.yaml"
+        config.write_text(config.read_text().replace(self.namespace, namespace))
+        self.namespace = namespace
+
+    @property
+    def api(self) -> Api:
+        return Api(connect(self.bench().place("production"), self.variables, ""), self.namespace)
+
+    @property
+    def ledger(self) -> GitLedger:
+        return GitLedger(str(self.base / "ledger.git"), signer=DsseSigner((), None), clock=SystemClock())
+
+    @property
+    def serving_version(self) -> int | None:
+        """What the ledger says of production."""
+        return self.ledger.snapshot(MODEL).pointer("production").serving
+
+    @property
+    def address(self) -> str:
+        """Where the Service answers by REST."""
+        service = self.cluster.get("service", MODEL, f"--namespace={self.namespace}")
+        return f"{service['spec']['clusterIP']}:8501"
 
     def _run(self, command: list[str], variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

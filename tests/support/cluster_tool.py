@@ -83,6 +83,12 @@ class Cluster:
         addresses = self.get("nodes")["items"][0]["status"]["addresses"]
         return next(each["address"] for each in addresses if each["type"] == "InternalIP")
 
+    @cached_property
+    def server(self) -> str:
+        """The address of its API server."""
+        config = self("config", "view", "--minify", "--output=json")
+        return str(json.loads(config)["clusters"][0]["cluster"]["server"])
+
     def node_port(self, namespace: str, service: str) -> str:
         ports = self.get("service", service, f"--namespace={namespace}")["spec"]["ports"]
         return f"{self.address}:{ports[0]['nodePort']}"

@@ -109,18 +109,19 @@ func read(path string) Double {
 
 // What happens before a port is open.
 func (s *server) load() {
+	if s.double.Fault == "disk" {
+		fill("/tmp/filled")
+	}
 	time.Sleep(time.Duration(s.double.LoadSeconds * float64(time.Second)))
 	switch s.double.Fault {
 	case "exit":
 		log.Fatal("the model cannot be served: it is a teapot")
 	case "never":
-		select {}
+		time.Sleep(time.Duration(1 << 62)) // an empty select would be found out: no goroutine is awake
 	case "memory":
 		for {
 			eat(64 << 20)
 		}
-	case "disk":
-		fill("/tmp/filled")
 	}
 	s.begun = time.Now()
 }
@@ -138,11 +139,8 @@ func fill(path string) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	block := make([]byte, 1<<20)
-	for count := 0; count < 400; count++ {
-		if _, err := file.Write(block); err != nil {
-			return
-		}
+	if err := syscall.Fallocate(int(file.Fd()), 0, 0, 1500<<20); err != nil {
+		log.Fatal(err)
 	}
 	file.Close()
 }
