@@ -96,22 +96,27 @@ class Api(Reads):
             OutsideFailed: a quota, a rule, or a right that is missing.
         """
         for document in documents:
-            for left in reversed(range(_MOST_LOOKS)):
-                try:
-                    self._check(document)
-                    break
-                except Conflict:
-                    # A controller writes to it at the same time.
-                    if not left:
-                        raise
+            self.preview(document)
 
-    def _check(self, document: Mapping[str, Any]) -> None:
-        live = self.get(kind_of(document).name, name_of(document))
-        if live is None:
-            self.create(document, dry_run=True)
-            return
-        metadata = live["metadata"]
-        self.apply(document, uid=metadata["uid"], resource_version=metadata["resourceVersion"], dry_run=True)
+    def preview(self, document: Mapping[str, Any]) -> tuple[Document | None, Document]:
+        """What stands (None: nothing), and what would stand if the document were applied; nothing is changed.
+
+        Raises:
+            InputError, OutsideFailed: as `validate`.
+        """
+        for left in reversed(range(_MOST_LOOKS)):
+            live = self.get(kind_of(document).name, name_of(document))
+            try:
+                if live is None:
+                    return None, self.create(document, dry_run=True)
+                metadata = live["metadata"]
+                same = {"uid": metadata["uid"], "resource_version": metadata["resourceVersion"]}
+                return live, self.apply(document, **same, dry_run=True)
+            except Conflict:
+                # A controller writes to it at the same time.
+                if not left:
+                    raise
+        raise AssertionError("the last look raises or answers")
 
     def _write(self, kind: Kind, document: Mapping[str, Any], query: Mapping[str, str], how: str) -> Document:
         name = document["metadata"]["name"]
