@@ -13,6 +13,7 @@ from mmcicd_jenkins.config.model import (
     Environment,
     ImageSettings,
     LedgerSettings,
+    Model,
     RollbackPolicy,
     StoreSettings,
 )
@@ -34,6 +35,16 @@ def on_this_machine(config: Config) -> Config:
         store=_own_store(config.store),
         image=_own_image(config.image),
         environments=_own_environments(config.environments),
+        models={name: _own_model(model) for name, model in config.models.items()},
+    )
+
+
+def _own_model(model: Model) -> Model:
+    """A training in a cluster is one here."""
+    return (
+        dataclasses.replace(model, train=dataclasses.replace(model.train, job=None))
+        if model.train.job
+        else model
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from mmcicd_jenkins.config.cluster_model import Address, Ingress, Pods, Service
+from mmcicd_jenkins.config.training_model import TrainingJob
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.canary_limits import Limits
 from mmcicd_jenkins.release.rules import Rule
@@ -39,6 +40,7 @@ class Training:
     seed: int = 0
     gpus: int = 0
     timeout_seconds: float = 24 * 3600.0
+    job: TrainingJob | None = None
     # Globs relative to the model's path; () = everything but `config.defaults.DEFAULT_LEFT_OUT`.
     inputs: tuple[str, ...] = ()
 

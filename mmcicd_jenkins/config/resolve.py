@@ -107,6 +107,7 @@ def _training(written: schema.TrainSection) -> made.Training:
         seed=written.seed,
         gpus=written.gpus,
         timeout_seconds=written.timeout,
+        job=resolve_cluster.training_job(written.job) if written.job else None,
         inputs=written.inputs,
     )
 

@@ -2,6 +2,8 @@
 
 from mmcicd_jenkins.config import cluster_model as made
 from mmcicd_jenkins.config import schema_cluster as schema
+from mmcicd_jenkins.config import schema_training
+from mmcicd_jenkins.config.training_model import TrainingJob
 
 # What pulling an image may take.
 _PULL_SECONDS = 300
@@ -24,6 +26,26 @@ def pods(written: schema.PodsSection) -> made.Pods:
 
 def progress_timeout(written: float | None, pods: schema.PodsSection) -> float:
     return written or pods.start_timeout + pods.min_ready + _PULL_SECONDS
+
+
+def training_job(written: schema_training.JobSection) -> TrainingJob:
+    return TrainingJob(
+        cluster=written.cluster,
+        namespace=written.namespace,
+        cpu=written.cpu,
+        memory_bytes=written.memory,
+        shared_memory_bytes=written.shared_memory or 0,
+        gpu_resource=written.gpu_resource,
+        workers=written.workers,
+        checkpoints=written.checkpoints or "",
+        secrets=written.secrets,
+        pull_secrets=written.pull_secrets,
+        node_selector=written.node_selector,
+        tolerations=tuple(_toleration(one) for one in written.tolerations),
+        priority_class=written.priority_class or "",
+        start_timeout_seconds=written.start_timeout,
+        stop_on_abort=written.stop_on_abort,
+    )
 
 
 def _toleration(written: schema.TolerationSection) -> made.Toleration:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from mmcicd_jenkins.config.schema_environments import EnvironmentSection
 from mmcicd_jenkins.config.schema_jenkins import AgentSection, BranchesSection
 from mmcicd_jenkins.config.schema_retention import RetentionSection
+from mmcicd_jenkins.config.schema_training import JobSection
 from mmcicd_jenkins.config.section import (
     Cron,
     Duration,
@@ -27,8 +28,8 @@ from mmcicd_jenkins.config.section import (
 )
 
 STAGES = (
-    "prepare", "test", "data", "train", "evaluate", "package", "verify", "deploy", "smoke", "propose", "promote",
-    "rollback", "monitor",
+    "prepare", "test", "data", "train", "evaluate", "package", "verify", "deploy", "smoke", "propose", "canary",
+    "promote", "rollback", "monitor",
 )  # fmt: skip
 
 
@@ -87,6 +88,11 @@ class TrainSection(Section):
     seed: Whole = key(0, "The seed, handed over as $MMCICD_SEED.", 7, ge=0, le=2**31 - 1)
     gpus: Whole = key(0, "GPUs that training needs.", 2, ge=0, le=1024)
     timeout: Duration = key("24h", "Training that takes longer is ended.", "8h")
+    job: JobSection | None = key(
+        None,
+        "Train as a Job of a Kubernetes cluster, which outlives the build.",
+        {"cluster": "https://k8s-gpu.acme.example:6443", "namespace": "ml-training"},
+    )
     inputs: Texts = key(
         [],
         "Globs, relative to the model's path, of the files on which training depends: when none of them changed, "

@@ -32,6 +32,7 @@ from mmcicd_jenkins.config.validate_credentials import check_credentials
 from mmcicd_jenkins.config.validate_environments import check_environments
 from mmcicd_jenkins.config.validate_image import check_image
 from mmcicd_jenkins.config.validate_store import check_store
+from mmcicd_jenkins.config.validate_training import check_training
 from mmcicd_jenkins.release.names import is_name
 from mmcicd_jenkins.release.rules import SERVING_METRICS, Rule
 
@@ -50,6 +51,7 @@ def check_sense(file: FileSection, findings: Findings, root: Path) -> None:
     for name in file.environments:
         _check_named(("environments", name), "environment", findings)
     check_environments(file, findings)
+    check_training(file, findings)
     check_image(file, findings, root)
     _check_shared(file, findings, root)
     check_credentials(file, findings, root)

@@ -54,6 +54,9 @@ class Checkout(Protocol):
     def files(self, path: str) -> Mapping[str, str]:
         """Tracked files under `path` at HEAD: path relative to the root -> git blob id and mode."""
 
+    def packed(self, commit: str) -> tuple[bytes, str]:
+        """A commit with all its files as a git pack, and the folder of `mmcicd.yaml` in it ("" is its root)."""
+
     def changed(self) -> Mapping[str, bool]:
         """Paths that differ from HEAD, ignored ones left out -> whether git knows them (False: untracked)."""
 

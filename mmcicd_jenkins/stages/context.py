@@ -16,6 +16,7 @@ from mmcicd_jenkins.ports.ledger import Ledger
 from mmcicd_jenkins.ports.offline import OfflineTarget
 from mmcicd_jenkins.ports.rollout import CanaryTarget, LiveMetrics
 from mmcicd_jenkins.ports.store import Store
+from mmcicd_jenkins.ports.training import Trainings
 from mmcicd_jenkins.ports.trial import Trial
 from mmcicd_jenkins.ports.watching import Counters, History, MonitorMemory
 from mmcicd_jenkins.records import dataclass
@@ -94,6 +95,9 @@ class Ports(Protocol):
 
     def monitor_memory(self, environment: Environment) -> MonitorMemory: ...
 
+    def trainings(self, model: Model) -> Trainings | None:
+        """Where the model's trainings run when not here; None: here."""
+
     def throwaway(self, folder: Path, *, runnable: bool) -> Trial:
         """A server of its own for one look; `runnable`: the image has a base, so that a container can be made of it."""
 
@@ -104,7 +108,7 @@ class Job:
 
     `requesters` are those who started what `actor` now approves. `answered`: Jenkins asked, and took the answer from
     those alone whom it knows as approvers; groups are known to nobody but Jenkins. `looks_only`: a monitor that must not
-    act, because whoever runs it may not deploy.
+    act, because whoever runs it may not deploy. `worker` counts those of one training: the first one stores the model.
     """
 
     config: Config
@@ -121,6 +125,7 @@ class Job:
     reason: str = ""
     again: bool = False
     looks_only: bool = False
+    worker: int = 0
 
     @property
     def root(self) -> Path:

@@ -29,6 +29,7 @@ from mmcicd_jenkins.stages.identity import (
 )
 from mmcicd_jenkins.stages.scanning import refuse_unsafe
 from mmcicd_jenkins.stages.sealing import untouched
+from mmcicd_jenkins.stages.train_elsewhere import Wanted, train_elsewhere
 from mmcicd_jenkins.stages.workspace import fresh_directory, make_directory, remove, write_json
 from mmcicd_jenkins.stages.zones import run_tags
 
@@ -82,7 +83,13 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
         stored = find_run(plan.run_id, job, ports)
         if stored is not None:
             return _outcome(stored, found=True)
-        return _outcome(_train(plan, job, ports), found=False)
+        if (elsewhere := ports.trainings(job.model)) is not None:
+            wanted = Wanted(run_id=plan.run_id, attempt=plan.attempt, timeout_seconds=plan.timeout_seconds)
+            return _outcome(train_elsewhere(wanted, job, ports, elsewhere), found=False)
+        trained = _train(plan, job, ports)
+        if trained is None:
+            return Outcome(stage="train", sentence=f"trained along as worker {job.worker}")
+        return _outcome(trained, found=False)
 
 
 def _outcome(stored: Artifact, *, found: bool) -> Outcome:
@@ -102,7 +109,8 @@ def _outcome(stored: Artifact, *, found: bool) -> Outcome:
     )
 
 
-def _train(plan: Plan, job: Job, ports: Ports) -> Artifact:
+def _train(plan: Plan, job: Job, ports: Ports) -> Artifact | None:
+    """The stored run; None for a worker that is not the first of its training, whose model is thrown away."""
     data = ready_data(job, ports)
     environment = environment_of(job, ports)
     folder = make_directory(job.workspace.run(plan.run_id))
@@ -116,6 +124,8 @@ def _train(plan: Plan, job: Job, ports: Ports) -> Artifact:
         if finished.status != 0:
             raise _failed(plan, job, folder, finished, checkpoints)
     failpoint("train.after-command")
+    if job.worker:
+        return None
     _check_model(job, ports, model, folder, started)
     layers = _store_model(job, ports, model, folder)
     artifact = _store(plan, job, ports, layers, environment, folder, finished)

@@ -240,6 +240,7 @@ class Bench:
             version=version,
             reason=reason,
             again=again,
+            worker=int(self.variables.get("MMCICD_WORKER") or 0),
         )
 
 
@@ -255,6 +256,7 @@ class _Adapters:
         self.offline = bench.offline
         self.throwaway = bench.throwaway
         self.canary = bench.clusters.canary
+        self.trainings = bench.clusters.trainings
         self.live = bench.clusters.live
         self.counters = bench.watching.counters
         self.history = bench.watching.history

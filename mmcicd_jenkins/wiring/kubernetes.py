@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING
 
-from mmcicd_jenkins.config.model import Config, Environment
+from mmcicd_jenkins.config.model import Config, Environment, Model
+from mmcicd_jenkins.config.training_model import TrainingJob
 from mmcicd_jenkins.ports import Progress, Target
 from mmcicd_jenkins.ports.offline import OfflineTarget
 from mmcicd_jenkins.ports.rollout import CanaryTarget, LiveMetrics
+from mmcicd_jenkins.ports.training import Trainings
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.dsse import Authority
 from mmcicd_jenkins.release.seal import Sealed, check_seal, image_digest, manifest_digest
@@ -31,7 +33,7 @@ class Clusters:
     authority: Callable[[], Authority]
     _opened: "dict[str, Api]" = field(default_factory=dict)
 
-    def api(self, place: Environment) -> "Api":
+    def api(self, place: Environment, key: str = "") -> "Api":
         """The way into the cluster of an environment.
 
         Raises:
@@ -41,10 +43,25 @@ class Clusters:
             from mmcicd_jenkins.adapters.kubernetes.api import Api
             from mmcicd_jenkins.adapters.kubernetes.connection import connect
 
-            mark = self.config.mark(f"environments.{place.name}.cluster")
+            mark = self.config.mark(key or f"environments.{place.name}.cluster")
             connection = connect(place, self.variables, mark)
             self._opened[place.name] = Api(connection, place.namespace, warn=self.progress.line)
         return self._opened[place.name]
+
+    def trainings(self, model: Model) -> Trainings | None:
+        """Trainings of a model in the cluster that it names; None where they run here, as in the pod of one."""
+        from mmcicd_jenkins.render.training_job import INSIDE, PASSED
+
+        settings = model.train.job
+        if settings is None or self.variables.get(INSIDE):
+            return None
+        from mmcicd_jenkins.adapters.kubernetes.training import JobTrainings
+
+        place = training_place(model.name, settings)
+        passed = {name: self.variables[name] for name in PASSED if name in self.variables}
+        return JobTrainings(
+            self.api(place, f"models.{model.name}.train.job.cluster"), self.progress.line, passed
+        )
 
     def target(self, place: Environment) -> Target:
         from mmcicd_jenkins.adapters.kubernetes.target import KubernetesTarget
@@ -84,3 +101,10 @@ class Clusters:
             check_seal(carried.seal, what, self.authority(), where)
 
         return OfflineKubernetesTarget(place, self.api(place), self.progress, check_seal=check)
+
+
+def training_place(model: str, settings: TrainingJob) -> Environment:
+    """The place of a training, as what opens a cluster takes it. No name of an environment has a blank."""
+    return Environment(
+        name=f"training of {model}", kind="kubernetes", cluster=settings.cluster, namespace=settings.namespace
+    )

@@ -96,6 +96,12 @@ class GitCheckout:
         entries = [(entry[3:], entry[:2] != b"??") for entry in listed.split(b"\0") if entry]
         return dict(sorted((os.fsdecode(path.removeprefix(self._prefix)), known) for path, known in entries))
 
+    def packed(self, commit: str) -> tuple[bytes, str]:
+        """As the port says. History stays behind; whoever unpacks it says that this commit has no parents there."""
+        listed = self._ask("rev-list", "--objects", "--no-walk", commit)
+        content = self._git.run("pack-objects", "--stdout", "-q", stdin=listed)
+        return content, os.fsdecode(self._prefix.rstrip(b"/"))
+
     @cached_property
     def _prefix(self) -> bytes:
         """From the root of the repository to ours."""

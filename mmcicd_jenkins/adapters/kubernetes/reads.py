@@ -14,11 +14,13 @@ from mmcicd_jenkins.errors import InputError, OutsideFailed
 
 # So many pages of a list are a mistake rather than a namespace.
 _MOST_PAGES = 200
+_LONGEST_PIECE = 4_194_304
 _LONGEST_LOG = 262_144
 
 Document = dict[str, Any]
 # Within the class `list` is a method.
 Documents = list[Document]
+Lines = list[str]
 
 
 class Reads:
@@ -90,6 +92,17 @@ class Reads:
         except Absent:
             return ""
         return answer.body.decode("utf-8", "replace")
+
+    def log_since(self, pod: str, container: str, seen: str) -> Lines:
+        """Its lines from the second `seen` on ("" is the first), each with the time that the node marks it by."""
+        query = {"timestamps": "true", "limitBytes": str(_LONGEST_PIECE), "container": container}
+        query |= {"sinceTime": f"{seen.partition('.')[0].rstrip('Z')}Z"} if seen else {}
+        doing = self._calls.doing("get the log of", f"Pod/{pod}", self.namespace)
+        try:
+            answer = self._calls.ask("GET", KINDS["Pod"].path(self.namespace, pod, "log"), query, doing)
+        except Absent:
+            return []
+        return answer.body.decode("utf-8", "replace").splitlines()
 
     def events(self, name: str) -> Documents:
         """What happened to the object of this name, oldest first."""

@@ -44,6 +44,8 @@ OTHER = {
     "models.MODEL.train": "./u",
     "models.MODEL.train.command": "./u",
     "models.MODEL.train.requirements": "other.txt",
+    "models.MODEL.train.job.gpu_resource": "amd.com/gpu",
+    "models.MODEL.train.job.tolerations.N.operator": "Equal",
     "models": {"n": {"train": "./t", "evaluate": {"command": "./e"}}},
     "environments": {"f": {}},
     "environments.ENVIRONMENT.kind": None,
@@ -84,6 +86,7 @@ SECTIONS: dict[str, Any] = {
     "windows": {"rate": 3, "long": "1h", "short": "1m"},
     "tolerations": {"key": "gpu", "effect": "NoExecute"},
     "service": {"type": "NodePort"},
+    "job": {"cluster": "https://g:6443", "namespace": "t"},
     "ingress": {"host": "MODEL.acme.example"},
     "pod": {"image": "acme/base:1"},
     "extends": {"url": "ssh://git@h/p.git"},
@@ -135,6 +138,9 @@ def test_every_key_changes_the_configuration(key: Key, tmp_path: Path) -> None:
             tree["environments"]["e"] = {"kind": "local"}
         if key.path[0] == "image" and key.name in BUILT:
             tree["image"] = {"builder": "docker", "dockerfile": "serving/Dockerfile"}
+        if "job" in key.path:
+            tree["models"]["m"]["train"]["image"] = "acme/train:1"
+            tree["store"] = {"registry": "acme.example/ml"}
         if key.name == "image" and "train" in key.path:
             tree["models"]["m"]["train"]["requirements"] = ""
     place(before, key, None)
