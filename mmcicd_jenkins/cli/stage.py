@@ -45,6 +45,11 @@ QUIET = frozenset({"none", "wait"})
     metavar="SECONDS",
     help="monitor: keep watching for so long, or until it acted.",
 )
+@click.option(
+    "--look-only",
+    is_flag=True,
+    help="monitor: say that a rollback is due and leave it to a login that may; nothing else changes.",
+)
 @click.option("--quiet", is_flag=True, help="monitor: too little traffic to judge by is no alarm; exit 0.")
 @click.option(
     "--commit", default="", metavar="SHA", help="Only this commit, and only when HEAD has it in its history."
@@ -62,7 +67,13 @@ QUIET = frozenset({"none", "wait"})
     "--choice",
     default="",
     metavar="LINE",
-    help="promote: the line that was chosen; `none` keeps what serves.",
+    help="canary, promote: the line that was chosen; `none` keeps what serves.",
+)
+@click.option(
+    "--answer",
+    default="",
+    metavar="WORDS",
+    help="canary: what was said about one that does not decide: `take back`, or `extend 4h`.",
 )
 @click.option(
     "--offline", is_flag=True, help="rollback: by what the environment knows itself, without a ledger."
@@ -100,9 +111,11 @@ class Order:
     attempts: int
     ask: bool
     choice: str
+    answer: str
     offline: bool
     or_offline: bool
     quiet: bool
+    look_only: bool
 
     def check(self) -> None:
         """Raises `UsageError` for an option that belongs to another stage."""
@@ -110,14 +123,17 @@ class Order:
             ("--again", "train", self.again),
             ("--for", "monitor", self.watch),
             ("--quiet", "monitor", self.quiet),
+            ("--look-only", "monitor", self.look_only),
             ("--ask", "promote", self.ask),
-            ("--choice", "promote", self.choice),
+            ("--answer", "canary", self.answer),
             ("--offline", "rollback", self.offline),
             ("--or-offline", "rollback", self.or_offline),
         )
         for option, stage, given in belongs:
             if given and self.name != stage:
                 raise UsageError(f"{option} belongs to the stage {stage}")
+        if self.choice and self.name not in {"canary", "promote"}:
+            raise UsageError("--choice belongs to the stages canary and promote")
 
 
 def _run(order: Order, summary: Summary, progress: StageProgress, *, dry_run: bool, as_json: bool) -> int:
@@ -134,6 +150,8 @@ def _run(order: Order, summary: Summary, progress: StageProgress, *, dry_run: bo
         reason=order.reason,
         again=order.again,
     )
+    if order.look_only:
+        job = dataclasses.replace(job, looks_only=True)
     if order.choice and "BUILD_URL" in bench.variables:
         job = dataclasses.replace(job, answered=True)
     if dry_run:
@@ -168,12 +186,23 @@ def _until_it_answers(order: Order, job: Job, bench: Bench) -> Outcome:
 
 def _once(order: Order, job: Job, bench: Bench) -> Outcome:
     if order.choice and job.version is None:
-        from mmcicd_jenkins.stages import asking
+        return _kept(order, job, bench)
+    if order.answer:
+        from mmcicd_jenkins.stages import canary
 
-        return asking.keep(job, bench.ports)
+        return canary.answer(order.answer, job, bench.ports)
     if order.offline or order.or_offline:
         return _offline(order, job, bench)
     return run_stage(order.name, job, bench.ports)
+
+
+def _kept(order: Order, job: Job, bench: Bench) -> Outcome:
+    """A person keeps what serves; the stage that would have changed it writes that down."""
+    from mmcicd_jenkins.stages import asking
+
+    if order.name == "canary":
+        return Outcome(stage="canary", sentence="what serves is kept", found=True)
+    return asking.keep(job, bench.ports)
 
 
 def _chosen(order: Order) -> int | None:

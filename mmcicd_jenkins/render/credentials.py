@@ -10,6 +10,7 @@ from dataclasses import field
 from typing import Literal
 
 from mmcicd_jenkins.config.credential_uses import (
+    MONITOR,
     SHARED_WITH_OPS,
     DataKind,
     GitKind,
@@ -38,13 +39,14 @@ class Binding:
 
 
 # What each stage uses, as the ports say that it calls. `environment` is the one that the stage touches;
-# `bytes` is the registry as well where that environment is local, since its server fetches the model from there.
+# `live` is the Prometheus where a canary is judged by it; `bytes` is the registry as well where that environment is
+# local, since its server fetches the model from there.
 # Whoever asks which run this commit has reads the registry; ci's account writes one repository of it, ops' the others.
 _CI: Mapping[str, tuple[str, ...]] = {
     "prepare": (),
     "test": (),
     "data": ("data", "registry"),
-    "train": ("data", "registry"),
+    "train": ("data", "registry", "training"),
     "evaluate": ("data", "registry", "ledger"),
     # Moves the lock of the data and pushes the commit.
     "retrain": ("data", "source"),
@@ -56,14 +58,17 @@ _OPS: Mapping[str, tuple[str, ...]] = {
     "evaluate": ("data", "registry", "ledger"),
     "package": ("registry", "ledger", "signing"),
     "verify": ("registry", "ledger"),
-    "deploy": ("registry", "ledger", "signing", "environment"),
+    "deploy": ("registry", "ledger", "signing", "environment", "live"),
     "smoke": ("registry", "ledger", "environment"),
     "propose": ("registry", "ledger", "signing"),
     # Looks at what a promotion would do, before anybody approved it.
     "plan": ("registry", "ledger", "environment"),
-    "promote": ("registry", "ledger", "signing", "environment"),
+    "canary": ("registry", "ledger", "signing", "environment", "live"),
+    "promote": ("registry", "ledger", "signing", "environment", "live"),
     "rollback": ("ledger", "signing", "environment", "bytes"),
-    "monitor": ("ledger", "signing", "environment", "bytes"),
+    "monitor": ("ledger", "signing", "look", "prometheus", "bytes"),
+    # The monitor again, by the login that may do what it decides.
+    "act": ("ledger", "signing", "environment", "prometheus", "bytes"),
 }
 _NEEDS: Mapping[Zone, Mapping[str, tuple[str, ...]]] = {"ci": _CI, "ops": _OPS}
 
@@ -113,11 +118,27 @@ def _of(config: Config, ids: _Ids, needs: tuple[str, ...], environment: str, mod
             yield from _git("source", source_kind(config.jenkins), ids.of("source"))
         elif use == "signing":
             yield from _file(ids.of("signing"), "MMCICD_SIGNING_KEY")
-        elif use == "environment":
+        elif use == "training":
+            chosen = [config.models[model]] if model else list(config.models.values())
+            if any(each.train.job for each in chosen):
+                yield from _file(ids.of("training"), "KUBECONFIG")
+        elif use in {"environment", "look"}:
             if place and place.kind == "kubernetes":
-                yield from _file(ids.of(environment), "KUBECONFIG")
+                looking = ids.of(MONITOR.format(environment=environment)) if use == "look" else ""
+                yield from _file(looking or ids.of(environment), "KUBECONFIG")
+        elif use in {"prometheus", "live"}:
+            asks = use == "prometheus" or (place and place.strategy.kind == "canary")
+            if asks and place and place.kind == "kubernetes" and place.monitor.prometheus:
+                yield from _text(ids.of("prometheus"), "MMCICD_PROMETHEUS_TOKEN")
         elif config.store.registry and (use == "registry" or (place and place.kind == "local")):
             yield from _user_and_password(ids.of("registry"), "MMCICD_REGISTRY")
+
+
+def looks_apart(config: Config, environment: str) -> bool:
+    """Whether the monitor of an environment has a login of its own, which cannot deploy."""
+    named = config.jenkins.credentials.get("ops", {}) if config.jenkins else {}
+    is_cluster = config.environments[environment].kind == "kubernetes"
+    return is_cluster and bool(named.get(MONITOR.format(environment=environment)))
 
 
 def data_ids(ids: Mapping[str, str], kinds: tuple[DataKind, ...]) -> dict[DataKind, str]:
@@ -173,3 +194,8 @@ def _user_and_password(each: str, prefix: str) -> Iterator[Binding]:
 def _file(each: str, variable: str) -> Iterator[Binding]:
     if each:
         yield Binding(kind="file", id=each, variables={"variable": variable})
+
+
+def _text(each: str, variable: str) -> Iterator[Binding]:
+    if each:
+        yield Binding(kind="string", id=each, variables={"variable": variable})

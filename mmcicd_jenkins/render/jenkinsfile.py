@@ -5,13 +5,15 @@ configuration or of a template changes a file. Parameters and schedules are in t
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from mmcicd_jenkins.config.model import Config, JenkinsSettings, Model
 from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.render.agents import agent_of
+from mmcicd_jenkins.render.canary_stages import EXTENSIONS, canary_stages, choices
 from mmcicd_jenkins.render.coordinates import coordinates
-from mmcicd_jenkins.render.credentials import bindings
+from mmcicd_jenkins.render.credentials import bindings, looks_apart
 from mmcicd_jenkins.render.engine import render
 from mmcicd_jenkins.render.files import OWN_TEMPLATES
 from mmcicd_jenkins.render.literals import groovy
@@ -22,6 +24,7 @@ from mmcicd_jenkins.render.pipeline_stages import (
     Options,
     Stage,
     Stages,
+    lock_of,
     minutes,
     shell_line,
     timeout_of,
@@ -34,6 +37,7 @@ TEMPLATES = tuple(
     for name in (
         "ci", "release", "promote", "rollback", "monitor", "retrain-all",
         "head", "stage", "agent", "command", "credentials", "kept", "asked", "approve", "proposed",
+        "undecided",
     )
 )  # fmt: skip
 RETRAIN_ALL = "retrain-all"
@@ -52,12 +56,15 @@ SERVER_LOG = f"{REPORTS}/*/serving.log"
 SERVER_LOGS = f"{REPORTS}/*/serving*.log"
 BUILD_LOG = f"{REPORTS}/*/build.log"
 TESTS = ".mmcicd/tests/*.xml"
+# What a monitor saw: errors and latency beside what was promised.
+WATCHED = f"{SUMMARY}/report.*,{SUMMARY}/report/*"
 
 # What a pull request from a fork may not do: it would run a stranger's code with data, credentials or GPUs.
 NO_FORKS = "expression { env.CHANGE_FORK == null }"
 _TO_TRAIN = Flag(variable="MMCICD_TRAIN", file=f"{SUMMARY}/trained.txt")
 _TO_RELEASE = Flag(variable="MMCICD_RELEASE", file=f"{SUMMARY}/released.txt")
 _TO_CHANGE = Flag(variable="MMCICD_CHANGE", file=f"{SUMMARY}/kept.txt")
+_TO_LEAVE = Flag(variable="MMCICD_LEAVE", file=f"{SUMMARY}/act.txt")
 
 
 def _unless(flag: Flag) -> str:
@@ -157,6 +164,9 @@ class _Pages:
         return self._text(
             "promote",
             before=before,
+            canary=canary_stages(self._config, model),
+            decisions="\n".join(choices()),
+            question_minutes=minutes(place.approval.expires_seconds) + 60 * (max(EXTENSIONS) + 1),
             after=after,
             choices_file=f"{SUMMARY}/choices.txt",
             message_file=f"{SUMMARY}/message.txt",
@@ -189,11 +199,7 @@ class _Pages:
         )
 
     def _monitor(self, model: Model) -> str:
-        stages = Stages(self._config, model, "ops")
-        place = self._config.production
-        return self._text(
-            "monitor", stages=stages.hooked(stages.of("monitor", place, Options(words=("--quiet",))), place)
-        )
+        return self._text("monitor", stages=monitor_stages(self._config, model))
 
     def retrain_all(self) -> str:
         config = self._config
@@ -305,11 +311,6 @@ def release_stages(config: Config, model: Model) -> tuple[Stage, ...]:
     return tuple(made)
 
 
-def lock_of(place: str, model: Model) -> str:
-    """The resource that orders changes of one model in one environment."""
-    return f"mmcicd-{place}-{model.name}"
-
-
 def promote_stages(config: Config, model: Model) -> tuple[tuple[Stage, ...], tuple[Stage, ...]]:
     """What is before the approval, and what is after it."""
     place = config.production
@@ -333,6 +334,19 @@ def promote_stages(config: Config, model: Model) -> tuple[tuple[Stage, ...], tup
         (stages.of("promote", place, ask), *stages.hook("before_promote", waiting, place)),
         (promote, *stages.hook("after_promote", done, place), *smoke),
     )
+
+
+def monitor_stages(config: Config, model: Model) -> tuple[Stage, ...]:
+    """One look; where whoever looks may not deploy, a second stage does what was decided, and decides it again first."""
+    place = config.production
+    stages = Stages(config, model, "ops")
+    seen = Options(words=("--quiet",), artifacts=WATCHED)
+    if not looks_apart(config, place.name):
+        return tuple(stages.hooked(stages.of("monitor", place, seen), place))
+    look = replace(seen, words=("--quiet", "--look-only"), flags=(_TO_LEAVE,))
+    to_act = (f"expression {{ env.{_TO_LEAVE.variable} == 'no' }}",)
+    act = replace(seen, title="Roll back", when=to_act, counts_as="act")
+    return (*stages.hooked(stages.of("monitor", place, look), place), stages.of("monitor", place, act))
 
 
 def rollback_stage(config: Config, model: Model) -> Stage:

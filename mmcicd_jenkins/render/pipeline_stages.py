@@ -23,8 +23,8 @@ HOUR = 3600.0
 AROUND_TRAINING = 2 * HOUR
 _TIMEOUTS = {
     "prepare": 30 * MINUTE, "test": 90 * MINUTE, "data": 2 * HOUR, "evaluate": 2 * HOUR, "package": HOUR, "verify": HOUR,
-    "deploy": HOUR, "smoke": 30 * MINUTE, "propose": 15 * MINUTE, "plan": 30 * MINUTE, "promote": HOUR,
-    "rollback": 30 * MINUTE, "monitor": 30 * MINUTE, "retrain": 4 * HOUR,
+    "deploy": HOUR, "smoke": 30 * MINUTE, "propose": 15 * MINUTE, "plan": 30 * MINUTE, "canary": HOUR, "promote": HOUR,
+    "rollback": 30 * MINUTE, "monitor": 30 * MINUTE, "act": 30 * MINUTE, "retrain": 4 * HOUR,
 }  # fmt: skip
 # An outside system that failed may answer a moment later. Never for the team's own commands, and never for what
 # changes an environment: those are decided anew by whoever starts them again.
@@ -44,7 +44,8 @@ class Stage:
     """One stage. `when` is Groovy of ours, never a user's.
 
     `emptied` is a folder that the stage fills anew, because a workspace may be used again. `variables` are for
-    hooks, which serve several models. `goes_on`: when it fails, the stages after it are tried all the same.
+    hooks, which serve several models. `goes_on`: when it fails, the stages after it are tried all the same. `undecided` is
+    the variable that gets the words of a verdict that a person must give; "" where such a verdict ends the build.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Stage:
     lock: str = ""
     bindings: tuple[Binding, ...] = ()
     flags: tuple[Flag, ...] = ()
+    undecided: str = ""
     emptied: str = ""
     junit: str = ""
     artifacts: str = ""
@@ -72,6 +74,7 @@ class Options:
     when: tuple[str, ...] = ()
     lock: str = ""
     flags: tuple[Flag, ...] = ()
+    undecided: str = ""
     emptied: str = ""
     junit: str = ""
     artifacts: str = ""
@@ -106,6 +109,7 @@ class Stages:
                 self._config, self._zone, more.counts_as or name, place_name, model=self._model.name
             ),
             flags=more.flags,
+            undecided=more.undecided,
             emptied=more.emptied,
             junit=more.junit,
             artifacts=more.artifacts,
@@ -168,8 +172,18 @@ def timeout_of(config: Config, model: Model | None, name: str) -> float:
         return settings[name]
     if name == "train" and model is not None:
         return model.train.timeout_seconds + AROUND_TRAINING
-    holds = sum(step.hold_seconds for step in config.production.strategy.steps) if name == "promote" else 0.0
+    places = {"canary": (config.production,), "deploy": config.before_production}.get(name, ())
+    holds = max((_holds(place) for place in places), default=0.0)
     return _TIMEOUTS[name] + holds
+
+
+def _holds(place: Environment) -> float:
+    return sum(step.hold_seconds for step in place.strategy.steps)
+
+
+def lock_of(place: str, model: Model) -> str:
+    """The resource that orders changes of one model in one environment."""
+    return f"mmcicd-{place}-{model.name}"
 
 
 def minutes(seconds: float) -> int:

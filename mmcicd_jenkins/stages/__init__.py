@@ -21,12 +21,13 @@ STAGES = (
     "deploy",
     "smoke",
     "propose",
+    "canary",
     "promote",
     "rollback",
     "monitor",
 )
 # What `run` goes through by itself; the others are buttons and a clock.
-ROAD = STAGES[: STAGES.index("promote")]
+ROAD = STAGES[: STAGES.index("canary")]
 
 
 class Stage(Protocol):

@@ -31,12 +31,16 @@ SLICE_SECONDS = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Course:
-    """One canary: what is to serve, where, beside which version, and how long may be waited for traffic beyond a step."""
+    """One canary: what is to serve, where, beside which version.
+
+    `patience_seconds`: so long from now may be waited for traffic beyond the time of a step; None: nobody said so, and a
+    step that was undecided holds for its time once more.
+    """
 
     order: Switch
     place: Environment
     stable: int
-    patience_seconds: float = 0.0
+    patience_seconds: float | None = None
 
     def count(self, index: int) -> str:
         return f"step {index + 1} of {len(self.place.strategy.steps)}"
@@ -95,7 +99,7 @@ class Hold:
         self._target = target_of(course, ports)
         self._strategy = course.place.strategy
         self._step: CanaryStep = self._strategy.steps[index]
-        self._patient_until = ports.clock.now() + timedelta(seconds=course.patience_seconds)
+        self._patient_until = ports.clock.now() + timedelta(seconds=course.patience_seconds or 0.0)
         self._past: dict[str, list[LiveCounters]] = {role: [] for role in ROLES}
         self._told = (Outcome.PASSED, ports.clock.now() - timedelta(days=1))
 
@@ -128,7 +132,7 @@ class Hold:
             if notes.since and role in notes.readings:
                 self._past[role].append(notes.readings[role])
         if notes.since and not notes.until:
-            seconds = 0.0 if self._course.patience_seconds else self._step.hold_seconds
+            seconds = self._step.hold_seconds if self._course.patience_seconds is None else 0.0
             return self._noted(dataclasses.replace(notes, until=self._in(seconds), reason=""))
         return notes
 

@@ -88,7 +88,7 @@ def move(order: Move, job: Job, ports: Ports, golden: Mapping[str, object]) -> i
     return pointer.epoch
 
 
-def try_out(order: Move, job: Job, ports: Ports, patience_seconds: float = 0.0) -> bool:
+def try_out(order: Move, job: Job, ports: Ports, patience_seconds: float | None = None) -> bool:
     """Begin it, and go through the steps of its canary; False when it has none left. `move` does the rest.
 
     Raises:

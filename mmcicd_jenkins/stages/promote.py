@@ -234,17 +234,11 @@ def compare(candidate: Release, champion: Release | None) -> str:
 
 def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
     if plan.change:
-        _require_as_seen(plan, job, ports)
-        release = require_release(job, ports, plan.version)
-        order = Move(
-            environment=plan.environment,
-            action="promote" if _is_decision(plan) else "restore",
-            release=release,
-            decided_on=plan.epoch,
-        )
+        require_as_seen(plan, job, ports)
+        order = order_of(plan, job, ports)
         ports.progress.update(f"{plan.environment}: loading version {plan.version}")
-        move(order, job.at(plan.environment), ports, recorded_golden(release.evaluation, ports))
-        kept_releases.keep(release, ports)
+        move(order, job.at(plan.environment), ports, recorded_golden(order.release.evaluation, ports))
+        kept_releases.keep(order.release, ports)
     return Outcome(
         stage="promote",
         sentence=f"{plan.environment} serves {plan.version}" + ("" if plan.change else " already"),
@@ -253,12 +247,21 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
     )
 
 
+def order_of(plan: Plan, job: Job, ports: Ports) -> Move:
+    return Move(
+        environment=plan.environment,
+        action="promote" if _is_decision(plan) else "restore",
+        release=require_release(job, ports, plan.version),
+        decided_on=plan.epoch,
+    )
+
+
 def _is_decision(plan: Plan) -> bool:
     """Putting back what the ledger says is none."""
     return plan.serving != plan.version or plan.other_settings
 
 
-def _require_as_seen(plan: Plan, job: Job, ports: Ports) -> None:
+def require_as_seen(plan: Plan, job: Job, ports: Ports) -> None:
     """The person said why, and said it about what still serves.
 
     An operation that was under way may have ended since, which raises no epoch.

@@ -77,14 +77,14 @@ def test_a_stage_of_ops_holds_the_one_environment_it_touches(platform: Config, s
 
     assert "kubeconfig-production" not in staging
     assert "kubeconfig-staging" not in ids(bindings(platform, "ops", stage))
-    touches = {"deploy", "smoke", "promote", "rollback", "monitor"}
+    touches = {"deploy", "smoke", "canary", "promote", "rollback", "monitor"}
     assert ("kubeconfig-staging" in staging) == (stage in touches)
 
 
 def test_what_writes_the_ledger_signs_and_what_reads_does_not(platform: Config) -> None:
     signing = {stage for stage in OPS if "mmcicd-signing" in ids(bindings(platform, "ops", stage, "staging"))}
 
-    assert signing == {"package", "deploy", "propose", "promote", "rollback", "monitor"}
+    assert signing == {"package", "deploy", "propose", "canary", "promote", "rollback", "monitor"}
 
 
 def test_the_worst_day_needs_no_registry(platform: Config) -> None:

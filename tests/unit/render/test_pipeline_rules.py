@@ -90,13 +90,32 @@ def test_parameters_and_clocks_are_in_the_jobs(name: str, text: str) -> None:
 
 @pytest.mark.parametrize(("name", "text"), files())
 def test_exit_codes_mean_the_same_everywhere(name: str, text: str) -> None:
-    ours = [stage for stage in stages(text).values() if "--summary=" in stage]
-    for stage in ours:
-        assert "if (code == 4 || code == 6) { unstable(said) }" in stage
+    ours = {title: stage for title, stage in stages(text).items() if "--summary=" in stage}
+    for title, stage in ours.items():
+        asks = "if (code == 6) { env.MMCICD_UNDECIDED = said }" in stage
+        assert asks == (title == "'Canary'")
+        refused = (
+            "if (code == 4) { unstable(said) }" if asks else "if (code == 4 || code == 6) { unstable(said) }"
+        )
+        assert refused in stage
         assert "if (code == 75) { currentBuild.result = 'NOT_BUILT'; error(said) }" in stage
         assert "if (code == 130 || code == 143) { currentBuild.result = 'ABORTED'; error(said) }" in stage
         assert "else if (code != 0) { error(said) }" in stage
         assert "currentBuild.description = said" in stage
+
+
+def test_a_question_about_a_canary_holds_nothing_and_silence_takes_it_back() -> None:
+    text = dict(files("-promote"))["platform/jenkins/fraud-promote.Jenkinsfile"]
+    asked = stages(text)["'Inconclusive'"]
+    assert "agent" not in asked
+    assert "lock(" not in asked
+    assert "submitter: 'ml-approvers'" in asked
+    assert asked.count("take back (nobody answered in time, or the question was stopped)") == 2
+    assert "expression { env.MMCICD_UNDECIDED != null }" in asked
+    again = stages(text)["'Canary again'"]
+    assert "expression { env.MMCICD_ANSWER != null }" in again
+    assert '${MMCICD_ANSWER:+--answer="$MMCICD_ANSWER"}' in again
+    assert "if (code == 4 || code == 6) { unstable(said) }" in again
 
 
 @pytest.mark.parametrize(("name", "text"), files("-promote"))
