@@ -7,6 +7,7 @@ import click
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.options import json_option
 from mmcicd_jenkins.config.load import Loaded, load
+from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.config.problems import render_problem
 from mmcicd_jenkins.errors import UsageError
 from mmcicd_jenkins.render.files import owns_templates
@@ -46,8 +47,9 @@ def check(path: Path, as_json: bool) -> None:
         report.emit(_document(loaded))
         return
     for name, shares in _canary_shares(loaded).items():
-        replicas = loaded.config.environments[name].replicas
-        report.say(f"{name}: {replicas} replicas can give a canary {', '.join(shares)}")
+        place = loaded.config.environments[name]
+        report.say(f"{name}: {place.replicas} replicas can give a canary {', '.join(shares)}")
+        report.say(f"{name}: its steps are {_steps(place)}")
     report.out(_summary(loaded))
 
 
@@ -101,6 +103,15 @@ def _summary(loaded: Loaded) -> str:
     models, environments = ", ".join(config.models), ", ".join(config.environments)
     warned = f"; {report.counted(len(loaded.warnings), 'warning')}" if loaded.warnings else ""
     return f"{config.file} is right: models {models}; environments {environments}{warned}"
+
+
+def _steps(place: Environment) -> str:
+    """What each step comes to: whole copies beside the stable ones, and the share that they give."""
+    from mmcicd_jenkins.config.validate_environments import nearest_share, percent
+
+    given = (nearest_share(step.share, place.replicas) for step in place.strategy.steps)
+    told = [f"{copies} ({percent(share)})" for copies, share in given]
+    return f"{', '.join(told)} canary copies beside {place.replicas}"
 
 
 def _canary_shares(loaded: Loaded) -> dict[str, list[str]]:

@@ -65,12 +65,12 @@ def _check_canary(
     for index, step in enumerate(canary.steps):
         place = (*at, "canary", "steps", index)
         if step.share <= before:
-            findings.add(place, "steps must grow", f"write more than {_percent(before)}")
+            findings.add(place, "steps must grow", f"write more than {percent(before)}")
         before = step.share
         copies, given = nearest_share(step.share, environment.replicas)
         if abs(given - step.share) > _TOLERANCE * step.share:
-            what = f"{environment.replicas} replicas cannot give {_percent(step.share)}: "
-            what += f"{copies} beside them {'is' if copies == 1 else 'are'} {_percent(given)}"
+            what = f"{environment.replicas} replicas cannot give {percent(step.share)}: "
+            what += f"{copies} beside them {'is' if copies == 1 else 'are'} {percent(given)}"
             findings.warn(place, what, f"shares that can be given: {', '.join(shares(environment.replicas))}")
     if not canary.checks and not canary.command:
         fix = "delete `checks` for errors and latency compared with stable, or add a `command` of your own"
@@ -91,11 +91,11 @@ def _check_canary(
 
 def shares(replicas: int) -> list[str]:
     """The shares that up to as many canary copies as stable ones can give; the first few."""
-    given = [_percent(copies / (replicas + copies)) for copies in range(1, replicas + 1)]
+    given = [percent(copies / (replicas + copies)) for copies in range(1, replicas + 1)]
     return given if len(given) <= 6 else [*given[:5], "...", given[-1]]
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     return f"{share * 100:.1f}".removesuffix(".0") + "%"
 
 
