@@ -16,6 +16,9 @@ NOT_BENCHMARKS = {
     "long_history",
     "many_models",
     "standin",
+    "cluster_stand",
+    "deploying",
+    "deploy_typed",
     "push_ours",
     "pushing",
 }

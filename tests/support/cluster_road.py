@@ -32,6 +32,8 @@ HERE = Path(__file__).resolve()
 PATHS = (HERE.parent, HERE.parents[1] / "system", HERE.parents[2])
 MODEL = "churn"
 QUICK = {"drain": "3s", "longest_request": "1s", "min_ready": "2s", "start_timeout": "20s"}
+PROMOTE = ("promote", "--shared", "--env", "production", "--yes", "--reason", "because")
+
 TRAIN = """\
 #!/bin/sh
 set -eu
@@ -59,7 +61,7 @@ class Road:
     cluster: Cluster
     namespace: str
     serving: Serving
-    staging: str = "local"
+    staging: str = ""  # its namespace; "" = a file
 
     @property
     def repo(self) -> Path:
@@ -86,7 +88,7 @@ class Road:
             "min_samples": 10,
             "serving": {"cpu": 0.01, "memory": "32Mi"},
         }
-        staging = {"kind": "local"} if self.staging == "local" else {**cluster, "replicas": 1}
+        staging = {**cluster, "namespace": self.staging} if self.staging else {"kind": "local"}
         return {
             "models": {MODEL: model},
             "environments": {
@@ -124,9 +126,13 @@ class Road:
     def release(self, factor: int, **double: Any) -> int:
         """Commit another model and have it on staging, in this process; its version."""
         self.edit(factor, **double)
-        outcomes = walk(self.bench(), *ROAD)
-        assert outcomes[-1].exit_code == 0, outcomes[-1].to_json()
-        return int(outcomes[-1].to_json()["version"])
+        return int(self.walk(*ROAD)["version"])
+
+    def walk(self, *stages: str) -> dict[str, Any]:
+        """Stages that must go well, in this process; what the last one says."""
+        last = walk(self.bench(), *stages)[-1]
+        assert last.exit_code == 0, last.to_json()
+        return last.to_json()
 
     def stage(self, name: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """A stage, or the whole road to staging, in a process of its own."""
@@ -142,9 +148,15 @@ class Road:
         return done.stdout
 
     def promote(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return self.command(
-            "promote", "--shared", "--env", "production", "--yes", "--reason", "because", *words, **variables
-        )
+        return self.command(*PROMOTE, *words, **variables)
+
+    def begin_promotion(self, *words: str, **variables: str) -> "subprocess.Popen[str]":
+        """As `promote`, and somebody else waits for its end."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "mmcicd_jenkins", *PROMOTE, *words],
+            cwd=self.repo, env={**self.variables, **variables},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
 
     def rollback(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return self.command("rollback", "--shared", "--env", "production", "--yes", *words, **variables)
@@ -180,8 +192,12 @@ class Road:
 
     @property
     def address(self) -> str:
+        return self.address_of("production")
+
+    def address_of(self, environment: str) -> str:
         """Where the Service answers by REST."""
-        service = self.cluster.get("service", MODEL, f"--namespace={self.namespace}")
+        namespace = self.namespace if environment == "production" else self.staging
+        service = self.cluster.get("service", MODEL, f"--namespace={namespace}")
         return f"{service['spec']['clusterIP']}:8501"
 
     def _run(self, command: list[str], variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
