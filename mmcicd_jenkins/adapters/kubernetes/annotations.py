@@ -88,9 +88,11 @@ class Standing:
     @property
     def way_back(self) -> Carried | None:
         """Where a rollback leads: a version that never served alone is left for the one that did."""
-        is_coming = not self.settled and self.fallback is not None and not self.takes_back
-        found = self.fallback if is_coming else self.previous
-        return None if found and self.told and found.version == self.told.version else found
+        candidates = [self.previous]
+        if not self.settled and not self.takes_back:
+            candidates.insert(0, self.fallback)
+        now = self.told.version if self.told else None
+        return next((one for one in candidates if one is not None and one.version != now), None)
 
 
 def told_to(standing: Standing, order: Switch) -> Standing:

@@ -89,7 +89,7 @@ class Fenced:
             body = decide(live) or {}
             if annotations.fence_of(live) == self._fence and not body:
                 return live
-            done = self._patched(live, _with_fence(body, self._fence))
+            done = self._patched(live, _with_fence(body, self._fence, ownership.folded(live)))
             if done is not None:
                 return done
         raise self._restless({"kind": kind, "metadata": {"name": name}})
@@ -207,8 +207,8 @@ def _precondition(live: Document) -> dict[str, str]:
     return {"uid": metadata["uid"], "resource_version": metadata["resourceVersion"]}
 
 
-def _with_fence(body: Mapping[str, Any], fence: Fence) -> dict[str, Any]:
-    metadata = body.get("metadata", {})
+def _with_fence(body: Mapping[str, Any], fence: Fence, owners: list[dict[str, Any]] | None) -> dict[str, Any]:
+    metadata = {**body.get("metadata", {}), **({"managedFields": owners} if owners else {})}
     noted = {
         **metadata.get("annotations", {}),
         annotations.EPOCH: str(fence.epoch),

@@ -7,14 +7,17 @@ ours by update, and would stay for ever: it is folded into what we applied, as `
 from collections.abc import Mapping
 from typing import Any
 
+from mmcicd_jenkins.adapters.kubernetes import annotations
+
 MANAGER = "mmcicd-jenkins"
+_FENCE = {".", f"f:{annotations.EPOCH}", f"f:{annotations.OP_ID}"}
 
 
 def folded(document: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     """The noted owners with ours in one; None when there is nothing to fold."""
     noted: list[dict[str, Any]] = document["metadata"].get("managedFields") or []
     updates = [entry for entry in noted if _is_ours(entry, "Update")]
-    if not any(map(_has_more_than_notes, updates)):
+    if not any(map(_has_more_than_fence, updates)):
         return None
     applied = next((entry for entry in noted if _is_ours(entry, "Apply")), None)
     fields: Mapping[str, Any] = applied["fieldsV1"] if applied else {}
@@ -33,12 +36,13 @@ def _is_ours(entry: Mapping[str, Any], operation: str) -> bool:
     )
 
 
-def _has_more_than_notes(entry: Mapping[str, Any]) -> bool:
-    """Annotations are written and removed by name; everything else must be owned by apply to go when it goes."""
+def _has_more_than_fence(entry: Mapping[str, Any]) -> bool:
+    """The fence is on every document that is applied; all else must be owned by apply to go when it is named no more."""
     fields = entry["fieldsV1"]
-    return any(key != "f:metadata" for key in fields) or any(
-        key != "f:annotations" for key in fields.get("f:metadata", {})
-    )
+    metadata = fields.get("f:metadata", {})
+    noted = metadata.get("f:annotations", {}).keys()
+    others = (fields.keys() - {"f:metadata"}, metadata.keys() - {"f:annotations"}, noted - _FENCE)
+    return any(others)
 
 
 def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
