@@ -7,6 +7,7 @@ law: one line without a secret, short enough for a list of builds; an old file n
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from mmcicd_jenkins.adapters.redaction import Redactor
 from mmcicd_jenkins.cli import report
@@ -35,6 +36,7 @@ class Summary:
                 "promote.txt",
                 "choices.txt",
                 "message.txt",
+                "act.txt",
             ):
                 (self.folder / name).unlink(missing_ok=True)  # fmt: skip
 
@@ -72,12 +74,21 @@ class Summary:
             self.say(_promoted(outcome, job))
             if outcome.detail.get("kept"):
                 self.write("kept.txt", "kept\n")
-        elif outcome.stage in {"deploy", "rollback", "monitor"}:
+        elif outcome.stage == "monitor":
+            self._told_monitor(outcome, job)
+        elif outcome.stage in {"deploy", "canary", "rollback"}:
             self.say(
                 outcome.sentence[:1].upper() + outcome.sentence[1:] if outcome.found else outcome.sentence
             )
         elif outcome.exit_code:
             self.say(f"{name}: {outcome.sentence}. {still_serving(job, ports)}")
+
+    def _told_monitor(self, outcome: Outcome, job: Job) -> None:
+        self.say(outcome.sentence[:1].upper() + outcome.sentence[1:] if outcome.found else outcome.sentence)
+        if outcome.detail["action"] == "rollback" and job.looks_only:
+            self.write("act.txt", "act\n")
+        if self.folder is not None:
+            write_watched(self.folder, outcome, job)
 
     def _told_data(self, job: Job, ports: Ports) -> None:
         stands = standing(job, ports)
@@ -110,6 +121,30 @@ class Summary:
             return
         self.write("choices.txt", "".join(f"{one_line(choice)}\n" for choice in choices))
         self.write("message.txt", one_line(message) + "\n")
+
+
+def write_watched(folder: Path, outcome: Outcome, job: Job) -> Path:
+    """The picture of what a monitor saw, and why it decided as it did."""
+    from mmcicd_jenkins.release.monitor_memory import Point
+    from mmcicd_jenkins.reports.watched import WatchedRecord, write_watched_report
+
+    detail: Any = outcome.detail
+    monitor = job.place.monitor
+    record = WatchedRecord(
+        model=job.model.name,
+        environment=job.place.name,
+        version=detail["version"],
+        verdict=outcome.verdict,
+        action=detail["action"],
+        said=outcome.sentence,
+        checks=detail["checks"],
+        points=[Point(at=at, requests=n, bad=bad, p99=p99) for at, n, bad, p99 in detail["points"]],
+        since=detail["since"],
+        until=detail["watched_until"],
+        availability=monitor.availability,
+        latency_p99_seconds=monitor.latency_p99_seconds,
+    )
+    return write_watched_report(folder, record)
 
 
 def _proposed(outcome: Outcome, job: Job, ports: Ports) -> str:
