@@ -159,7 +159,7 @@ class Road:
         )  # fmt: skip
 
     def rollback(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return self.command("rollback", "--shared", "--env", "production", "--yes", *words, **variables)
+        return self.command("rollback", "--shared", "--env", "production", *words, **variables)
 
     def bench(self) -> Bench:
         return open_bench(self.repo, variables=self.variables, shared=True)
