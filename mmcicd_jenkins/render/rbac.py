@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from mmcicd_jenkins.config.model import Config, Environment
+from mmcicd_jenkins.config.training_model import TrainingJob
 from mmcicd_jenkins.ports.rights import Account, Right
 from mmcicd_jenkins.records import dataclass
-from mmcicd_jenkins.render.rights import MEMORY, own, shared
+from mmcicd_jenkins.render.rights import MEMORY, own, shared, trainer
 
 Document = Mapping[str, Any]
 API = "rbac.authorization.k8s.io"
@@ -53,23 +54,38 @@ def render_rbac(config: Config, place: Environment, given: Given | None = None) 
     )
 
 
+def render_trainer(settings: TrainingJob, given: Given | None = None) -> tuple[Document, ...]:
+    """The same for the namespace of trainings, which is none that serves."""
+    return tuple(_own_account(settings.namespace, "trainer", trainer(settings), given or {}))
+
+
 def _account(place: Environment, account: Account, models: Sequence[str], given: Given) -> Iterator[Document]:
-    name = account_name(account)
-    subject = given.get(account) or Subject(kind="account", name=name)
-    if account not in given:
-        yield {
-            "apiVersion": "v1",
-            "kind": "ServiceAccount",
-            "metadata": {"name": name, "namespace": place.namespace, "labels": MANAGED},
-            "automountServiceAccountToken": False,
-        }
-    yield _role(place.namespace, name, shared(account, place))
-    yield _binding(place.namespace, name, subject)
+    yield from _own_account(place.namespace, account, shared(account, place), given)
+    name, subject = account_name(account), _subject(account, given)
     for model in models:
         if account == "monitor":
             yield _memory(place, model)
         yield _role(place.namespace, f"{name}-{model}", own(account, model))
         yield _binding(place.namespace, f"{name}-{model}", subject)
+
+
+def _own_account(
+    namespace: str, account: Account, needed: Sequence[Right], given: Given
+) -> Iterator[Document]:
+    name = account_name(account)
+    if account not in given:
+        yield {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": name, "namespace": namespace, "labels": MANAGED},
+            "automountServiceAccountToken": False,
+        }
+    yield _role(namespace, name, needed)
+    yield _binding(namespace, name, _subject(account, given))
+
+
+def _subject(account: Account, given: Given) -> Subject:
+    return given.get(account) or Subject(kind="account", name=account_name(account))
 
 
 def _memory(place: Environment, model: str) -> Document:

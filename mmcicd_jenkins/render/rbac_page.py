@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mmcicd_jenkins.config.model import Config, Environment
+from mmcicd_jenkins.config.training_model import TrainingJob
 from mmcicd_jenkins.ports.rights import Account, Right
 from mmcicd_jenkins.render.literals import yaml
-from mmcicd_jenkins.render.rbac import ACCOUNTS, Document, Given, account_name, render_rbac
-from mmcicd_jenkins.render.rights import own, shared
+from mmcicd_jenkins.render.rbac import ACCOUNTS, Document, Given, account_name, render_rbac, render_trainer
+from mmcicd_jenkins.render.rights import own, shared, trainer
 
 _WHAT: Mapping[Account, str] = {
     "deployer": "deploys, promotes and rolls back. Only jobs of the folder ops hold it.",
@@ -15,9 +16,9 @@ _WHAT: Mapping[Account, str] = {
     "trainer": "runs trainings. It has no business where models serve.",
 }
 _PAGE = """\
-# What mmcicd-jenkins needs in namespace {namespace} of {cluster} for the environment {name}.
+# What mmcicd-jenkins needs in namespace {namespace} of {cluster} for {name}.
 # For an administrator of that namespace to read and to apply, again after each update of mmcicd-jenkins:
-#   mmcicd-jenkins render rbac --env {name} | kubectl apply --filename=-
+#   mmcicd-jenkins render rbac {option} | kubectl apply --filename=-
 # It makes no ClusterRole and names no secret. Whoever may create workloads can reach every secret and account of the
 # namespace all the same, so let nothing else live there, and hold its pods to what ours keep anyway:
 #   kubectl label namespace {namespace} pod-security.kubernetes.io/enforce=restricted
@@ -30,12 +31,28 @@ _LOGIN = """\
 
 def rbac_page(config: Config, place: Environment, given: Given | None = None) -> str:
     """`render_rbac` with its reasons; `kubectl apply` takes it as it is."""
-    reasons = _reasons(place, tuple(config.models))
-    documents = render_rbac(config, place, given)
+    head = _head(place.namespace, place.cluster, f"the environment {place.name}", f"--env {place.name}")
+    return head + _body(
+        render_rbac(config, place, given), place.namespace, _reasons(place, tuple(config.models))
+    )
+
+
+def trainer_page(settings: TrainingJob, given: Given | None = None) -> str:
+    """`render_trainer` likewise."""
+    name = account_name("trainer")
+    reasons = {(name, right.resource): right for right in trainer(settings)}
+    head = _head(settings.namespace, settings.cluster, "trainings", "--training")
+    return head + _body(render_trainer(settings, given), settings.namespace, reasons)
+
+
+def _head(namespace: str, cluster: str, name: str, option: str) -> str:
     # What stands in a comment must not end it.
-    said = {key: " ".join(str(getattr(place, key)).split()) for key in ("namespace", "cluster", "name")}
-    head = _PAGE.format(**said)
-    return head + "".join(f"---\n{_text(document, place, reasons)}" for document in documents)
+    said = {"namespace": namespace, "cluster": cluster, "name": name, "option": option}
+    return _PAGE.format(**{key: " ".join(text.split()) for key, text in said.items()})
+
+
+def _body(documents: Sequence[Document], namespace: str, reasons: Mapping[tuple[str, str], Right]) -> str:
+    return "".join(f"---\n{''.join(_lines(document, namespace, reasons))}" for document in documents)
 
 
 def _reasons(place: Environment, models: Sequence[str]) -> dict[tuple[str, str], Right]:
@@ -48,16 +65,12 @@ def _reasons(place: Environment, models: Sequence[str]) -> dict[tuple[str, str],
     return found
 
 
-def _text(document: Document, place: Environment, reasons: Mapping[tuple[str, str], Right]) -> str:
-    return "".join(_lines(document, place, reasons))
-
-
-def _lines(document: Document, place: Environment, reasons: Mapping[tuple[str, str], Right]) -> Iterator[str]:
+def _lines(document: Document, namespace: str, reasons: Mapping[tuple[str, str], Right]) -> Iterator[str]:
     name = document["metadata"]["name"]
     if document["kind"] == "ServiceAccount":
         account: Account = name.removeprefix("mmcicd-")
         yield f"# The {account} {_WHAT[account]}\n"
-        yield _LOGIN.format(account=name, namespace=place.namespace)
+        yield _LOGIN.format(account=name, namespace=namespace)
     if document["kind"] == "ConfigMap":
         yield "# Here because a right to create cannot be limited to one name. What it holds is left as it is.\n"
     for key, value in document.items():

@@ -7,6 +7,7 @@ away in turn and see a step fail. What none of the accounts may ever do is in `d
 from collections.abc import Sequence
 
 from mmcicd_jenkins.config.model import Environment
+from mmcicd_jenkins.config.training_model import TrainingJob
 from mmcicd_jenkins.ports.rights import EVERYWHERE, Account, Danger, Question, Right
 
 MEMORY = "{model}-monitor"
@@ -110,6 +111,35 @@ def _monitor(_place: Environment) -> tuple[Right, ...]:
     return (
         Right(group="apps", resource="deployments", verbs=("list",), why="what serves, and in what state"),
         Right(group="", resource="pods", verbs=("list",), why="which copies are ready, and where they are"),
+    )
+
+
+def trainer(settings: TrainingJob) -> tuple[Right, ...]:
+    """What the account of trainings needs in their namespace."""
+    services = Right(group="", resource="services", verbs=("create",), why="how workers find each other")
+    return (
+        Right(
+            group="batch",
+            resource="jobs",
+            verbs=("get", "create", "patch", "delete"),
+            why="a training; it is woken when all that it mounts is there, and removed when its model is stored",
+        ),
+        Right(group="", resource="configmaps", verbs=("create",), why="the commit that is trained"),
+        *((services,) if settings.workers > 1 else ()),
+        Right(group="", resource="pods", verbs=("list",), why="where it is, and why it does not start"),
+        Right(group="", resource="pods/log", verbs=("get",), why="what it prints, shown in the build"),
+        Right(
+            group="",
+            resource="events",
+            verbs=("list",),
+            why="why the cluster makes no pod, such as a quota",
+            optional=True,
+        ),
+        *(
+            right
+            for right in _looking(settings.namespace)
+            if right.resource in {"resourcequotas", "namespaces"}
+        ),
     )
 
 

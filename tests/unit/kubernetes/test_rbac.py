@@ -16,11 +16,12 @@ from mmcicd_jenkins.render.rights import dangers, questions, rights
 
 MODEL = "{train: 'true', evaluate: {command: 'true'}, gates: [accuracy >= 0.9]}"
 PLACE = "kind: kubernetes, cluster: 'https://k8s.example:6443', namespace: ml, replicas: 3"
+STAGING = PLACE.replace("namespace: ml", "namespace: ml-staging")
 
 
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
-    def make(*, more="", models=("churn",), staging=PLACE):
+    def make(*, more="", models=("churn",), staging=STAGING):
         listed = "".join(f"  {name}: {MODEL}\n" for name in models)
         text = f"models:\n{listed}environments:\n  staging: {{{staging}}}\n  production: {{{PLACE}{more}}}\n"
         (tmp_path / "mmcicd.yaml").write_text(text)
@@ -172,15 +173,18 @@ def test_the_page_says_the_same_as_the_documents(config):
 def test_the_command_prints_one_place(repository):
     repository()
     documents = [each for each in yaml.safe_load_all(render("--env", "production")) if each]
-    assert json.loads(render("--json", "--env", "production")) == {"environments": {"production": documents}}
+    assert json.loads(render("--json", "--env", "production")) == {
+        "environments": {"production": documents},
+        "training": {},
+    }
     both = json.loads(render("--json"))["environments"]
     assert both.keys() == {"staging", "production"}
     bound = json.loads(render("--json", "--env", "staging", "--bind", "deployer=user:ada"))
     assert "ada" in json.dumps(bound)
 
 
-def test_two_clusters_are_never_one_page(repository):
-    repository(staging=PLACE.replace("k8s", "other"))
+def test_two_places_are_never_one_page(repository):
+    repository()
     with pytest.raises(UsageError) as caught:
         render()
     assert caught.value.fix == "--env staging or --env production"
@@ -202,6 +206,26 @@ def test_words_that_mean_nothing(repository, words):
     with pytest.raises(UsageError) as caught:
         render(*words)
     assert caught.value.fix
+
+
+JOB = "{cluster: 'https://g.example:6443', namespace: ml-training, workers: 2}"
+TRAINED = MODEL.replace("train: 'true'", f"train: {{command: 'true', image: 'r.example/t:1', job: {JOB}}}")
+
+
+def test_trainings_have_an_account_of_their_own(repository):
+    path = repository() / "mmcicd.yaml"
+    path.write_text(path.read_text().replace(MODEL, TRAINED) + "store: {registry: r.example/ml}\n")
+    documents = [each for each in yaml.safe_load_all(render("--training")) if each]
+    assert json.loads(render("--json"))["training"] == {"ml-training": documents}
+    assert {each["metadata"]["namespace"] for each in documents} == {"ml-training"}
+    (rules,) = roles(documents).values()
+    given = granted(rules)
+    assert ("batch", "jobs", "create", "") in given
+    assert "services" in {resource for _, resource, _, _ in given}
+    assert not {"deployments", "secrets"} & {resource for _, resource, _, _ in given}
+    with pytest.raises(UsageError) as caught:
+        render()
+    assert caught.value.fix == "--env staging or --env production or --training"
 
 
 def test_a_repository_without_a_cluster(repository):
