@@ -130,7 +130,7 @@ ALLOWED = [
         f"        - {{name: log, image: 'acme/log@sha256:{'b' * 64}', securityContext: {{allowPrivilegeEscalation: false, capabilities: {{drop: [ALL]}}}}}}\n      volumes:",
     ),
     ("service", "sessionAffinity: None", "sessionAffinity: ClientIP"),
-    ("network-policy", "egress: []", "egress: [{to: [{ipBlock: {cidr: 10.0.0.1/32}}]}]"),
+    ("network-policy", "policyTypes: [Ingress, Egress]", "policyTypes: [Ingress, Egress]\n  egress: [{to: [{ipBlock: {cidr: 10.0.0.1/32}}]}]"),
     ("autoscaler", "averageUtilization: {{ cpu_percent | yaml }}", "averageUtilization: 40"),
 ]  # fmt: skip
 
