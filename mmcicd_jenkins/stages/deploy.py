@@ -9,7 +9,7 @@ from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.stages import kept_releases
 from mmcicd_jenkins.stages.attesting import attest
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
-from mmcicd_jenkins.stages.manifests import settings_differ
+from mmcicd_jenkins.stages.manifests import settings_differ, what_changes
 from mmcicd_jenkins.stages.moving import Move, move, require_release
 from mmcicd_jenkins.stages.releasing import draft_release, find_release
 from mmcicd_jenkins.stages.scoring import recorded_golden
@@ -26,6 +26,7 @@ class PlaceFacts:
     recorded: int | None
     observed: int | None
     other_settings: bool = False
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +38,14 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """`environments` still to be moved; `epochs` on which that was decided."""
+    """`environments` still to be moved; `epochs` on which that was decided; `changes` to what is applied in clusters."""
 
     version: int
     new: bool
     environments: tuple[str, ...]
     epochs: tuple[int, ...]
     serving: tuple[str, ...]
+    changes: tuple[str, ...] = ()
 
 
 def look(job: Job, ports: Ports) -> Facts:
@@ -75,12 +77,15 @@ def chosen_environments(job: Job) -> tuple[Environment, ...]:
 def look_at(place: Environment, release: Release, job: Job, ports: Ports) -> PlaceFacts:
     pointer = ports.ledger.snapshot(job.model.name).pointer(place.name)
     observed = ports.target(place).observe(job.model.name)
+    other = settings_differ(release, pointer, place, job, ports)
+    stands = pointer.serving == release.version == observed.version and not other
     return PlaceFacts(
         name=place.name,
         epoch=pointer.epoch,
         recorded=pointer.serving,
         observed=observed.version,
-        other_settings=settings_differ(release, pointer, place, job, ports),
+        other_settings=other,
+        changes=() if stands else what_changes(release, pointer, place, job, ports),
     )
 
 
@@ -93,6 +98,7 @@ def plan(job: Job, facts: Facts) -> Plan:  # noqa: ARG001  every stage has the s
         environments=tuple(p.name for p in behind),
         epochs=tuple(p.epoch for p in behind),
         serving=tuple(p.name for p in facts.places),
+        changes=tuple(line for p in behind for line in p.changes),
     )
 
 

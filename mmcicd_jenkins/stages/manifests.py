@@ -74,6 +74,19 @@ def seal_of(release: Release, environment: str, manifest: Manifest, ports: Ports
     return seal(what, ports.authority)
 
 
+def what_changes(
+    release: Release, pointer: Pointer, place: Environment, job: Job, ports: Ports
+) -> tuple[str, ...]:
+    """The lines of a diff from what was applied there last to what would be."""
+    if place.kind == "local":
+        return ()
+    from mmcicd_jenkins.render.manifest_diff import manifest_diff
+
+    digest = "" if pointer.serving is None else pointer.manifest_of(pointer.serving)
+    before = recorded_manifest(release.model, digest, ports)
+    return manifest_diff(before, fresh_manifest(release, place, job, ports), place.name)
+
+
 def settings_differ(release: Release, pointer: Pointer, place: Environment, job: Job, ports: Ports) -> bool:
     """Whether the version that serves was applied with other settings than today's."""
     if place.kind == "local" or pointer.serving != release.version:

@@ -20,12 +20,13 @@ from mmcicd_jenkins.errors import (
 )
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.image.descriptor import Descriptor, descriptor
-from mmcicd_jenkins.ports import GoldenResult, Switch, Target
+from mmcicd_jenkins.ports import Switch, Target
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.ledger import Change, Pointer, Snapshot
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.release.seal import Manifest, manifest_digest
+from mmcicd_jenkins.stages.answers import ask_settled, require_right
 from mmcicd_jenkins.stages.canary_steps import course_of, run_steps
 from mmcicd_jenkins.stages.context import Job, Ports
 from mmcicd_jenkins.stages.manifests import fresh_manifest, last_manifest, recorded_manifest, seal_of
@@ -78,7 +79,7 @@ def move(order: Move, job: Job, ports: Ports, golden: Mapping[str, object]) -> i
         target.switch(switch)
         failpoint("deploy.after-switch")
         if order.check_answers:
-            _require_answers(ask(target, job, ports, golden), order.release.version)
+            require_right(ask_settled(target, place, job, ports, golden), order.release.version)
     failpoint("deploy.before-done")
     who = job.who(ports.clock)
     with _taken_back_when_revoked(order, pointer, target, job, ports):
@@ -242,21 +243,6 @@ def restore_order(release: Release, pointer: Pointer, job: Job, ports: Ports) ->
 def served_layers(release: Release) -> tuple[Descriptor, ...]:
     """What a server loads: the model with the warm-up requests that its image has."""
     return tuple(descriptor(layer) for layer in (*release.layers, *filter(None, [release.warmup])))
-
-
-def ask(target: Target, job: Job, ports: Ports, golden: Mapping[str, object]) -> GoldenResult:
-    if not golden.get("instances"):
-        return GoldenResult(asked=0, matched_rest=0, matched_grpc=0, seconds=())
-    return ports.client.ask_golden(target.endpoint(job.model.name), job.model.name, golden)
-
-
-def _require_answers(result: GoldenResult, version: int) -> None:
-    if result.differences or result.matched_rest < result.asked or result.matched_grpc < result.asked:
-        raise GateRefused(
-            f"version {version} answers otherwise than it did when it was evaluated; what served before serves on",
-            why="; ".join(result.differences[:3])
-            or f"{result.matched_rest} of {result.asked} by REST, {result.matched_grpc} by gRPC",
-        )
 
 
 def _take_back(

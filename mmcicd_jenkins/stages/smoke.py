@@ -4,8 +4,9 @@ from mmcicd_jenkins.errors import InputError, OutsideFailed
 from mmcicd_jenkins.ports import GoldenResult
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.verdicts import Verdict
+from mmcicd_jenkins.stages.answers import ask_settled, is_right
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
-from mmcicd_jenkins.stages.moving import ask, require_release
+from mmcicd_jenkins.stages.moving import require_release
 from mmcicd_jenkins.stages.scoring import recorded_golden
 
 
@@ -59,18 +60,14 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
     if plan.version is None:
         return Outcome(stage="smoke", sentence="there is no environment before production", found=True)
     release = require_release(job, ports, plan.version)
-    target = ports.target(job.config.environments[plan.environment])
-    result = ask(target, job, ports, recorded_golden(release.evaluation, ports))
+    place = job.config.environments[plan.environment]
+    result = ask_settled(ports.target(place), place, job, ports, recorded_golden(release.evaluation, ports))
     return Outcome(
         stage="smoke",
         sentence=_sentence(result),
-        verdict=Verdict.PASSED if _all(result) else Verdict.FAILED,
+        verdict=Verdict.PASSED if is_right(result) else Verdict.FAILED,
         detail={"environment": plan.environment, "version": plan.version, "asked": result.asked},
     )
-
-
-def _all(result: GoldenResult) -> bool:
-    return not result.differences and result.matched_rest == result.matched_grpc == result.asked
 
 
 def _sentence(result: GoldenResult) -> str:

@@ -6,6 +6,7 @@ script, verify looks at files, and the store is a folder that says under which n
 
 import json
 import os
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from paper import CONFIG, FileTarget, Replaced, commit, make_repository
 from test_killed_anywhere import update_lock
 
 from mmcicd_jenkins.adapters.embedded_trial import EmbeddedTrial
+from mmcicd_jenkins.adapters.system_clock import SystemClock
 from mmcicd_jenkins.ports import Endpoint, GoldenResult
 from mmcicd_jenkins.stages import rollback_offline, run_stage
 from mmcicd_jenkins.stages.context import Outcome
@@ -40,6 +42,19 @@ class Addressed:
 
     def address(self, model: str, digest: str) -> str:
         return f"registry.example/ml/{model}@{digest}"
+
+
+class Quick(SystemClock):
+    """A clock that does not wait, and goes on all the same."""
+
+    def __init__(self) -> None:
+        self._slept = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self._slept
+
+    def sleep(self, seconds: float) -> None:
+        self._slept += timedelta(seconds=seconds)
 
 
 class Answers:
@@ -108,6 +123,7 @@ class PaperCluster:
             bench.ports,
             store=store,
             client=self.client,
+            clock=Quick(),
             throwaway=lambda folder, runnable: EmbeddedTrial(  # noqa: ARG005 - the port names it
                 FileTarget(folder / "target.json", store), folder, "paper"
             ),

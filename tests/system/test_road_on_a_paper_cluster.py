@@ -12,7 +12,7 @@ from paper import MODEL as FIXTURE
 from paper_cluster import MODEL, PaperCluster
 
 from mmcicd_jenkins.errors import GateRefused, InputError, OutsideFailed, Superseded
-from mmcicd_jenkins.stages import reconcile, run_stage, unplanned
+from mmcicd_jenkins.stages import plan_stage, reconcile, run_stage, unplanned
 
 
 @pytest.fixture(scope="module")
@@ -299,3 +299,20 @@ def test_a_store_that_is_a_folder_is_nothing_for_a_cluster(site):
         run_stage("promote", job, ports)
     assert "registry" in refused.value.fix
     assert site.deployment() is None
+
+
+def test_what_would_be_applied_is_shown_before(site):
+    bench = site.bench()
+    job = bench.job(MODEL, environment="staging", reason="x")
+    plan = plan_stage("deploy", job, site.ports(bench))["plan"]
+    assert plan["environments"] == ["staging"], "this cluster is empty"
+    assert plan["changes"] == []
+    site.standin.objects.clear()
+    site.stage("deploy", "staging")
+    config = site.repo / "mmcicd.yaml"
+    config.write_text(config.read_text().replace('"staging"}', '"staging", "replicas": 2}'))
+    bench = site.bench()
+    job = bench.job(MODEL, environment="staging", reason="x")
+    plan = plan_stage("deploy", job, site.ports(bench))["plan"]
+    assert "+  replicas: 2" in plan["changes"]
+    assert site.deployment("staging")["spec"]["replicas"] == 1
