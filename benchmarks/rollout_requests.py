@@ -118,7 +118,7 @@ def abort(road: Any, version: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         seen = Path(folder) / "seen"
         variables = {"MMCICD_TESTING": "1", "MMCICD_FAILPOINTS_SEEN": str(seen)}
-        promotion = road.begin_promotion("--version", str(version), **variables)
+        promotion = road.begin("promote", str(version), **variables)
         while promotion.poll() is None:
             if seen.exists() and seen.read_text().split().count("kubernetes.waiting") > 8:
                 break

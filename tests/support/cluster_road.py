@@ -33,6 +33,7 @@ PATHS = (HERE.parent, HERE.parents[1] / "system", HERE.parents[2])
 MODEL = "churn"
 QUICK = {"drain": "3s", "longest_request": "1s", "min_ready": "2s", "start_timeout": "20s"}
 PROMOTE = ("promote", "--shared", "--env", "production", "--yes", "--reason", "because")
+ROLLBACK = ("rollback", "--shared", "--env", "production")
 
 TRAIN = """\
 #!/bin/sh
@@ -150,16 +151,17 @@ class Road:
     def promote(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return self.command(*PROMOTE, *words, **variables)
 
-    def begin_promotion(self, *words: str, **variables: str) -> "subprocess.Popen[str]":
-        """As `promote`, and somebody else waits for its end."""
+    def begin(self, verb: str, version: str = "", **variables: str) -> "subprocess.Popen[str]":
+        """As `promote` or `rollback`, and somebody else waits for its end."""
+        words = (*PROMOTE, "--version", version) if verb == "promote" else ROLLBACK
         return subprocess.Popen(
-            [sys.executable, "-m", "mmcicd_jenkins", *PROMOTE, *words],
+            [sys.executable, "-m", "mmcicd_jenkins", *words],
             cwd=self.repo, env={**self.variables, **variables},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
     def rollback(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return self.command("rollback", "--shared", "--env", "production", *words, **variables)
+        return self.command(*ROLLBACK, *words, **variables)
 
     def bench(self) -> Bench:
         return open_bench(self.repo, variables=self.variables, shared=True)
