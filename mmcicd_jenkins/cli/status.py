@@ -1,5 +1,6 @@
 """`status`: what serves where since when and why; it shouts when the ledger and the environment differ."""
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -9,7 +10,7 @@ import click
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.options import json_option, shared_option
 from mmcicd_jenkins.cli.status_lines import Line
-from mmcicd_jenkins.cli.status_look import Look
+from mmcicd_jenkins.cli.status_look import CALL_SECONDS, Look
 from mmcicd_jenkins.cli.telling import say_next
 from mmcicd_jenkins.errors import Interrupted, MmcicdError, OutsideFailed, Terminated, UsageError
 from mmcicd_jenkins.release.documents import to_document
@@ -38,7 +39,8 @@ def command(watch: bool, every: str, shared: bool, as_json: bool) -> int:
     seconds = _seconds(every)
     if every != EVERY and not watch:
         raise UsageError("--every belongs to --watch")
-    bench = open_bench(Path.cwd(), report.Lines(), shared=shared)
+    opened = open_bench(Path.cwd(), report.Lines(), shared=shared)
+    bench = dataclasses.replace(opened, cluster_seconds=CALL_SECONDS)
     look = Look(bench, options=" --shared" if shared else "")
     if watch and as_json:
         return _watch_as_json(look, seconds, _ledger_seconds(bench))

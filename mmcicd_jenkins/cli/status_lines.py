@@ -19,13 +19,15 @@ UNKNOWN = "unknown"
 class Seen:
     """What an environment said, or why it said nothing (`observed.state` is then `unknown`).
 
-    `options` stand in every command that is named, as whoever asks would have to type them.
+    `options` stand in every command that is named, as whoever asks would have to type them. `monitor` is what its last look
+    raised an alarm about.
     """
 
     observed: Observed
     canary: CanaryState | None = None
     steps: int = 0
     options: str = ""
+    monitor: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +60,18 @@ def make_line(model: str, environment: str, pointer: Pointer, seen: Seen) -> Lin
         since=next((s.since for s in reversed(pointer.served) if not s.until), ""),
         why=_why(pointer),
         warning=_unasked(environment, seen) or cut_short or _difference(model, pointer, seen),
-        note=note,
+        note=note or _alarm(pointer, seen),
         epoch=pointer.epoch,
         observed_epoch=observed.epoch,
         copies=observed.copies,
     )
+
+
+def _alarm(pointer: Pointer, seen: Seen) -> str:
+    """An alarm that is in no ledger, because nothing was decided. Of a decision the ledger has the reason."""
+    if not seen.monitor or pointer.frozen or pointer.serving is None:
+        return ""
+    return f"{pointer.environment}: the monitor says of {pointer.serving}: {seen.monitor}"
 
 
 def _state(pointer: Pointer, seen: Seen) -> str:

@@ -13,9 +13,12 @@ from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import MmcicdError
 from mmcicd_jenkins.ports import Observed
 from mmcicd_jenkins.release.ledger import Pointer, Snapshot
+from mmcicd_jenkins.stages.watching import remembered
 from mmcicd_jenkins.wiring import Bench
 
 SECONDS = 20.0
+# A row makes a few calls; the reason of one that fails must come before the deadline of all.
+CALL_SECONDS = 8.0
 _THREADS = 32
 
 Question = tuple[str, Environment]
@@ -86,11 +89,26 @@ class Look:
             if any(each.role == "canary" for each in observed.copies):
                 canary = self._bench.ports.canary(place)
             state = canary.state(model) if canary else None
+            monitor = self._monitor(model, place, observed.version)
         except MmcicdError as e:
             return self._unknown(": ".join(filter(None, [e.what, e.why])))
         except Exception as e:  # noqa: BLE001 - one row's bug must not hide the others, and a thread has nobody to tell
             return self._unknown(f"a bug of ours: {type(e).__name__}: {e}")
-        return Seen(observed=observed, canary=state, steps=len(place.strategy.steps), options=self._options)
+        return Seen(
+            observed=observed,
+            canary=state,
+            steps=len(place.strategy.steps),
+            options=self._options,
+            monitor=monitor,
+        )
+
+    def _monitor(self, model: str, place: Environment, version: int | None) -> str:
+        """What the last look of a monitor raised an alarm about; nothing where nobody may read its memory."""
+        try:
+            memory = remembered(self._bench.ports.monitor_memory(place).read(model), version)
+        except MmcicdError:
+            return ""
+        return memory.said if memory.action in {"alert", "rollback", "freeze"} else ""
 
     def _unknown(self, why: str) -> Seen:
         return Seen(observed=Observed(version=None, state=UNKNOWN, reason=why), options=self._options)

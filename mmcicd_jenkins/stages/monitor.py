@@ -23,7 +23,7 @@ from mmcicd_jenkins.stages.watching import Facts, look, objectives_of
 # With the default interval a failure that lasts half an hour; then somebody should know.
 MOST_FAILURES = 6
 
-__all__ = ["Memory", "apply", "look", "plan", "to_document", "watch"]
+__all__ = ["apply", "look", "plan", "watch"]
 
 
 @dataclass(frozen=True, kw_only=True)

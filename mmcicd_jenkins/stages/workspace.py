@@ -58,9 +58,6 @@ class Workspace:
     def golden(self, model: str) -> Path:
         return self.root / "golden" / f"{model}.json"
 
-    def monitor(self, environment: str, model: str) -> Path:
-        return self.root / "monitor" / environment / f"{model}.json"
-
     @contextlib.contextmanager
     def lock(self, name: str, waiting: Callable[[], None]) -> Iterator[None]:
         """Hold a lock between processes; `waiting` is called once when another one holds it."""

@@ -71,6 +71,9 @@ class Bench:
     progress: Progress
     variables: Mapping[str, str]
     warnings: tuple[Problem, ...] = ()
+    cluster_seconds: float = (
+        0.0  # for who only looks: how long a call to a cluster may take; 0 = its usual time
+    )
 
     @cached_property
     def workspace(self) -> Workspace:
@@ -181,6 +184,7 @@ class Bench:
             variables=self.variables,
             progress=self.progress,
             authority=lambda: self.authority,
+            seconds=self.cluster_seconds,
         )
 
     def throwaway(self, folder: Path, *, runnable: bool) -> Trial:

@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Clusters:
-    """`authority` says whose seals count; it is asked when something is put back without the ledger."""
+    """`authority` says whose seals count; it is asked when something is put back without the ledger. `seconds` is how long
+    a call may take for somebody who only looks; 0: as long as a change is worth.
+    """
 
     config: Config
     variables: Mapping[str, str]
     progress: Progress
     authority: Callable[[], Authority]
+    seconds: float = 0.0
     _opened: "dict[str, Api]" = field(default_factory=dict)
 
     def api(self, place: Environment, key: str = "") -> "Api":
@@ -42,10 +45,15 @@ class Clusters:
         if place.name not in self._opened:
             from mmcicd_jenkins.adapters.kubernetes.api import Api
             from mmcicd_jenkins.adapters.kubernetes.connection import connect
+            from mmcicd_jenkins.adapters.kubernetes.tries import Patience
 
+            seconds = self.seconds
+            patience = Patience(budget=seconds, connect=seconds / 2, stall=seconds) if seconds else Patience()
             mark = self.config.mark(key or f"environments.{place.name}.cluster")
             connection = connect(place, self.variables, mark)
-            self._opened[place.name] = Api(connection, place.namespace, warn=self.progress.line)
+            self._opened[place.name] = Api(
+                connection, place.namespace, warn=self.progress.line, patience=patience
+            )
         return self._opened[place.name]
 
     def trainings(self, model: Model) -> Trainings | None:

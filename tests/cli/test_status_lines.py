@@ -5,6 +5,8 @@ We test these aspects: a canary under way, a cut-short operation, a newer decisi
 silent, ten of them at once, widths.
 """
 
+import dataclasses
+import json
 import time
 from types import SimpleNamespace
 
@@ -16,7 +18,11 @@ from mmcicd_jenkins.cli.status_table import table
 from mmcicd_jenkins.errors import OutsideFailed
 from mmcicd_jenkins.ports import Copies, Observed
 from mmcicd_jenkins.ports.rollout import CanaryState, Notes
+from mmcicd_jenkins.ports.watching import Kept
+from mmcicd_jenkins.release.counters import Reading
+from mmcicd_jenkins.release.documents import to_document
 from mmcicd_jenkins.release.ledger import Head, Operation, Pointer, Served, Snapshot
+from mmcicd_jenkins.release.monitor_memory import Memory
 
 STABLE = Copies(version=7, role="stable", wanted=9, ready=9)
 CANARY = Copies(version=8, role="canary", wanted=1, ready=1)
@@ -133,7 +139,11 @@ class Bench:
         self._observe = observe
         names = [f"place-{n}" for n in range(places)]
         self.config = SimpleNamespace(models={"fraud": None}, environments={n: Place(name=n) for n in names})
+        self.ports = SimpleNamespace(monitor_memory=lambda _place: SimpleNamespace(read=self.memory))
         self.ledger = SimpleNamespace(snapshot=lambda model: Snapshot(head=Head(model=model), pointers={}))
+
+    def memory(self, _model):
+        return Kept()
 
     def target(self, place):
         return SimpleNamespace(observe=lambda model: self._observe(place.name, model))
@@ -200,3 +210,30 @@ def test_a_log_has_one_line_for_each_row():
         [make_line("fraud", "production", LONG, Seen(observed=Observed(version=7, state="AVAILABLE")))], None
     )
     assert len(told.splitlines()) == 2
+
+
+class Watched(Bench):
+    """The monitor raised an alarm about version 7, and nothing was decided."""
+
+    action, reading = "alert", Reading(at=1.0, version=7, ready=True)
+
+    def memory(self, _model):
+        kept = Memory(readings=(self.reading,), action=self.action, said="copies were started again 5 times")
+        return Kept(document=json.loads(json.dumps(to_document(kept))))
+
+
+@pytest.mark.parametrize(
+    ("version", "action", "told"), [(7, "alert", True), (7, "wait", False), (8, "alert", False)]
+)
+def test_an_alarm_that_the_ledger_does_not_have_is_told(version, action, told):
+    bench = Watched(lambda *_: Observed(version=version, state="AVAILABLE"), places=1)
+    bench.action = action
+    bench.ledger = SimpleNamespace(
+        snapshot=lambda model: Snapshot(
+            head=Head(model=model),
+            pointers={"place-0": dataclasses.replace(pointer(version), environment="place-0")},
+        )
+    )
+    (line_,) = look(bench)
+    assert ("copies were started again 5 times" in line_.note) is told
+    assert line_.warning == ""

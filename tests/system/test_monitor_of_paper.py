@@ -10,9 +10,12 @@ import pytest
 from paper import commit, make_repository, on_paper
 from test_killed_anywhere import drive, update_lock
 
+from mmcicd_jenkins.cli.summary import Summary
 from mmcicd_jenkins.errors import OutsideFailed, Superseded
 from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.alarm import Alarm
+from mmcicd_jenkins.release.documents import to_document
+from mmcicd_jenkins.release.monitor_memory import Memory
 from mmcicd_jenkins.stages import monitor, run_stage
 from mmcicd_jenkins.stages.workspace import write_json
 from mmcicd_jenkins.wiring import open_bench
@@ -166,8 +169,8 @@ def test_an_alarm_about_drift_ends_with_its_version(watch):
     watch.look(v2=(0, 0, 0))
     memory = monitor.look(watch.job, watch.ports).memory
     old = tuple(dataclasses.replace(reading, version=1) for reading in memory.readings)
-    path = watch.job.workspace.monitor("production", "double")
-    write_json(path, monitor.to_document(monitor.Memory(readings=old, alarm=Alarm(raised=True, bad=3))))
+    path = watch.job.workspace.root / "monitor" / "production" / "double.json"
+    write_json(path, to_document(Memory(readings=old, alarm=Alarm(raised=True, bad=3))))
     assert monitor.look(watch.job, watch.ports).situation.alarm == Alarm()
 
 
@@ -247,4 +250,45 @@ def test_a_watch_ends_when_it_rolled_back(watch):
     watch.clock.sleep(300)
     last = monitor.watch(watch.job, watch.ports, 100_000, lambda _: None)
     assert last.detail["action"] == "rollback"
+    assert watch.serving() == 1
+
+
+def test_who_only_looks_says_that_a_rollback_is_due_and_leaves_it(watch, tmp_path):
+    watch.look(v1=(5000, 0, 0), v2=(0, 0, 0))
+    watch.server.counts["2"] = (1000, 0, 1000)
+    watch.clock.sleep(300)
+    job = dataclasses.replace(watch.job, looks_only=True)
+    seen = run_stage("monitor", job, watch.ports)
+    summary = Summary(str(tmp_path / "summary"))
+    summary.told(seen, job, watch.ports)
+    assert (seen.detail["action"], seen.exit_code, watch.serving()) == ("rollback", 4, 2)
+    assert "to be rolled back by whoever may" in seen.sentence
+    assert (tmp_path / "summary" / "act.txt").exists()
+    assert (tmp_path / "summary" / "report.html").exists()
+    assert watch.bench.ledger.snapshot("double").head.revoked == {}
+    # A moment later, by a login that may: it decides on its own, and acts.
+    watch.clock.sleep(5)
+    assert run_stage("monitor", watch.job, watch.ports).detail["to"] == 1
+    assert watch.serving() == 1
+
+
+def test_a_promoted_version_is_watched_for_so_long_and_what_was_put_back_is_not(watch):
+    facts = monitor.look(watch.job, watch.ports)
+    assert facts.situation.watched
+    assert facts.until - facts.since == watch.job.place.monitor.watch_seconds
+    watch.clock.sleep(watch.job.place.monitor.watch_seconds)
+    assert not monitor.look(watch.job, watch.ports).situation.watched
+    watch.look(v2=(0, 0, 0))
+    assert watch.look(v2=(1000, 0, 1000)).detail["action"] == "rollback"
+    assert not monitor.look(watch.job, watch.ports).situation.watched
+
+
+def test_of_two_monitors_at_once_one_decides(watch):
+    watch.look(v1=(5000, 0, 0), v2=(0, 0, 0))
+    watch.server.counts["2"] = (1000, 0, 1000)
+    watch.clock.sleep(300)
+    first, second = (monitor.plan(watch.job, monitor.look(watch.job, watch.ports)) for _ in range(2))
+    assert monitor.apply(first, watch.job, watch.ports).detail["action"] == "rollback"
+    with pytest.raises(Superseded, match="another monitor looked meanwhile"):
+        monitor.apply(second, watch.job, watch.ports)
     assert watch.serving() == 1
