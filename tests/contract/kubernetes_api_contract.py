@@ -251,7 +251,10 @@ class KubernetesApiContract:
     def test_a_value_of_another_kind_is_told(self, api):
         with pytest.raises(InputError) as caught:
             api.validate([deployment(replicas="three")])
-        assert "Deployment/churn-stable" in caught.value.where
+        assert caught.value.where == "Deployment/churn-stable: spec.replicas"
+        assert "got string" in caught.value.why
+        with pytest.raises(InputError, match="does not take Deployment/churn-stable") as caught:
+            api.create(deployment(replicas="three"))
         assert "cannot unmarshal string" in caught.value.why
 
     def test_an_unknown_namespace_is_told(self, api_elsewhere):

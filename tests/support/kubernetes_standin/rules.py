@@ -69,6 +69,16 @@ def unauthorized() -> RefusedError:
     return RefusedError(401, "Unauthorized", "Unauthorized")
 
 
+def check_types(document: dict[str, Any], namespace: str) -> None:
+    """What server-side apply notices before all else. Raises RefusedError."""
+    if isinstance((document.get("spec") or {}).get("replicas", 1), str):
+        which = (
+            f"{namespace}/{document['metadata']['name']}; {document['apiVersion']}, Kind={document['kind']}"
+        )
+        why = ".spec.replicas: expected numeric (int or float), got string"
+        raise RefusedError(500, "", f"failed to create typed patch object ({which}): {why}")
+
+
 def check(document: dict[str, Any], live: dict[str, Any] | None) -> None:
     """Raises RefusedError: the document is not one that the server would keep."""
     name = document["metadata"].get("name", "")

@@ -76,6 +76,7 @@ class State:
         metadata = document["metadata"]
         with self.lock:
             self._check_namespace(key[1])
+            rules.check_types(document, key[1])
             live = self.objects.get(key)
             if live is None and metadata.get("uid"):
                 why = f"uid mismatch: the provided object specified uid {metadata['uid']}, and no existing object was found"
