@@ -69,6 +69,8 @@ class HttpModelClient:
             OutsideFailed: nothing answers at the endpoint.
         """
         asked = _parse(golden)
+        # A kept connection leads to the copy that it was made to, which may be one of the version before.
+        self._http.clear()
         seconds: list[float] = []
         differences: list[str] = []
         by_rest = 0
