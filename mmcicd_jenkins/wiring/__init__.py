@@ -71,9 +71,8 @@ class Bench:
     progress: Progress
     variables: Mapping[str, str]
     warnings: tuple[Problem, ...] = ()
-    cluster_seconds: float = (
-        0.0  # for who only looks: how long a call to a cluster may take; 0 = its usual time
-    )
+    # How long a call to a cluster may take for a command that only looks; 0 = its usual time.
+    cluster_seconds: float = 0.0
 
     @cached_property
     def workspace(self) -> Workspace:
@@ -244,6 +243,7 @@ class Bench:
             version=version,
             reason=reason,
             again=again,
+            in_cluster=bool(self.variables.get("MMCICD_TRAINING_JOB")),
             worker=int(self.variables.get("MMCICD_WORKER") or 0),
         )
 
