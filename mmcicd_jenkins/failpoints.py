@@ -69,6 +69,8 @@ FAILPOINTS = (
     "kubernetes.after-patch",
     "kubernetes.before-delete",
     "kubernetes.after-delete",
+    "kubernetes.before-lead",
+    "kubernetes.after-lead",
     "kubernetes.waiting",
     "kubernetes.before-restore",
     "generate.file-written",

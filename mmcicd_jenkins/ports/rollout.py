@@ -6,7 +6,7 @@ a newer epoch is never changed.
 
 from typing import Protocol
 
-from mmcicd_jenkins.ports import Switch
+from mmcicd_jenkins.ports import Endpoint, Switch
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.canary_notes import Notes
 from mmcicd_jenkins.release.traffic import LiveCounters
@@ -57,6 +57,18 @@ class CanaryTarget(Protocol):
         """
 
 
+class PreviewTarget(Protocol):
+    """An environment in which a version can be tried before requests come to it."""
+
+    def prepare(self, order: Switch) -> Endpoint | None:
+        """Have the order's version ready beside what serves, and say where it answers; None where nobody here reaches it.
+        `ports.Target.switch` leads requests to it.
+
+        Raises:
+            As `ports.Target.switch`.
+        """
+
+
 class LiveMetrics(Protocol):
     """What traffic says of the copies of a role (`stable`, `canary`) at this moment.
 
@@ -67,4 +79,4 @@ class LiveMetrics(Protocol):
     def read(self, model: str, role: str) -> LiveCounters: ...
 
 
-__all__ = ["CanaryState", "CanaryTarget", "LiveCounters", "LiveMetrics", "Notes"]
+__all__ = ["CanaryState", "CanaryTarget", "LiveCounters", "LiveMetrics", "Notes", "PreviewTarget"]

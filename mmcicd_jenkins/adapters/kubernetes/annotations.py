@@ -210,6 +210,11 @@ def notes(standing: Standing) -> dict[str, str | None]:
     }
 
 
+def noted(standing: Standing) -> dict[str, str]:
+    """A Standing as the annotations that are there."""
+    return {key: text for key, text in notes(standing).items() if text is not None}
+
+
 def is_ours(document: Document) -> bool:
     labels: Mapping[str, str] = document["metadata"].get("labels") or {}
     return labels.get(MANAGED_BY) == OURS

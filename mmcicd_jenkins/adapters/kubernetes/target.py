@@ -3,22 +3,21 @@
 What is told is what pods that take requests say, not what a Deployment wants. The steps of a change are `switching`'s.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
-from mmcicd_jenkins.adapters.kubernetes import annotations, looking
-from mmcicd_jenkins.adapters.kubernetes.annotations import Document, Fence
+from mmcicd_jenkins.adapters.kubernetes import annotations
+from mmcicd_jenkins.adapters.kubernetes.annotations import Document, Fence, Standing
 from mmcicd_jenkins.adapters.kubernetes.api import Api
-from mmcicd_jenkins.adapters.kubernetes.switching import STABLE, Switching
+from mmcicd_jenkins.adapters.kubernetes.observing import by_track, observed
+from mmcicd_jenkins.adapters.kubernetes.parts import PREVIEW, STABLE, track_led_to
+from mmcicd_jenkins.adapters.kubernetes.switching import Switching
 from mmcicd_jenkins.adapters.kubernetes.waiting import Waiting
 from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import OutsideFailed
-from mmcicd_jenkins.ports import Copies, Endpoint, Observed, Progress, Switch
-from mmcicd_jenkins.release.rollout import Copy, Limits, Look, ready_by_version, told
+from mmcicd_jenkins.ports import Endpoint, Observed, Progress, Switch
+from mmcicd_jenkins.release.rollout import Limits
 
 
 class KubernetesTarget:
-    """Implements `ports.Target` on one namespace."""
+    """Implements `ports.Target` on one namespace, and `ports.rollout.PreviewTarget` where it has two colours."""
 
     def __init__(
         self, environment: Environment, api: Api, progress: Progress, *, limits: Limits | None = None
@@ -29,34 +28,24 @@ class KubernetesTarget:
         self._waiting = Waiting(api, progress, limits)
 
     def observe(self, model: str) -> Observed:
-        deployments = [
-            one for one in self._api.list("Deployment", {annotations.NAME: model}) if _is_track(one)
-        ]
+        deployments = by_track(self._api.list("Deployment", {annotations.NAME: model}))
         pods = self._api.list("Pod", {annotations.NAME: model})
-        by_role = {annotations.track_of(one): _look(one, pods) for one in deployments}
-        stable = next((one for one in deployments if annotations.track_of(one) == STABLE), None)
-        standing = annotations.read_or_fence(stable)
-        wanted = standing.told.version if standing.told else None
-        counts = ready_by_version(by_role[STABLE].copies) if STABLE in by_role else {}
-        counts = counts or ready_by_version(copy for look in by_role.values() for copy in look.copies)
-        version = max(counts, key=lambda v: (counts[v], v == wanted), default=None)
-        return Observed(
-            version=version,
-            state=_state(version, counts, wanted),
-            epoch=standing.fence.epoch,
-            reason=_reason(version, counts, wanted, by_role.get(STABLE)),
-            copies=tuple(part for one in deployments for part in _copies(one, by_role)),
-        )
+        service = self._api.get("Service", model) if PREVIEW in deployments else None
+        return observed(deployments, pods, (track_led_to(service) if service else "") or STABLE)
 
     def switch(self, order: Switch) -> None:
-        self._api.validate(order.manifest)
-        fence = Fence(epoch=order.epoch, op_id=order.op_id)
-        before = annotations.read_or_fence(self._api.get("Deployment", f"{order.model}-{STABLE}"))
-        steps = Switching(self._api, self._waiting, order.model, fence)
-        steps.serve(annotations.told_to(before, order))
+        steps, standing = self._steps(order)
+        steps.serve(standing)
+
+    def prepare(self, order: Switch) -> Endpoint | None:
+        steps, standing = self._steps(order)
+        service = steps.prepare(standing)
+        if self._environment.address.rest or self._environment.address.grpc:
+            return None  # whoever needs an address of the outside does not reach the one of the inside
+        return self._service_address(service)
 
     def withdraw(self, model: str, epoch: int) -> None:
-        standing = annotations.read_or_fence(self._api.get("Deployment", f"{model}-{STABLE}")).fence
+        standing = self._standing(model).fence
         # To take a first release back is part of the operation that brought it.
         op_id = standing.op_id if standing.epoch == epoch else f"withdraw {epoch}"
         Switching(self._api, self._waiting, model, Fence(epoch=epoch, op_id=op_id)).empty()
@@ -72,11 +61,23 @@ class KubernetesTarget:
         """A cluster runs without us; to serve nothing there is `withdraw`."""
         return False
 
-    def _service_address(self, model: str) -> Endpoint:
-        service = self._api.get("Service", model)
+    def _standing(self, model: str) -> Standing:
+        return annotations.read_or_fence(self._api.get("Deployment", f"{model}-{STABLE}"))
+
+    def _steps(self, order: Switch) -> tuple[Switching, Standing]:
+        """The steps of an order, once the cluster takes its documents."""
+        fence = Fence(epoch=order.epoch, op_id=order.op_id)
+        steps = Switching(self._api, self._waiting, order.model, fence)
+        standing = annotations.told_to(self._standing(order.model), order)
+        if not steps.is_warm(standing):  # to lead requests elsewhere is a patch, and waits for nothing
+            self._api.validate(order.manifest)
+        return steps, standing
+
+    def _service_address(self, name: str) -> Endpoint:
+        service = self._api.get("Service", name)
         if service is None:
             raise OutsideFailed(
-                f"{model} has no address in {self._environment.name} yet",
+                f"{name} has no address in {self._environment.name} yet",
                 where=f"namespace {self._api.namespace} of {self._api.server}",
                 why="its Service is not there",
             )
@@ -84,67 +85,12 @@ class KubernetesTarget:
         host = _host(service)
         if not host or not {"rest", "grpc"} <= ports.keys():
             raise OutsideFailed(
-                f"{model} has no address in {self._environment.name}",
+                f"{name} has no address in {self._environment.name}",
                 where=annotations.resource(service),
                 why="its Service has no address, or no ports named rest and grpc",
                 fix="environments.*.address says how it is reached from here",
             )
         return Endpoint(rest=f"http://{host}:{ports['rest']}", grpc=f"{host}:{ports['grpc']}")
-
-
-def _is_track(deployment: Document) -> bool:
-    return annotations.is_ours(deployment) and bool(annotations.track_of(deployment))
-
-
-def _look(deployment: Document, pods: list[dict[str, Any]]) -> Look:
-    role = annotations.track_of(deployment)
-    return looking.look(role, deployment, (pod for pod in pods if annotations.track_of(pod) == role))
-
-
-def _copies(deployment: Document, looks: Mapping[str, Look]) -> list[Copies]:
-    """Per version that runs in a role; what is wanted is wanted of the version of its template."""
-    look = looks[annotations.track_of(deployment)]
-    wanted = looking.version_of(deployment["spec"]["template"])
-    ready = ready_by_version(look.copies)
-    versions = {v for v in (wanted if look.group.wanted else None, *ready) if v is not None}
-    return [
-        Copies(
-            version=version,
-            role=look.role,
-            wanted=look.group.wanted if version == wanted else 0,
-            ready=ready.get(version, 0),
-        )
-        for version in sorted(versions, reverse=True)
-    ]
-
-
-def _state(version: int | None, counts: Mapping[int | None, int], wanted: int | None) -> str:
-    if len(counts) > 1:
-        return "MIXED"
-    if version is not None:
-        return "AVAILABLE"
-    return "LOADING" if wanted is not None else "END"
-
-
-def _reason(
-    version: int | None, counts: Mapping[int | None, int], wanted: int | None, stable: Look | None
-) -> str:
-    if stable is None:
-        return "never served here"
-    if wanted is None:
-        return "" if version is None else "it is told to serve nothing"
-    if version == wanted and len(counts) == 1:
-        return ""
-    return f"{wanted} is wanted: {told(wanted, stable)}{_trouble(stable.copies, wanted)}"
-
-
-def _trouble(copies: tuple[Copy, ...], wanted: int) -> str:
-    """What the first copy that does not come says."""
-    for copy in copies:
-        said = copy.refused or copy.evicted or copy.message or copy.halted
-        if copy.version == wanted and not copy.ready and said:
-            return f"; {copy.name}: {said}"
-    return ""
 
 
 def _host(service: Document) -> str:

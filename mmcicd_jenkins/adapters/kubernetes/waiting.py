@@ -28,13 +28,16 @@ _TOLD_LINES = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What must come true of the Deployment `name`: the copies of `role` all run `version`, under our fence."""
+    """What must come true of the Deployment `name`: the copies of `role` all run `version`, under our fence. People read
+    `called` where they know the role by another word.
+    """
 
     model: str
     role: str
     name: str
     version: int
     fence: Fence
+    called: str = ""
 
 
 class Waiting:
@@ -102,7 +105,7 @@ class Waiting:
                 fix="the same command again makes it anew when nothing newer stands",
             )
         _require_ours(deployment, wanted)
-        return looking.look(wanted.role, deployment, pods, clock.stalled())
+        return looking.look(wanted.called or wanted.role, deployment, pods, clock.stalled())
 
     def _tell(self, judgement: Judgement, clock: "_Clock") -> None:
         if judgement.line != clock.told:
@@ -114,7 +117,7 @@ class Waiting:
         thing = f"pod/{trouble.copy}" if trouble.copy else f"deployment/{wanted.name}"
         said = self._last_words(trouble)
         return kind(
-            f"{wanted.role}: {trouble.what}",
+            f"{wanted.called or wanted.role}: {trouble.what}",
             where=f"{thing} in namespace {self._api.namespace} of {self._api.server}",
             why="; ".join(filter(None, [one_line(trouble.why), said])),
             fix=trouble.fix,
