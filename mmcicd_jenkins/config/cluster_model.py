@@ -84,6 +84,18 @@ class Pods:
         return math.ceil(self.drain_seconds) + math.ceil(self.longest_request_seconds) + SPARE_SECONDS
 
 
+@dataclass(frozen=True, kw_only=True)
+class Proxy:
+    """An nginx before the server of each copy. `image` is named by its digest; the others are names of Secrets."""
+
+    image: str
+    tls_secret: str = ""
+    users_secret: str = ""
+    callers_secret: str = ""
+    cpu: float = 0.1
+    memory_bytes: int = 128 * 2**20
+
+
 def of_model(written: str, model: str) -> str:
     """A host or address with the model's name in it."""
     return _MODEL.sub(model, written)

@@ -9,7 +9,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
-from mmcicd_jenkins.config.cluster_model import Address, Ingress, Pods, Service
+from mmcicd_jenkins.config.cluster_model import Address, Ingress, Pods, Proxy, Service
 from mmcicd_jenkins.config.training_model import TrainingJob
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.canary_limits import Limits
@@ -169,6 +169,7 @@ class Environment:
     ingress: Ingress | None = None
     address: Address = field(default_factory=Address)
     allow_from: tuple[str, ...] = ()
+    proxy: Proxy | None = None
     progress_timeout_seconds: float = 610.0
     strategy: Strategy = field(default_factory=Strategy)
     approval: Approval = field(default_factory=Approval)

@@ -143,6 +143,7 @@ def _environment(name: str, written: schema_environments.EnvironmentSection) -> 
         ingress=resolve_cluster.ingress(written.ingress) if written.ingress else None,
         address=resolve_cluster.address(written.address, written.ingress),
         allow_from=written.allow_from,
+        proxy=resolve_cluster.proxy(written.proxy) if written.proxy else None,
         progress_timeout_seconds=resolve_cluster.progress_timeout(written.progress_timeout, written.pods),
         strategy=_strategy(written.strategy),
         approval=made.Approval(

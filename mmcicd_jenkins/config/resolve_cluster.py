@@ -76,6 +76,17 @@ def ingress(written: schema.IngressSection) -> made.Ingress:
     )
 
 
+def proxy(written: schema.ProxySection) -> made.Proxy:
+    return made.Proxy(
+        image=written.image,
+        tls_secret=written.tls_secret or "",
+        users_secret=written.users_secret or "",
+        callers_secret=written.callers_secret or "",
+        cpu=written.cpu,
+        memory_bytes=written.memory,
+    )
+
+
 def address(written: schema.AddressSection, by: schema.IngressSection | None) -> made.Address:
     """An ingress is reached by its host; only what nobody wrote is taken from it."""
     scheme = "https" if by and by.tls_secret else "http"

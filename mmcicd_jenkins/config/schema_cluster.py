@@ -2,7 +2,18 @@
 
 from typing import Annotated, Literal
 
-from mmcicd_jenkins.config.section import Duration, Kind, Number, Section, Text, Texts, Whole, key, required
+from mmcicd_jenkins.config.section import (
+    Duration,
+    Kind,
+    Number,
+    Section,
+    Size,
+    Text,
+    Texts,
+    Whole,
+    key,
+    required,
+)
 
 _TextMap = Annotated[dict[str, Text], Kind("mapping")]
 
@@ -93,3 +104,25 @@ class PodsSection(Section):
     longest_request: Duration = key(
         "10s", "How long a request may take; a copy that ends gets this time for the last ones.", "60s"
     )
+
+
+class ProxySection(Section):
+    """An nginx in each copy that answers for its server: it ends connections gently, ends TLS, asks callers who they are."""
+
+    image: Text = required(
+        "The image of an nginx 1.19.10 or newer, by its digest.",
+        "registry.acme.example/nginx@sha256:" + "9" * 64,
+    )
+    tls_secret: Text | None = key(
+        None, "The Secret of type kubernetes.io/tls with its certificate. Default: no TLS.", "churn-tls"
+    )
+    users_secret: Text | None = key(
+        None, "A Secret whose key `users` is an htpasswd file; others are refused.", "model-users"
+    )
+    callers_secret: Text | None = key(
+        None,
+        "A Secret whose key `ca.crt` signs the certificates of callers; others are refused.",
+        "callers-ca",
+    )
+    cpu: Number = key(0.1, "CPU cores.", 0.5, gt=0, le=64)
+    memory: Size = key("128Mi", "Memory.", "256Mi")

@@ -2,7 +2,13 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from mmcicd_jenkins.config.schema_cluster import AddressSection, IngressSection, PodsSection, ServiceSection
+from mmcicd_jenkins.config.schema_cluster import (
+    AddressSection,
+    IngressSection,
+    PodsSection,
+    ProxySection,
+    ServiceSection,
+)
 from mmcicd_jenkins.config.section import (
     Duration,
     Gates,
@@ -169,6 +175,11 @@ class EnvironmentSection(Section):
         [],
         "Who may send requests beside the same namespace: namespaces, and addresses such as 10.0.0.0/8. Kind kubernetes.",
         ["ingress", "monitoring"],
+    )
+    proxy: ProxySection | None = key(
+        None,
+        "An nginx in each copy, before its server. Kind kubernetes.",
+        {"image": f"registry.acme.example/nginx@sha256:{'9' * 64}", "tls_secret": "churn-tls"},
     )
     progress_timeout: Duration | None = key(
         None,

@@ -13,12 +13,19 @@ from mmcicd_jenkins.config.findings import Findings
 from mmcicd_jenkins.config.marks import KeyPath, dotted
 from mmcicd_jenkins.config.places import host_of
 from mmcicd_jenkins.config.schema import FileSection
-from mmcicd_jenkins.config.schema_cluster import AddressSection, IngressSection, PodsSection, ServiceSection
+from mmcicd_jenkins.config.schema_cluster import (
+    AddressSection,
+    IngressSection,
+    PodsSection,
+    ProxySection,
+    ServiceSection,
+)
 from mmcicd_jenkins.config.schema_environments import EnvironmentSection
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _NAMESPACE = re.compile(_LABEL)
 _HOST = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*")
+_PINNED = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 # Annotations of this prefix say what was deployed; only a deployment writes them.
 _OURS = "mmcicd.io/"
@@ -37,6 +44,8 @@ def check_clusters(file: FileSection, findings: Findings) -> None:
         _check_address((*at, "address"), place.address, findings)
         _check_sources(at, place, findings)
         _check_pods((*at, "pods"), place.pods, findings)
+        if place.proxy:
+            _check_proxy((*at, "proxy"), place.proxy, findings)
         _check_times(at, place, findings)
     if places:
         _check_models(file, places, findings)
@@ -177,6 +186,18 @@ def _check_pods(at: KeyPath, pods: PodsSection, findings: Findings) -> None:
             )
         if one.taint is None and (one.value or one.operator == "Equal"):
             findings.add(here, "a value needs the key of its taint", "add `key`", on="key")
+
+
+def _check_proxy(at: KeyPath, proxy: ProxySection, findings: Findings) -> None:
+    if not _PINNED.fullmatch(proxy.image):
+        what = "what a tag names can change under the copies that serve"
+        findings.add((*at, "image"), what, "write NAME@sha256:DIGEST, as `crane digest NAME:TAG` tells it")
+    if proxy.callers_secret and not proxy.tls_secret:
+        what = "a caller shows a certificate only where TLS ends"
+        findings.add((*at, "callers_secret"), what, "add `tls_secret`", on="key")
+    if proxy.users_secret and not proxy.tls_secret:
+        what = "passwords would travel in the clear"
+        findings.warn((*at, "users_secret"), what, "add `tls_secret`")
 
 
 def _check_times(at: KeyPath, place: EnvironmentSection, findings: Findings) -> None:

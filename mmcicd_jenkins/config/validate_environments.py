@@ -12,7 +12,7 @@ from mmcicd_jenkins.release.shares import nearest_share
 # Keys that only one kind of environment has a use for.
 _LOCAL = ("folder", "host", "rest_port", "grpc_port")
 _KUBERNETES = (
-    "cluster", "namespace", "replicas", "autoscale", "pods", "service", "ingress", "address", "allow_from",
+    "cluster", "namespace", "replicas", "autoscale", "pods", "service", "ingress", "address", "allow_from", "proxy",
     "progress_timeout", "strategy",
 )  # fmt: skip
 # How far the share that whole copies give may be from the one that was asked for.

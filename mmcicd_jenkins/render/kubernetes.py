@@ -10,6 +10,7 @@ a field of ours is written down, so that an object which is read back says the s
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from mmcicd_jenkins.config.model import Config, Environment, Model
@@ -19,6 +20,15 @@ from mmcicd_jenkins.release.canonical import canonical
 from mmcicd_jenkins.render.engine import render
 from mmcicd_jenkins.render.files import OWN_TEMPLATES, owns_templates
 from mmcicd_jenkins.render.own_manifests import refusals
+from mmcicd_jenkins.render.proxy import (
+    CONTAINER_TEMPLATE,
+    TEMPLATE,
+    container_values,
+    listens,
+    proxy_annotations,
+    proxy_volumes,
+    stop_seconds,
+)
 
 MANAGER = "mmcicd-jenkins"
 NAME_LABEL = "app.kubernetes.io/name"
@@ -32,7 +42,7 @@ _PINNED = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
 # How often a copy that starts is asked; its port is closed until the model is loaded, so that asking costs nothing.
 _START_PERIOD = 2
 _OBJECTS = ("network-policy", "service", "disruption-budget", "deployment", "autoscaler", "ingress")
-TEMPLATES = tuple(f"kubernetes/{name}.j2" for name in _OBJECTS)
+TEMPLATES = (*(f"kubernetes/{name}.j2" for name in _OBJECTS), CONTAINER_TEMPLATE, TEMPLATE)
 
 
 def render_manifest(
@@ -49,8 +59,14 @@ def render_manifest(
     """
     if not _PINNED.fullmatch(image):
         raise IntegrityFailed(f"{image!r} is not named by its digest", why="what a tag names can change")
-    values = _values(config, model, place, version, image)
-    return tuple(_document(config, name, values) for name, values in _wanted(place, values))
+    ours = _values(config, model, place, version, image, None)
+    if not owns_templates(config.root, "kubernetes"):
+        return tuple(_ours(name, {**ours, **more}) for name, more in _wanted(place, ours))
+    own = config.root / OWN_TEMPLATES
+    theirs = _values(config, model, place, version, image, own)
+    return tuple(
+        _theirs(name, {**theirs, **more}, own, {**ours, **more}) for name, more in _wanted(place, theirs)
+    )
 
 
 def as_track(manifest: tuple[Mapping[str, Any], ...], track: str, replicas: int) -> Mapping[str, Any]:
@@ -103,30 +119,33 @@ def _relabelled(value: Any, track: str) -> Any:
 
 
 def _wanted(place: Environment, values: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Which templates are rendered, each with its values."""
-    yield "network-policy", values
-    yield "service", values
+    """Which templates are rendered, each with what differs in its values."""
+    yield "network-policy", {}
+    yield "service", {}
     if place.strategy.kind == "blue-green":
-        yield "service", {**values, **_preview(values)}
+        yield "service", _preview(values)
     if place.replicas > 1:
-        yield "disruption-budget", values
-    yield "deployment", values
+        yield "disruption-budget", {}
+    yield "deployment", {}
     if place.autoscale_max:
-        yield "autoscaler", values
+        yield "autoscaler", {}
     if place.ingress:
-        yield "ingress", values
+        yield "ingress", {}
 
 
-def _document(config: Config, name: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The team's own template wins where it keeps what ours guarantees."""
+def _ours(name: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
     template = f"kubernetes/{name}.j2"
-    ours = _parsed(render(template, "yaml", values), f"templates/{template}")
-    own = config.root / OWN_TEMPLATES
-    if not (own / template).is_file():
-        return ours
-    where = f"{OWN_TEMPLATES}/{template}"
+    return _parsed(render(template, "yaml", values), f"templates/{template}")
+
+
+def _theirs(name: str, values: Mapping[str, Any], own: Path, ours: Mapping[str, Any]) -> Mapping[str, Any]:
+    """By the team's own template, where there is one and it keeps what ours guarantees."""
+    template = f"kubernetes/{name}.j2"
+    # What is put into an object may be the team's own where the object is not.
+    source = template if (own / template).is_file() or name != "deployment" else CONTAINER_TEMPLATE
+    where = f"{OWN_TEMPLATES if (own / source).is_file() else 'templates'}/{source}"
     theirs = _parsed(render(template, "yaml", values, own), where)
-    found = refusals(theirs, ours)
+    found = refusals(theirs, _ours(name, ours))
     if found:
         first, more = found[0], len(found) - 1
         raise InputError(
@@ -163,7 +182,9 @@ def _parsed(text: str, where: str) -> Mapping[str, Any]:
     return document
 
 
-def _values(config: Config, model: Model, place: Environment, version: int, image: str) -> dict[str, Any]:
+def _values(
+    config: Config, model: Model, place: Environment, version: int, image: str, own: Path | None
+) -> dict[str, Any]:
     """All that templates may name."""
     labels = {NAME_LABEL: model.name, MANAGED_LABEL: MANAGER, ENVIRONMENT_LABEL: place.name}
     track = {TRACK_LABEL: STABLE}
@@ -186,6 +207,30 @@ def _values(config: Config, model: Model, place: Environment, version: int, imag
         **_pods(config, model, place, version),
         **_copies(place),
         **_reached(model, place, pod_selector),
+        **_before(place, own),
+    }
+
+
+def _before(place: Environment, own: Path | None) -> dict[str, Any]:
+    """What stands before the server in each pod, and by which ports the pod is reached."""
+    proxy = place.proxy
+    if proxy is None:
+        return {
+            "rest_name": "rest",
+            "grpc_name": "grpc",
+            "open_ports": [REST_PORT, GRPC_PORT],
+            "pod_annotations": {},
+            "sidecars": [],
+            "sidecar_volumes": [],
+        }
+    container = render(CONTAINER_TEMPLATE, "yaml", container_values(proxy, place.pods), own)
+    return {
+        "rest_name": "served-rest",
+        "grpc_name": "served-grpc",
+        "open_ports": list(listens()),
+        "pod_annotations": proxy_annotations(proxy, place.pods, own),
+        "sidecars": [_parsed(container, f"{OWN_TEMPLATES if own else 'templates'}/{CONTAINER_TEMPLATE}")],
+        "sidecar_volumes": proxy_volumes(proxy),
     }
 
 
@@ -201,7 +246,7 @@ def _pods(config: Config, model: Model, place: Environment, version: int) -> dic
         "answers_path": f"{status}/versions/{version}/metadata",
         "start_period": _START_PERIOD,
         "start_failures": math.ceil(pods.start_timeout_seconds / _START_PERIOD),
-        "drain_seconds": math.ceil(pods.drain_seconds),
+        "stop_seconds": stop_seconds(pods) if place.proxy else math.ceil(pods.drain_seconds),
         "grace_seconds": pods.grace_seconds,
         "priority_class": pods.priority_class,
         "pull_secrets": [{"name": name} for name in pods.pull_secrets],

@@ -11,7 +11,6 @@ from typing import Any
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.render.pod_security import pod_security
 
-SERVING = "serving"
 # Annotations of this prefix are written by whoever applies, and say what stands in the cluster.
 OURS = "mmcicd.io/"
 
@@ -116,23 +115,26 @@ def _deployment(document: _Pair) -> Iterator[Refusal]:
 def _pods(pod: _Pair) -> Iterator[Refusal]:
     yield from pod.same("automountServiceAccountToken", "restartPolicy")
     yield from pod.no_less("terminationGracePeriodSeconds")
-    yield from _serving(pod.named("containers", SERVING))
+    names = [str(container.get("name")) for container in _mappings(pod.ours.get("containers"))]
+    for name in names:
+        yield from _container(pod.named("containers", name))
     for key in ("initContainers", "containers"):
         for index, container in enumerate(_mappings(pod.theirs.get(key))):
-            # The image of ours is compared as it is.
-            if container.get("name") != SERVING and "@sha256:" not in str(container.get("image")):
+            # The images of ours are compared as they are.
+            if container.get("name") not in names and "@sha256:" not in str(container.get("image")):
                 field = f"{pod.at(key)}[{index}].image"
                 yield Refusal(field=field, what="is not named by its digest", fix="image: NAME@sha256:DIGEST")
 
 
-def _serving(container: _Pair) -> Iterator[Refusal]:
+def _container(container: _Pair) -> Iterator[Refusal]:
     yield from container.same("image")
     yield from container["lifecycle"]["preStop"]["sleep"].no_less("seconds")
     # What decides that a version is up must ask for this version.
     for probe in ("startupProbe", "readinessProbe"):
-        yield from container[probe].same("httpGet")
-    for name in ("rest", "grpc"):
-        yield from container.named("ports", name).same("containerPort")
+        if probe in container.ours:
+            yield from container[probe].same("httpGet")
+    for port in _mappings(container.ours.get("ports")):
+        yield from container.named("ports", str(port["name"])).same("containerPort")
 
 
 def _service(document: _Pair) -> Iterator[Refusal]:

@@ -88,6 +88,7 @@ SECTIONS: dict[str, Any] = {
     "service": {"type": "NodePort"},
     "job": {"cluster": "https://g:6443", "namespace": "t"},
     "ingress": {"host": "MODEL.acme.example"},
+    "proxy": {"image": f"nginx@sha256:{'1' * 64}", "tls_secret": "tls"},
     "pod": {"image": "acme/base:1"},
     "extends": {"url": "ssh://git@h/p.git"},
 }
