@@ -215,6 +215,13 @@ def noted(standing: Standing) -> dict[str, str]:
     return {key: text for key, text in notes(standing).items() if text is not None}
 
 
+def differing(live: Document, standing: Standing) -> dict[str, Any] | None:
+    """The merge patch after which a Deployment remembers this; None when it does already."""
+    there = _annotations(live)
+    differ = {key: text for key, text in notes(standing).items() if there.get(key) != text}
+    return {"metadata": {"annotations": differ}} if differ else None
+
+
 def is_ours(document: Document) -> bool:
     labels: Mapping[str, str] = document["metadata"].get("labels") or {}
     return labels.get(MANAGED_BY) == OURS

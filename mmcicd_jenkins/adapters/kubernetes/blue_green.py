@@ -55,7 +55,9 @@ class Colours:
         serves. Returns the colour.
         """
         told = require(standing.told)
-        self._writes.change("Deployment", self._name(STABLE), lambda _: _remembering(standing))
+        self._writes.change(
+            "Deployment", self._name(STABLE), lambda live: annotations.differing(live, standing)
+        )
         serving = self.serving()
         target = self._colour_for(told.manifest, serving)
         if target == serving or not self._is_ready(target, serving, standing):
@@ -185,7 +187,3 @@ def freeze_autoscaler(writes: Fenced, model: str, manifest: tuple[Document, ...]
 
 def other(track: str) -> str:
     return STABLE if track == PREVIEW else PREVIEW
-
-
-def _remembering(standing: Standing) -> dict[str, Any]:
-    return {"metadata": {"annotations": annotations.notes(standing)}}

@@ -168,11 +168,7 @@ class Switching:
         """Note that what is told serves alone."""
 
         def decide(live: Mapping[str, Any]) -> Mapping[str, Any] | None:
-            before = annotations.read_or_fence(live)
-            former = annotations.notes(before)
-            after = annotations.notes(annotations.settled(before))
-            noted = {key: text for key, text in after.items() if text != former[key]}
-            return {"metadata": {"annotations": noted}} if noted else None
+            return annotations.differing(live, annotations.settled(annotations.read_or_fence(live)))
 
         self._writes.change("Deployment", self._name, decide)
 
