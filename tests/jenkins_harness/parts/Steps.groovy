@@ -23,6 +23,13 @@ class Steps extends Work {
     body.call()
   }
 
+  Object sleep(Map m) {
+    Refused.only('sleep', m, ['time', 'unit'], ['time'])
+    if (build.locks) { throw new Refused("sleep holds the locks ${build.locks}") }
+    if (isOnAgent()) { throw new Refused('sleep holds an agent') }
+    build.tell "sleep ${m.time} ${m.unit ?: 'SECONDS'}"
+  }
+
   Object catchError(Map m, Closure body) {
     Refused.only('catchError', m, ['buildResult', 'stageResult', 'message', 'catchInterruptions'])
     try {
