@@ -31,16 +31,17 @@ class FieldChange:
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectChange:
-    """What becomes of one object: `is_new`, or the fields that change; neither is no change."""
+    """What becomes of one object: `is_new`, `is_left` (applied no more), or the fields that change; else no change."""
 
     kind: str
     name: str
     is_new: bool = False
+    is_left: bool = False
     fields: tuple[FieldChange, ...] = ()
 
     @property
     def changes(self) -> bool:
-        return self.is_new or bool(self.fields)
+        return self.is_new or self.is_left or bool(self.fields)
 
 
 def object_change(
@@ -55,13 +56,24 @@ def object_change(
     return ObjectChange(kind=kind, name=name, fields=tuple(_changes("", old, new)))
 
 
-def change_lines(changes: Iterable[ObjectChange], width: int = 100) -> list[str]:
-    """The changes as lines that fit `width`; objects that stay as they are are not told."""
+def manifest_changes(
+    before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]]
+) -> tuple[ObjectChange, ...]:
+    """What becomes of each object when `after` is applied where `before` was, in the order of applying."""
+    old = {(one["kind"], one["metadata"]["name"]): one for one in before}
+    new = {(one["kind"], one["metadata"]["name"]): one for one in after}
+    left = (ObjectChange(kind=kind, name=name, is_left=True) for kind, name in old if (kind, name) not in new)
+    return (*(object_change(old.get(key), one) for key, one in new.items()), *left)
+
+
+def change_lines(changes: Iterable[ObjectChange], width: int = 100, place: str = "") -> list[str]:
+    """The changes as lines that fit `width`; objects that stay as they are are not told. `place` goes before each."""
     lines: list[str] = []
     for change in changes:
         if not change.changes:
             continue
-        lines.append(f"{change.kind}/{change.name}{' (new)' if change.is_new else ''}")
+        what = " (new)" if change.is_new else " (applied no more; it stays)" if change.is_left else ""
+        lines.append(f"{f'{place}: ' if place else ''}{change.kind}/{change.name}{what}")
         for field in change.fields:
             lines.extend(f"  {_printable(line)}" for line in _field_lines(field, max(width - 2, _NARROWEST)))
     return lines
@@ -73,6 +85,7 @@ def changes_json(changes: Iterable[ObjectChange]) -> list[dict[str, Any]]:
         {
             "object": f"{change.kind}/{change.name}",
             "new": change.is_new,
+            "applied_no_more": change.is_left,
             "changes": [{"path": f.path, "before": f.before, "after": f.after} for f in change.fields],
         }
         for change in changes

@@ -8,6 +8,7 @@ unless nothing was written down.
 from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
 from mmcicd_jenkins.release.ledger import Pointer
+from mmcicd_jenkins.release.object_changes import change_lines, manifest_changes
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.release.seal import Manifest, Sealed, manifest_digest, seal
 from mmcicd_jenkins.stages.context import Job, Ports
@@ -77,14 +78,13 @@ def seal_of(release: Release, environment: str, manifest: Manifest, ports: Ports
 def what_changes(
     release: Release, pointer: Pointer, place: Environment, job: Job, ports: Ports
 ) -> tuple[str, ...]:
-    """The lines of a diff from what was applied there last to what would be."""
+    """What changes from what was applied there last to what would be, as lines."""
     if place.kind == "local":
         return ()
-    from mmcicd_jenkins.render.manifest_diff import manifest_diff
-
     digest = "" if pointer.serving is None else pointer.manifest_of(pointer.serving)
     before = recorded_manifest(release.model, digest, ports)
-    return manifest_diff(before, fresh_manifest(release, place, job, ports), place.name)
+    changes = manifest_changes(before, fresh_manifest(release, place, job, ports))
+    return tuple(change_lines(changes, place=place.name))
 
 
 def settings_differ(release: Release, pointer: Pointer, place: Environment, job: Job, ports: Ports) -> bool:

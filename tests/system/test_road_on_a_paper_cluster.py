@@ -4,6 +4,7 @@ Aspects: forward and back; pressed twice; settings alone; a version that does no
 middle; a newer decision; without the ledger; a decision that nobody knows.
 """
 
+import json
 import shutil
 
 import pytest
@@ -11,7 +12,9 @@ from kubernetes_standin import serving
 from paper import MODEL as FIXTURE
 from paper_cluster import MODEL, PaperCluster
 
-from mmcicd_jenkins.errors import GateRefused, InputError, OutsideFailed, Superseded
+from mmcicd_jenkins.adapters.kubernetes import annotations
+from mmcicd_jenkins.adapters.signing import make_key
+from mmcicd_jenkins.errors import GateRefused, InputError, IntegrityFailed, OutsideFailed, Superseded
 from mmcicd_jenkins.stages import plan_stage, reconcile, run_stage, unplanned
 
 
@@ -314,5 +317,49 @@ def test_what_would_be_applied_is_shown_before(site):
     bench = site.bench()
     job = bench.job(MODEL, environment="staging", reason="x")
     plan = plan_stage("deploy", job, site.ports(bench))["plan"]
-    assert "+  replicas: 2" in plan["changes"]
+    assert "  spec.replicas: 1 -> 2" in plan["changes"]
     assert site.deployment("staging")["spec"]["replicas"] == 1
+
+
+@pytest.fixture
+def signing(site):
+    """Keys of the laptop, known to the repository; what is released from now on is sealed."""
+    key = site.base / "laptop.pem"
+    make_key(site.repo, key, zone="laptop", comment="ada")
+    site.variables["MMCICD_SIGNING_KEY"] = str(key)
+    site.edit("0.84")
+    site.road()
+    site.edit("0.85")
+    site.road()
+    site.stage("promote", version=4)
+    site.stage("promote", version=5)
+    return site
+
+
+def test_what_is_put_back_without_the_ledger_was_sealed(signing):
+    carried = json.loads(annotation(signing, "seal"))
+    assert carried["signatures"]
+    signing.variables.pop("MMCICD_SIGNING_KEY")  # to check takes no key
+    assert signing.offline().detail["to"] == 4
+    assert signing.serves() == 4
+
+
+def test_a_manifest_that_somebody_changed_in_the_cluster_is_not_put_back(signing):
+    notes = signing.deployment()["metadata"]["annotations"]
+    previous = annotations.unpack(notes[annotations.PREVIOUS])
+    for document in previous["manifest"]:
+        if document["kind"] == "Deployment":
+            container = document["spec"]["template"]["spec"]["containers"][0]
+            container["image"] = "evil.example/ml/double@sha256:" + "6" * 64
+    notes[annotations.PREVIOUS] = annotations.pack(previous)
+    with pytest.raises(IntegrityFailed, match="not what was written down"):
+        signing.offline()
+    assert signing.serves() == 5
+
+
+def test_a_version_that_nobody_signed_does_not_serve_where_keys_are_known(site):
+    key = site.base / "laptop.pem"
+    make_key(site.repo, key, zone="laptop", comment="ada")
+    with pytest.raises(IntegrityFailed, match="nobody who counts signed"):
+        site.stage("promote", version=1)
+    assert site.deployment() is None

@@ -14,7 +14,7 @@ from mmcicd_jenkins.release.object_changes import ObjectChange, object_change
 _NOTES = (annotations.EPOCH, annotations.OP_ID, *annotations.MEMORY)
 
 
-def manifest_changes(api: Api, manifest: Iterable[Mapping[str, Any]]) -> tuple[ObjectChange, ...]:
+def live_changes(api: Api, manifest: Iterable[Mapping[str, Any]]) -> tuple[ObjectChange, ...]:
     """What becomes of each document's object, in their order.
 
     Raises:

@@ -49,7 +49,9 @@ class Tries:
             error = trouble.error
             told = [f"tried {self._failed} times in {now - self._begun:.0f} s"] if self._failed > 1 else []
             told += (
-                [f"it asks us to wait for {trouble.wait:.0f} s"] if now + trouble.wait >= self.until else []
+                [f"it asks us to wait for {trouble.wait:.0f} s"]
+                if trouble.wait and now + trouble.wait >= self.until
+                else []
             )
             error.why = "; ".join(filter(None, [error.why, *told]))
             raise error from trouble

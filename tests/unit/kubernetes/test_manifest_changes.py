@@ -6,7 +6,7 @@ import pytest
 from kubeconfigs import api_of, written
 from kubernetes_standin import serving
 
-from mmcicd_jenkins.adapters.kubernetes.diff import manifest_changes
+from mmcicd_jenkins.adapters.kubernetes.diff import live_changes
 from mmcicd_jenkins.adapters.kubernetes.fenced import write
 from mmcicd_jenkins.errors import InputError, OutsideFailed
 from mmcicd_jenkins.release.object_changes import change_lines
@@ -45,7 +45,7 @@ def api(standin, tmp_path):
 
 
 def lines(api, *manifest):
-    return change_lines(manifest_changes(api, manifest))
+    return change_lines(live_changes(api, manifest))
 
 
 def with_replicas(count):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmcicd_jenkins.release.object_changes import change_lines, changes_json, object_change
+from mmcicd_jenkins.release.object_changes import change_lines, changes_json, manifest_changes, object_change
 
 IMAGE = "registry.acme.example/ml/churn@sha256:"
 
@@ -134,6 +134,17 @@ def test_kinds_of_values_are_told_apart(before, after):
     one = {"kind": "ConfigMap", "metadata": {"name": "x"}, "data": before}
     two = {"kind": "ConfigMap", "metadata": {"name": "x"}, "data": after}
     assert object_change(one, two).changes
+
+
+def test_of_two_manifests_all_that_changes_is_told_and_what_is_left():
+    service = {"kind": "Service", "metadata": {"name": "churn"}, "spec": {"type": "ClusterIP"}}
+    ingress = {"kind": "Ingress", "metadata": {"name": "churn"}, "spec": {}}
+    changes = manifest_changes((service, deployment(), ingress), (service, deployment(replicas=5)))
+    assert change_lines(changes, place="production") == [
+        "production: Deployment/churn-stable",
+        "  spec.replicas: 3 -> 5",
+        "production: Ingress/churn (applied no more; it stays)",
+    ]
 
 
 VALUES = st.recursive(
