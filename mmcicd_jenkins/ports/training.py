@@ -26,7 +26,10 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """How it ended: "" is well. `kind` says whose fault it was, `status` is what the command line in it exited with."""
+    """How it ended: "" is well. `kind` says whose fault it was, `status` is what the command line in it exited with.
+
+    `gone`: somebody removed it, as the first of several builds does that waited for it.
+    """
 
     kind: str = ""
     status: int = 0

@@ -40,7 +40,7 @@ SCRIPT = """\
 set -eu
 mkdir -p "$HOME" /work/checkout
 cd /work/checkout
-git init -q .
+git init -q --template= .
 cat /code/* | git index-pack --stdin >/dev/null
 echo "$MMCICD_COMMIT" > .git/shallow
 git checkout -q --detach "$MMCICD_COMMIT"

@@ -108,7 +108,8 @@ class Job:
 
     `requesters` are those who started what `actor` now approves. `answered`: Jenkins asked, and took the answer from
     those alone whom it knows as approvers; groups are known to nobody but Jenkins. `looks_only`: a monitor that must not
-    act, because whoever runs it may not deploy. `worker` counts those of one training: the first one stores the model.
+    act, because whoever runs it may not deploy. `in_cluster`: this is the pod of a training, whose log is all that
+    anybody sees of it; `worker` counts its pods, of which the first stores the model.
     """
 
     config: Config
@@ -125,6 +126,7 @@ class Job:
     reason: str = ""
     again: bool = False
     looks_only: bool = False
+    in_cluster: bool = False
     worker: int = 0
 
     @property

@@ -163,7 +163,7 @@ def _run(plan: Plan, job: Job, ports: Ports, variables: Mapping[str, str], folde
         variables=variables,
         log=folder / "train.log",
         timeout_seconds=plan.timeout_seconds,
-        on_line=ports.progress.update,
+        on_line=ports.progress.line if job.in_cluster else ports.progress.update,
     )
 
 

@@ -4,6 +4,7 @@ Nothing comes back from the cluster but words: what was trained is found in the 
 other run is, and is judged by whoever releases it.
 """
 
+import re
 import secrets
 
 from mmcicd_jenkins.errors import CommandFailed, IntegrityFailed, MmcicdError, OutsideFailed
@@ -13,7 +14,11 @@ from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.render.training_job import Training, render_training
 from mmcicd_jenkins.stages.context import Job, Ports
 from mmcicd_jenkins.stages.identity import engine_name, find_run, train_image
+from mmcicd_jenkins.stages.workspace import make_directory
 
+LOG = "train.log"
+# The stage in the pod puts its own name before what it says.
+_SAID = re.compile(r"\A  train {5}")
 # How the stage in the pod ended, by its exit code: as this stage would have.
 _CLASSES = {5: OutsideFailed, 7: IntegrityFailed}
 
@@ -36,10 +41,21 @@ def train_elsewhere(wanted: Wanted, job: Job, ports: Ports, trainings: Trainings
         IntegrityFailed: it ended well, and the store has no such run.
     """
     order = _order(wanted, job, ports, trainings)
-    ended = trainings.run(order, ports.progress.update)
-    if ended.kind:
+    folder = make_directory(job.workspace.run(wanted.run_id))
+    with (folder / LOG).open("w", encoding="utf-8", errors="surrogateescape") as log:
+
+        def tell(line: str) -> None:
+            text = _SAID.sub("", line)
+            log.write(text + "\n")
+            log.flush()
+            ports.progress.update(text)
+
+        ended = trainings.run(order, tell)
+    if ended.kind not in {"", "gone"}:
         raise _failed(ended, order, job)
     stored = find_run(wanted.run_id, job, ports)
+    if stored is None and ended.kind:
+        raise _failed(ended, order, job)
     if stored is None:
         raise IntegrityFailed(
             f"the training of {job.model.name} ended well, and the store has no such run",
@@ -90,7 +106,7 @@ def _failed(ended: Ended, order: Order, job: Job) -> MmcicdError:
     kind = _CLASSES.get(ended.status)
     if ended.kind == "command" and kind is not None:
         return kind(what, where=where, why=ended.why, fix=ended.fix)
-    if ended.kind == "cluster":
+    if ended.kind in {"cluster", "gone"}:
         return OutsideFailed(what, where=where, why=ended.why, fix=ended.fix, retryable=True)
     return CommandFailed(
         what, status=ended.status, last_lines=ended.last_lines, where=where, why=ended.why, fix=ended.fix

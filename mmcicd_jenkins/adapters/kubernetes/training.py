@@ -131,7 +131,9 @@ class JobTrainings:
         while True:
             live = self._api.get("Job", name)
             if live is None:
-                raise _gone(name, self._api)
+                raise OutsideFailed(
+                    f"Job {name} was deleted before it began", where=self._api.server, retryable=True
+                )
             if not live["spec"].get("suspend"):
                 return live
             metadata = live["metadata"]
@@ -151,7 +153,7 @@ class JobTrainings:
             try:
                 live_now = self._api.get("Job", order.name)
                 if live_now is None or live_now["metadata"]["uid"] != uid:
-                    raise _gone(order.name, self._api)
+                    return _gone(order.name, self._api)
                 pod = newest(map(_pod, self._pods(uid)))
                 log.read(pod)
                 if end := _end_of(live_now):
@@ -190,7 +192,7 @@ class JobTrainings:
 
     def _refused(self, name: str) -> str:
         """Why the cluster makes no pod, which only events tell."""
-        with contextlib.suppress(MmcicdError):
+        with contextlib.suppress(OutsideFailed):
             for event in reversed(self._api.events(name)):
                 if event.get("reason") == "FailedCreate":
                     return str(event.get("message", ""))
@@ -274,10 +276,10 @@ def _ended(pod: Pod | None, end: tuple[str, str, str], log: _Log) -> Ended:
     return Ended(kind=kind, status=status, why=why, fix=fix, last_lines=tuple(log.last))
 
 
-def _gone(name: str, api: Api) -> OutsideFailed:
-    return OutsideFailed(
-        f"Job {name} was deleted while it trained",
-        where=f"namespace {api.namespace} of {api.server}",
+def _gone(name: str, api: Api) -> Ended:
+    return Ended(
+        kind="gone",
+        why=f"Job {name} was deleted in namespace {api.namespace} of {api.server}",
         fix="the same command again starts it anew, from its checkpoint where it has one",
     )
 
