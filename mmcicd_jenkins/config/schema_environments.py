@@ -112,8 +112,16 @@ class MonitorSection(Section):
     """How a serving model is watched."""
 
     every: Duration = key("5m", "How often a look is taken.", "5m")
-    watch: Duration = key("24h", "How long a promoted version is watched before it is trusted.", "24h")
-    prometheus: Text | None = key(None, "The Prometheus to ask.", "https://prometheus.acme.example")
+    watch: Duration = key(
+        "24h",
+        "How long a promoted version is watched: until then it is taken back when its copies die.",
+        "24h",
+    )
+    prometheus: Text | None = key(
+        None,
+        "The Prometheus to ask; without it the pods themselves are. Kind kubernetes.",
+        "https://prometheus.acme.example",
+    )
     slo: SloSection = key({}, "What the service promises.", {"availability": "99.9%", "latency_p99": "80 ms"})
     windows: Annotated[list[WindowSection], Kind("list of windows")] = key(
         [{"rate": 14.4, "long": "1h", "short": "5m"}, {"rate": 6, "long": "6h", "short": "30m"}],

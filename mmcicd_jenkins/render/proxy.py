@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mmcicd_jenkins.config.cluster_model import Pods, Proxy
+from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.image.start import GRPC_PORT, REST_PORT
 from mmcicd_jenkins.render.engine import render
 
@@ -21,6 +22,11 @@ ANNOTATION = "mmcicd.io/proxy"
 def listens() -> tuple[int, ...]:
     """The ports that are open when there is a proxy; those of the server are then for its own pod alone."""
     return REST_LISTEN, GRPC_LISTEN, METRICS_LISTEN
+
+
+def metrics_port(place: Environment) -> int:
+    """Where a copy gives its metrics."""
+    return METRICS_LISTEN if place.proxy else REST_PORT
 
 
 def proxy_annotations(proxy: Proxy, pods: Pods, own: Path | None) -> dict[str, str]:

@@ -147,7 +147,7 @@ def _reference(document: Mapping[str, object]) -> tuple[int, ...]:
 
 
 def remembered(kept: Kept, version: int | None) -> Memory:
-    """What is remembered of an environment; of another version its readings alone."""
+    """What is remembered of an environment; of another version its readings, and the picture that shows the change."""
     try:
         memory = from_document(Memory, kept.document, "memory of the monitor")
     except IntegrityFailed:
@@ -155,7 +155,7 @@ def remembered(kept: Kept, version: int | None) -> Memory:
         return Memory()
     if memory.readings and memory.readings[-1].version != version:
         # The alarm was about the predictions of another version, and so was everything else.
-        return Memory(readings=memory.readings, looked=memory.looked)
+        return Memory(readings=memory.readings, looked=memory.looked, points=memory.points)
     return memory
 
 
@@ -191,6 +191,8 @@ def _lengths(objectives: Objectives, serving: Serving, memory: Memory, at: float
     burns = [length for burn in objectives.windows for length in (burn.long_seconds, burn.short_seconds)]
     age = at - serving.since if serving.since else objectives.longest
     since = at - memory.alarm.at if memory.alarm.at else 0.0
+    # The picture gets a point for the time since the last one.
+    burns += [at - memory.points[-1].at] if memory.points else []
     return lengths(objectives.longest, objectives.shortest, burns, age, since)
 
 

@@ -16,7 +16,8 @@ from mmcicd_jenkins.ports.rollout import CanaryTarget, LiveMetrics
 from mmcicd_jenkins.ports.training import Trainings
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.dsse import Authority
-from mmcicd_jenkins.release.seal import Sealed, check_seal, image_digest, manifest_digest
+from mmcicd_jenkins.release.object_changes import ObjectChange
+from mmcicd_jenkins.release.seal import Manifest, Sealed, check_seal, image_digest, manifest_digest
 
 if TYPE_CHECKING:
     from mmcicd_jenkins.adapters.kubernetes.annotations import Carried
@@ -71,7 +72,21 @@ class Clusters:
             self.api(place, f"models.{model.name}.train.job.cluster"), self.progress.line, passed
         )
 
+    def changes(self, place: Environment, manifest: Manifest) -> tuple[ObjectChange, ...]:
+        """What the cluster says that it would change; nothing is changed."""
+        from mmcicd_jenkins.adapters.kubernetes.diff import live_changes
+
+        return live_changes(self.api(place), manifest)
+
     def target(self, place: Environment) -> Target:
+        from mmcicd_jenkins.adapters.kubernetes.target import KubernetesTarget
+
+        return KubernetesTarget(place, self.api(place), self.progress)
+
+    def preview(self, place: Environment) -> PreviewTarget | None:
+        """None but for two colours."""
+        if place.kind == "local" or place.strategy.kind != "blue-green":
+            return None
         from mmcicd_jenkins.adapters.kubernetes.target import KubernetesTarget
 
         return KubernetesTarget(place, self.api(place), self.progress)
@@ -91,8 +106,9 @@ class Clusters:
 
             return PrometheusTraffic(Prometheus(place.monitor.prometheus, self.variables), place.namespace)
         from mmcicd_jenkins.adapters.kubernetes.pod_metrics import PodTraffic
+        from mmcicd_jenkins.render.proxy import metrics_port
 
-        return PodTraffic(self.api(place))
+        return PodTraffic(self.api(place), port=metrics_port(place))
 
     def offline(self, place: Environment) -> OfflineTarget:
         from mmcicd_jenkins.adapters.kubernetes.offline import OfflineKubernetesTarget

@@ -31,10 +31,12 @@ class Watching:
             return ServerCounters(self.client(), lambda: self.target(place), self.clock)
         from mmcicd_jenkins.adapters.kubernetes.pod_counters import PodCounters
         from mmcicd_jenkins.adapters.kubernetes.pod_metrics import PodTraffic
+        from mmcicd_jenkins.render.proxy import metrics_port
 
         api = self.api(place)
         # Where a Prometheus keeps the counters, agents need not reach the pods.
-        return PodCounters(api, None if place.monitor.prometheus else PodTraffic(api), self.clock)
+        texts = None if place.monitor.prometheus else PodTraffic(api, port=metrics_port(place))
+        return PodCounters(api, texts, self.clock)
 
     def history(self, place: Environment) -> History | None:
         if place.kind == "local" or not place.monitor.prometheus:

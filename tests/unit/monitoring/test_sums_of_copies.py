@@ -219,4 +219,4 @@ def test_of_another_version_nothing_but_its_numbers_is_remembered():
     memory = dataclasses.replace(looked([copy("a", 1)]), action="alert", short_since=5.0)
     kept = Kept(document=json.loads(json.dumps(to_document(memory))))
     assert remembered(kept, 2).action == "alert"
-    assert remembered(kept, 3) == Memory(readings=memory.readings, looked=memory.looked)
+    assert remembered(kept, 3) == Memory(readings=memory.readings, looked=memory.looked, points=memory.points)

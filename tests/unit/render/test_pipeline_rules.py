@@ -270,3 +270,28 @@ def test_a_model_may_not_take_the_name_of_a_file_of_ours() -> None:
 @pytest.mark.parametrize(("name", "text"), [f for f in files("-promote") if "stage('Approve')" in f[1]])
 def test_a_plan_that_nobody_approved_cannot_sign(name: str, text: str) -> None:
     assert "MMCICD_SIGNING_KEY" not in stages(text)["'Plan'"], name
+
+
+def test_who_looks_every_few_minutes_cannot_deploy_where_two_logins_are_named() -> None:
+    """The second stage decides again, by the login that may; nothing is handed to it but that it is needed."""
+    looks, acts = stages(
+        render_jenkinsfiles(config("platform"))["jenkins/fraud-monitor.Jenkinsfile"]
+    ).values()
+    assert "credentialsId: 'kubeconfig-production-monitor', variable: 'KUBECONFIG'" in looks
+    assert "'kubeconfig-production'" not in looks
+    assert "--look-only" in looks
+    assert "credentialsId: 'kubeconfig-production', variable: 'KUBECONFIG'" in acts
+    assert "'kubeconfig-production-monitor'" not in acts
+    assert "--look-only" not in acts
+    assert "expression { env.MMCICD_LEAVE == 'no' }" in acts
+
+
+def test_with_one_login_one_stage_looks_and_acts() -> None:
+    story = config("platform")
+    assert story.jenkins
+    ops = {use: one for use, one in story.jenkins.credentials["ops"].items() if use != "production-monitor"}
+    jenkins = dataclasses.replace(story.jenkins, credentials={**story.jenkins.credentials, "ops": ops})
+    rendered = render_jenkinsfiles(dataclasses.replace(story, jenkins=jenkins))
+    (only,) = stages(rendered["jenkins/fraud-monitor.Jenkinsfile"]).values()
+    assert "credentialsId: 'kubeconfig-production', variable: 'KUBECONFIG'" in only
+    assert "--look-only" not in only
