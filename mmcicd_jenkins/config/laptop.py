@@ -20,6 +20,10 @@ from mmcicd_jenkins.config.model import (
 from mmcicd_jenkins.image.base_name import parse_base
 
 
+# Beside a ledger on a path that is about a cluster.
+OWN_LEDGER = f"laptop.{LEDGER}"
+
+
 def is_address(url: str) -> bool:
     """Whether a ledger is reached over a network: `ssh://host/path`, `host:path`; a path is this machine's."""
     if url.startswith("file://"):
@@ -49,8 +53,12 @@ def _own_model(model: Model) -> Model:
 
 
 def _own_ledger(config: Config) -> LedgerSettings:
-    url = config.ledger.url
-    return LedgerSettings(url=beside(config.root, LEDGER)) if is_address(url) else config.ledger
+    """A path is this machine's, unless it is about a cluster: what serves here must not stand in the history of there."""
+    if is_address(config.ledger.url):
+        return LedgerSettings(url=beside(config.root, LEDGER))
+    if all(place.kind == "local" for place in config.environments.values()):
+        return config.ledger
+    return LedgerSettings(url=beside(config.root, OWN_LEDGER))
 
 
 def _own_store(store: StoreSettings) -> StoreSettings:

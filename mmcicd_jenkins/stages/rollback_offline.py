@@ -15,6 +15,7 @@ from mmcicd_jenkins.release.ledger import read_time
 from mmcicd_jenkins.release.rollback import SECOND_PRESS
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports, timestamp
 from mmcicd_jenkins.stages.rollback import by_build
+from mmcicd_jenkins.stages.unplanned import is_explained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,20 +142,29 @@ def or_offline(job: Job, ports: Ports, online: Callable[[], Outcome]) -> Outcome
         OutsideFailed: it was moved, and then something failed: the same command again finishes it.
     """
     target = ports.offline(job.place)
-    before = target.remember(job.model.name).epoch
+    before = target.remember(job.model.name)
     try:
-        _require_ledger(job, ports)
+        _require_ledger(before, job, ports)
         return online()
     except OutsideFailed as e:
-        if target.remember(job.model.name).epoch != before:
+        if target.remember(job.model.name).epoch != before.epoch:
             raise
         ports.progress.line(f"{e.what}; {job.place.name} is taken back by what it knows itself")
     return apply(plan(job, look(job, ports)), job, ports)
 
 
-def _require_ledger(job: Job, ports: Ports) -> None:
-    """A repository that is not there any more is a ledger that does not answer, whatever git calls it."""
+def _require_ledger(remembered: Remembered, job: Job, ports: Ports) -> None:
+    """A repository that is not there any more is a ledger that does not answer, whatever git calls it. So is one that has
+    less than what serves was decided by: an empty one in its place, or an old copy.
+    """
     try:
-        ports.ledger.snapshot(job.model.name)
+        snapshot = ports.ledger.snapshot(job.model.name)
     except InputError as e:
         raise OutsideFailed(e.what, where=e.where, why=e.why, fix=e.fix) from e
+    known = snapshot.pointer(job.place.name).epoch
+    if remembered.epoch > known and not is_explained(remembered, snapshot, job.place.name):
+        raise OutsideFailed(
+            f"the ledger does not have the decision by which {job.place.name} serves {remembered.serving or 'nothing'}",
+            where=f"epoch {remembered.epoch} there, {known} in the ledger",
+            fix="put the ledger back, or mmcicd-jenkins reconcile",
+        )

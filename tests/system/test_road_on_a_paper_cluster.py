@@ -322,8 +322,9 @@ def test_what_would_be_applied_is_shown_before(site):
 
 
 @pytest.fixture
-def signing(site):
+def signing(site, monkeypatch):
     """Keys of the laptop, known to the repository; what is released from now on is sealed."""
+    monkeypatch.setenv("MODEL_FIXTURE", str(FIXTURE))
     key = site.base / "laptop.pem"
     make_key(site.repo, key, zone="laptop", comment="ada")
     site.variables["MMCICD_SIGNING_KEY"] = str(key)

@@ -241,6 +241,7 @@ def test_a_rollback_without_a_ledger_and_a_second_press(base, place):
 def test_a_rollback_that_was_on_its_way_is_not_done_twice(base, place):
     """The environment was moved, then the ledger failed: the same command again finishes that one."""
     bench, job, _ = opened(base)
+    place.path.write_text(json.dumps({"serving": 8, "previous": 7, "epoch": 0}))
     ports = on_paper(bench, client=Client(), offline=lambda _: place)
     with pytest.raises(OutsideFailed):
         rollback_offline.or_offline(job, ports, fails(OutsideFailed("lost"), place, epoch=5))
@@ -252,10 +253,19 @@ def test_a_rollback_that_was_on_its_way_is_not_done_twice(base, place):
 )
 def test_a_decision_of_the_ledger_is_no_outage(base, place, error):
     bench, job, _ = opened(base)
+    place.path.write_text(json.dumps({"serving": 8, "previous": 7, "epoch": 0}))
     ports = on_paper(bench, client=Client(), offline=lambda _: place)
     with pytest.raises(type(error)):
         rollback_offline.or_offline(job, ports, fails(error))
     assert place.orders == []
+
+
+def test_a_ledger_that_lacks_the_decision_is_none(base, place):
+    """As where an empty one stands in the place of the real one."""
+    bench, job, _ = opened(base)
+    ports = on_paper(bench, client=Client(), offline=lambda _: place)
+    out = rollback_offline.or_offline(job, ports, fails(InputError("it knows nothing to go back to")))
+    assert out.sentence.startswith("production 8 -> 7 in ")
 
 
 def test_without_a_ledger_only_the_version_before_can_be_named(base, place):

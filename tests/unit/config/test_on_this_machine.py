@@ -60,6 +60,18 @@ def test_what_is_local_already_is_left_alone(tmp_path):
     assert on_this_machine(config) == config
 
 
+def test_a_path_that_holds_the_history_of_a_cluster_is_not_written_to(tmp_path):
+    """What serves on this machine has epochs and versions of its own."""
+    root = tmp_path / "churn"
+    root.mkdir()
+    (root / "mmcicd.yaml").write_text(
+        SHARED.replace("ssh://git@git.acme.example/ml/ledger.git", "/srv/ml.git")
+    )
+    config = load_config(root, environ={})
+    assert config.ledger.url == "/srv/ml.git"
+    assert on_this_machine(config).ledger.url == "../churn.laptop.ledger.git"
+
+
 @pytest.mark.parametrize(
     ("url", "address"),
     [
