@@ -178,12 +178,12 @@ class _Registry:
 def _clusters(config: Config, variables: Mapping[str, str], seconds: float) -> tuple[Check, ...]:
     from mmcicd_jenkins.stages.doctor_cluster import Clusters, checks
 
-    def look(place: Environment) -> ClusterLook:
+    def look(place: Environment, key: str) -> ClusterLook:
         from mmcicd_jenkins.adapters.kubernetes.connection import connect
         from mmcicd_jenkins.adapters.kubernetes.look import Look
         from mmcicd_jenkins.adapters.kubernetes.tries import Patience
 
-        connection = connect(place, variables, config.mark(f"environments.{place.name}.cluster"))
+        connection = connect(place, variables, config.mark(key))
         # As with Jenkins: what hangs is told about by its end.
         patience = Patience(budget=seconds, tries=1, connect=min(5.0, seconds), stall=seconds)
         return Look(connection, place.namespace, patience)

@@ -78,7 +78,7 @@ class Site:
     def doctor(self, account):
         connection = self.connection(account)
         clusters = Clusters(
-            config=self.config, open=lambda place: Look(connection, place.namespace, PATIENCE)
+            config=self.config, open=lambda place, _key: Look(connection, place.namespace, PATIENCE)
         )
         return examine(tuple(checks(clusters)))
 
