@@ -1,11 +1,11 @@
 """Golden requests to what serves: asked of an environment, and whether the answers are those of the evaluation."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import GateRefused, OutsideFailed
-from mmcicd_jenkins.ports import GoldenResult, Target
+from mmcicd_jenkins.ports import Endpoint, GoldenResult
 from mmcicd_jenkins.stages.context import Job, Ports
 
 # A node of a cluster learns a moment late that a copy takes no more requests; a new connection may still get there.
@@ -13,14 +13,14 @@ SETTLING = timedelta(seconds=8)
 PAUSE_SECONDS = 1.0
 
 
-def ask(target: Target, job: Job, ports: Ports, golden: Mapping[str, object]) -> GoldenResult:
+def ask(where: Callable[[], Endpoint], job: Job, ports: Ports, golden: Mapping[str, object]) -> GoldenResult:
     if not golden.get("instances"):
         return GoldenResult(asked=0, matched_rest=0, matched_grpc=0, seconds=())
-    return ports.client.ask_golden(target.endpoint(job.model.name), job.model.name, golden)
+    return ports.client.ask_golden(where(), job.model.name, golden)
 
 
 def ask_settled(
-    target: Target, place: Environment, job: Job, ports: Ports, golden: Mapping[str, object]
+    where: Callable[[], Endpoint], place: Environment, job: Job, ports: Ports, golden: Mapping[str, object]
 ) -> GoldenResult:
     """The answers right after a switch: of a cluster they are asked for again until they are right, or it has settled.
 
@@ -30,7 +30,7 @@ def ask_settled(
     end = ports.clock.now() + (SETTLING if place.kind == "kubernetes" else timedelta())
     while True:
         try:
-            result = ask(target, job, ports, golden)
+            result = ask(where, job, ports, golden)
             if is_right(result) or ports.clock.now() >= end:
                 return result
         except OutsideFailed:

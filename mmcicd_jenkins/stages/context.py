@@ -14,7 +14,7 @@ from mmcicd_jenkins.ports.builder import Builder
 from mmcicd_jenkins.ports.images import BaseImages
 from mmcicd_jenkins.ports.ledger import Ledger
 from mmcicd_jenkins.ports.offline import OfflineTarget
-from mmcicd_jenkins.ports.rollout import CanaryTarget, LiveMetrics
+from mmcicd_jenkins.ports.rollout import CanaryTarget, LiveMetrics, PreviewTarget
 from mmcicd_jenkins.ports.store import Store
 from mmcicd_jenkins.ports.training import Trainings
 from mmcicd_jenkins.ports.trial import Trial
@@ -85,6 +85,9 @@ class Ports(Protocol):
 
     def canary(self, environment: Environment) -> CanaryTarget | None:
         """The part of an environment that holds a canary; None where there cannot be one."""
+
+    def preview(self, environment: Environment) -> PreviewTarget | None:
+        """Where a version is ready before requests come to it; None where it comes in the place of another."""
 
     def live(self, environment: Environment) -> LiveMetrics: ...
 

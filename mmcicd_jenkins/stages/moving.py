@@ -75,11 +75,14 @@ def move(order: Move, job: Job, ports: Ports, golden: Mapping[str, object]) -> i
         course = course_of(switch, place, pointer.serving, order.action, ports)
         if course is not None:
             run_steps(course, job, ports)
+        if order.check_answers and not order.is_way_back:
+            _try_beside(switch, place, job, ports, golden)
         failpoint("deploy.before-switch")
         target.switch(switch)
         failpoint("deploy.after-switch")
         if order.check_answers:
-            require_right(ask_settled(target, place, job, ports, golden), order.release.version)
+            result = ask_settled(lambda: target.endpoint(job.model.name), place, job, ports, golden)
+            require_right(result, order.release.version)
     failpoint("deploy.before-done")
     who = job.who(ports.clock)
     with _taken_back_when_revoked(order, pointer, target, job, ports):
@@ -87,6 +90,16 @@ def move(order: Move, job: Job, ports: Ports, golden: Mapping[str, object]) -> i
             job.model.name, lambda snapshot: history.finish(snapshot, place.name, pointer.epoch, who)
         )
     return pointer.epoch
+
+
+def _try_beside(
+    switch: Switch, place: Environment, job: Job, ports: Ports, golden: Mapping[str, object]
+) -> None:
+    """Where a version can be asked before requests come to it, it is."""
+    preview = ports.preview(place)
+    endpoint = preview.prepare(switch) if preview is not None else None
+    if endpoint is not None:
+        require_right(ask_settled(lambda: endpoint, place, job, ports, golden), switch.version)
 
 
 def try_out(order: Move, job: Job, ports: Ports, patience_seconds: float | None = None) -> bool:

@@ -61,7 +61,14 @@ def apply(plan: Plan, job: Job, ports: Ports) -> Outcome:
         return Outcome(stage="smoke", sentence="there is no environment before production", found=True)
     release = require_release(job, ports, plan.version)
     place = job.config.environments[plan.environment]
-    result = ask_settled(ports.target(place), place, job, ports, recorded_golden(release.evaluation, ports))
+    target = ports.target(place)
+    result = ask_settled(
+        lambda: target.endpoint(job.model.name),
+        place,
+        job,
+        ports,
+        recorded_golden(release.evaluation, ports),
+    )
     return Outcome(
         stage="smoke",
         sentence=_sentence(result),

@@ -18,19 +18,7 @@ from mmcicd_jenkins.config.load import load
 from mmcicd_jenkins.config.lock import Lock, load_lock
 from mmcicd_jenkins.config.model import Config, Environment, Model
 from mmcicd_jenkins.errors import OutsideFailed, Problem, UsageError
-from mmcicd_jenkins.ports import (
-    Checkout,
-    Commands,
-    DataSources,
-    Environments,
-    Evaluator,
-    ModelClient,
-    Progress,
-    Reports,
-    SavedModels,
-    Target,
-)
-from mmcicd_jenkins.ports.builder import Builder
+from mmcicd_jenkins.ports import DataSources, Progress, Target
 from mmcicd_jenkins.ports.images import BaseImages
 from mmcicd_jenkins.ports.ledger import Ledger
 from mmcicd_jenkins.ports.offline import OfflineTarget
@@ -73,6 +61,8 @@ class Bench:
     warnings: tuple[Problem, ...] = ()
     # How long a call to a cluster may take for a command that only looks; 0 = its usual time.
     cluster_seconds: float = 0.0
+    # How long a ledger may be waited for where there is a way without it; 0 = its usual time.
+    ledger_seconds: float = 0.0
 
     @cached_property
     def workspace(self) -> Workspace:
@@ -90,7 +80,7 @@ class Bench:
 
     @cached_property
     def ledger(self) -> Ledger:
-        return open_ledger(self.config, self.variables, self.progress.line)
+        return open_ledger(self.config, self.variables, self.progress.line, seconds=self.ledger_seconds)
 
     @cached_property
     def authority(self) -> Authority:
@@ -138,7 +128,9 @@ class Bench:
 
     @cached_property
     def ports(self) -> Ports:
-        return _Adapters(self)
+        from mmcicd_jenkins.wiring.adapters import Adapters
+
+        return Adapters(self)
 
     def target(self, environment: Environment) -> Target:
         """What stands behind an environment."""
@@ -246,96 +238,6 @@ class Bench:
             in_cluster=bool(self.variables.get("MMCICD_TRAINING_JOB")),
             worker=int(self.variables.get("MMCICD_WORKER") or 0),
         )
-
-
-class _Adapters:
-    """`stages.context.Ports`. An adapter is imported when a stage first asks for it: most stages need a few."""
-
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
-        self._cache = cache_folder(bench.variables)
-        self.clock = SystemClock()
-        self.progress = bench.progress
-        self.target = bench.target
-        self.offline = bench.offline
-        self.throwaway = bench.throwaway
-        self.canary = bench.clusters.canary
-        self.trainings = bench.clusters.trainings
-        self.live = bench.clusters.live
-        self.counters = bench.watching.counters
-        self.history = bench.watching.history
-        self.monitor_memory = bench.watching.memory
-
-    @property
-    def authority(self) -> Authority:
-        return self._bench.authority
-
-    @cached_property
-    def checkout(self) -> Checkout:
-        from mmcicd_jenkins.adapters.git.checkout import GitCheckout
-
-        return GitCheckout(self._bench.config.root, self._bench.variables.get("BRANCH_NAME", ""))
-
-    @cached_property
-    def ledger(self) -> Ledger:
-        return self._bench.ledger
-
-    @cached_property
-    def store(self) -> Store:
-        return self._bench.store
-
-    @cached_property
-    def bases(self) -> BaseImages:
-        return self._bench.bases
-
-    @cached_property
-    def commands(self) -> Commands:
-        from mmcicd_jenkins.adapters.commands import ShellCommands
-
-        direct = ShellCommands()
-        config = self._bench.config
-        if not any(model.train.image for model in config.models.values()):
-            return direct
-        return self._bench.docker.commands(direct, config.root)
-
-    @cached_property
-    def builder(self) -> Builder:
-        return self._bench.docker.builder(self._bench.workspace.root / "build")
-
-    @cached_property
-    def environments(self) -> Environments:
-        from mmcicd_jenkins.adapters.environments.virtual import VirtualEnvironments
-
-        return VirtualEnvironments(self._cache / "environments", self.commands)
-
-    @cached_property
-    def sources(self) -> DataSources:
-        return open_sources(self._bench.variables)
-
-    @cached_property
-    def saved_models(self) -> SavedModels:
-        from mmcicd_jenkins.adapters.models.saved_model import SavedModelFiles
-
-        return SavedModelFiles()
-
-    @cached_property
-    def evaluator(self) -> Evaluator:
-        from mmcicd_jenkins.adapters.evaluator import TensorflowEvaluator
-        from mmcicd_jenkins.reports.measuring import measure
-
-        return TensorflowEvaluator(self.commands, measure)
-
-    @cached_property
-    def reports(self) -> Reports:
-        from mmcicd_jenkins.reports.writing import ReportFiles
-
-        return ReportFiles()
-
-    @cached_property
-    def client(self) -> ModelClient:
-        from mmcicd_jenkins.adapters.models.client import HttpModelClient
-
-        return HttpModelClient()
 
 
 def open_bench(

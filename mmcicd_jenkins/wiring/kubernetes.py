@@ -12,7 +12,7 @@ from mmcicd_jenkins.config.model import Config, Environment, Model
 from mmcicd_jenkins.config.training_model import TrainingJob
 from mmcicd_jenkins.ports import Progress, Target
 from mmcicd_jenkins.ports.offline import OfflineTarget
-from mmcicd_jenkins.ports.rollout import CanaryTarget, LiveMetrics
+from mmcicd_jenkins.ports.rollout import CanaryTarget, LiveMetrics, PreviewTarget
 from mmcicd_jenkins.ports.training import Trainings
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.dsse import Authority
