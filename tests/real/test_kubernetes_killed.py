@@ -23,7 +23,7 @@ pytestmark = pytest.mark.real
 LONG = bool(os.environ.get("MMCICD_TEST_LONG"))
 # Of the points of each verb; all of them in a long run.
 SOME = 4
-VERSIONS = 60 if LONG else 12
+VERSIONS = 60 if LONG else 8
 TESTING = {"MMCICD_TESTING": "1"}
 # In the middle of a promotion: its Deployment is written, its copies are not there.
 HALFWAY = "kubernetes.waiting:2=kill"
