@@ -70,7 +70,8 @@ class _Seen:
 
     @property
     def reason(self) -> str:
-        return self.error or "; ".join(c.reason for c in self.checks if c.outcome is self.outcome)
+        said = dict.fromkeys(check.reason for check in self.checks if check.outcome is self.outcome)
+        return self.error or "; ".join(said)
 
 
 def target_of(course: Course, ports: Ports) -> CanaryTarget:

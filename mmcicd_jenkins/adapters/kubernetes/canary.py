@@ -49,7 +49,7 @@ class KubernetesCanary:
             copies=live["spec"].get("replicas", 1),
             ready=len(copies),
             stable_ready=len(self._ready(model, STABLE)),
-            restarts=sum(copy.restarts for copy in self._copies(model, CANARY)),
+            restarts=sum(_deaths(copy) for copy in self._copies(model, CANARY)),
             notes=_notes(live),
         )
 
@@ -111,6 +111,11 @@ class KubernetesCanary:
 
     def _ready(self, model: str, track: str) -> list[Copy]:
         return [copy for copy in self._copies(model, track) if copy.ready]
+
+
+def _deaths(copy: Copy) -> int:
+    """How often its server ended, one that was not started again yet included. What a node threw out did not end itself."""
+    return 0 if copy.gone else max(copy.restarts, int(bool(copy.ended)))
 
 
 def _name(model: str, track: str) -> str:
