@@ -1,4 +1,7 @@
-"""`render kubernetes`: what a deployment of a version would apply, for eyes, for `kubectl` and for GitOps. Asks no cluster."""
+"""`render kubernetes`: what a deployment of a version would apply, for eyes, for `kubectl` and for GitOps.
+
+Asks no cluster, but for `--diff`, which has the cluster say what it would change.
+"""
 
 from pathlib import Path
 
@@ -9,6 +12,7 @@ from mmcicd_jenkins.cli.options import environment_option, json_option, model_op
 from mmcicd_jenkins.cli.render_eject import EJECT_HELP, eject
 from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import UsageError
+from mmcicd_jenkins.release.object_changes import ObjectChange, change_lines, changes_json
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.release.seal import Manifest, manifest_digest
 from mmcicd_jenkins.render.kubernetes import TEMPLATES, manifest_text, render_manifest
@@ -25,6 +29,7 @@ from mmcicd_jenkins.wiring import Bench, open_bench
     help="The release. Default: the one that serves there, else the newest.",
 )
 @click.option("--image", metavar="NAME@DIGEST", help="As if the version had this image; asks no ledger.")
+@click.option("--diff", "differs", is_flag=True, help="Ask the cluster what that would change there.")
 @click.option("--eject", "ejects", is_flag=True, help=EJECT_HELP)
 @click.option(
     "--template",
@@ -39,31 +44,40 @@ def kubernetes(
     environment: str | None,
     version: int | None,
     image: str | None,
+    differs: bool,
     ejects: bool,
     names: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Print the objects that a deployment would apply, as YAML.
+    """Print the objects that a deployment would apply, as YAML; with --diff, what they would change in the cluster.
 
     Example: mmcicd-jenkins render kubernetes --env production --version 7
     """
     if names and not ejects:
         raise UsageError("--template belongs to --eject")
+    if differs and ejects:
+        raise UsageError("--diff and --eject do not go together")
     bench = open_bench(Path.cwd(), report.Lines(), shared=True)
     if ejects:
         return eject(bench.config.root, TEMPLATES, names, as_json=as_json)
     place = _place(bench, environment)
+    one, number, manifest = _rendered(bench, model, place, version, image)
+    if differs:
+        return _compared(place, bench.clusters.changes(place, manifest), as_json=as_json)
+    return _told(one, place, number, manifest, as_json=as_json)
+
+
+def _rendered(
+    bench: Bench, model: str | None, place: Environment, version: int | None, image: str | None
+) -> tuple[str, int, Manifest]:
     if image is not None:
         if "@sha256:" not in image:
             raise UsageError(f"--image {image} names no digest", fix="write --image NAME@sha256:...")
-        one = bench.model(model)
-        number = version or 1
-        manifest = render_manifest(bench.config, one, place, number, image)
-        return _told(one.name, place, number, manifest, as_json=as_json)
+        one, number = bench.model(model), version or 1
+        return one.name, number, render_manifest(bench.config, one, place, number, image)
     release = _release(bench, bench.model(model).name, place, version)
     job = bench.job(release.model, environment=place.name, version=release.version)
-    manifest = fresh_manifest(release, place, job, bench.ports)
-    return _told(release.model, place, release.version, manifest, as_json=as_json)
+    return release.model, release.version, fresh_manifest(release, place, job, bench.ports)
 
 
 def _place(bench: Bench, name: str | None) -> Environment:
@@ -113,4 +127,14 @@ def _told(model: str, place: Environment, version: int, manifest: Manifest, *, a
         )
         return 0
     report.out(manifest_text(manifest).rstrip("\n"))
+    return 0
+
+
+def _compared(place: Environment, changes: tuple[ObjectChange, ...], *, as_json: bool) -> int:
+    if as_json:
+        report.emit({"environment": place.name, "changes": changes_json(changes)})
+        return 0
+    # In a log nothing is cut, for it is read by search.
+    lines = change_lines(changes, report.stdout_columns() or 1000)
+    report.out("\n".join(lines) if lines else f"{place.name} would stay as it is")
     return 0
