@@ -22,6 +22,8 @@ from mmcicd_jenkins.wiring import Bench, open_bench
 
 # Between two tries, growing: a registry that restarts is back within a minute.
 PAUSE_SECONDS = 15.0
+# A ledger that does not answer by then is none, where there is a way back without it.
+HURRY_SECONDS = 20.0
 # What a monitor does when there is no alarm, decided or not.
 QUIET = frozenset({"none", "wait"})
 
@@ -142,6 +144,8 @@ def _run(order: Order, summary: Summary, progress: StageProgress, *, dry_run: bo
 
         go_to(Path.cwd(), order.commit)
     bench = open_bench(Path.cwd(), progress, shared=True)
+    if order.or_offline:
+        bench = dataclasses.replace(bench, ledger_seconds=HURRY_SECONDS)
     version = _chosen(order) if order.choice else order.version
     job = bench.job(
         order.model,

@@ -19,7 +19,6 @@ from mmcicd_jenkins.config.model import (
 )
 from mmcicd_jenkins.image.base_name import parse_base
 
-
 # Beside a ledger on a path that is about a cluster.
 OWN_LEDGER = f"laptop.{LEDGER}"
 

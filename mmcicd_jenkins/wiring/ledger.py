@@ -30,7 +30,10 @@ def authority_of(config: Config, variables: Mapping[str, str]) -> Authority:
     )
 
 
-def open_ledger(config: Config, variables: Mapping[str, str], say: Callable[[str], None]) -> Ledger:
+def open_ledger(
+    config: Config, variables: Mapping[str, str], say: Callable[[str], None], *, seconds: float = 0.0
+) -> Ledger:
+    """The ledger of `config`. With `seconds` it is waited for so long and no longer."""
     from mmcicd_jenkins.adapters.credentials import login
     from mmcicd_jenkins.adapters.git.ledger import GitLedger
     from mmcicd_jenkins.adapters.signing import DsseSigner, private_key_path, read_trusted
@@ -38,7 +41,17 @@ def open_ledger(config: Config, variables: Mapping[str, str], say: Callable[[str
 
     signer = DsseSigner(read_trusted(config.root), private_key_path(variables))
     known = login("ledger", variables)
-    return GitLedger(_place(config, say), signer=signer, clock=SystemClock(), login=known)
+    usual = GitLedger(_place(config, say), signer=signer, clock=SystemClock(), login=known)
+    if not seconds:
+        return usual
+    return GitLedger(
+        _place(config, say),
+        signer=signer,
+        clock=SystemClock(),
+        login=known,
+        budget_seconds=seconds,
+        call_seconds=seconds / 2,
+    )
 
 
 def _place(config: Config, say: Callable[[str], None]) -> str:
