@@ -174,6 +174,16 @@ class Site:
             time.sleep(0.2)
         return found
 
+    def configs(self):
+        """What each pod was told in TF_CONFIG."""
+        found = []
+        for pod in self.get("pods"):
+            lines = self.cluster.run(
+                "logs", pod["metadata"]["name"], f"--namespace={self.name}"
+            ).stdout.splitlines()
+            found += [json.loads(line[line.index("{") :]) for line in lines if '"cluster"' in line]
+        return found
+
     def log(self):
         for pod in self.get("pods"):
             done = self.cluster.run("logs", pod["metadata"]["name"], f"--namespace={self.name}")
@@ -245,6 +255,78 @@ def test_an_aborted_build_leaves_the_training_and_one_that_is_told_so_ends_it(si
         assert time.monotonic() - begun < 4
         assert (build.returncode, words in err) == (code, True), err
     site.until(lambda: not site.get("jobs"))
+
+
+def test_a_pod_that_is_lost_goes_on_from_its_checkpoint(site, tmp_path):
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    folder.chmod(0o777)
+    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        parent.chmod(0o755)
+    site.cluster("apply", "--filename=-", stdin=json.dumps(volume(site.name, folder)))
+    try:
+        resumes = 'echo "has $(ls $MMCICD_CHECKPOINT_DIR)"; touch $MMCICD_CHECKPOINT_DIR/epoch-1; LOOPS=6 sh train.sh'
+        site.change(command=resumes, more=", checkpoints: kept")
+        build = site.begin("stage", "train", "--json")
+        site.until(lambda: "epoch 1" in site.log())
+        (pod,) = site.get("pods")
+        site.cluster("delete", "pod", pod["metadata"]["name"], f"--namespace={site.name}", "--grace-period=1")
+        out, err = build.communicate(timeout=120)
+        assert build.returncode == 0, out + err
+        (log,) = site.root.glob(LOG)
+        assert "has epoch-1" in log.read_text()
+    finally:
+        site.cluster("delete", "persistentvolume", site.name, "--wait=false")
+
+
+def volume(name, folder):
+    capacity = {"storage": "1Mi"}
+    claim = {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "",
+        "volumeName": name,
+        "resources": {"requests": capacity},
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "List",
+        "items": [
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolume",
+                "metadata": {"name": name},
+                "spec": {
+                    "capacity": capacity,
+                    "accessModes": ["ReadWriteOnce"],
+                    "hostPath": {"path": str(folder)},
+                },
+            },
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "metadata": {"name": "kept", "namespace": name},
+                "spec": claim,
+            },
+        ],
+    }
+
+
+def test_several_workers_know_of_each_other_and_the_first_stores_the_model(site):
+    """That they reach each other by these names is not seen here: this cluster has no DNS."""
+    site.change(command='echo "$TF_CONFIG"; sh train.sh', more=", workers: 2")
+    site.cluster.apply(
+        site.name, *render_trainer(load_config(site.root, environ={}).models["churn"].train.job)
+    )
+    build = site.begin("stage", "train", "--json")
+    service = site.until(lambda: site.get("services"))[0]
+    configs = site.until(lambda: len(told := site.configs()) == 2 and told)
+    out, err = build.communicate(timeout=120)
+    assert build.returncode == 0, out + err
+    assert sorted(each["task"]["index"] for each in configs) == [0, 1]
+    hosts = configs[0]["cluster"]["worker"]
+    assert hosts == configs[1]["cluster"]["worker"]
+    assert [host.split(".")[1].partition(":")[0] for host in hosts] == [service["metadata"]["name"]] * 2
+    site.until(lambda: not site.get("services"))
 
 
 def test_what_fails_in_the_pod_fails_here_in_the_same_words(site):

@@ -94,8 +94,8 @@ class State:
             live = self.get(key)
             self._check_preconditions(key, preconditions)
             del self.objects[key]
-            for pod in owned(iter(list(self.objects.values())), live["metadata"]["uid"]):
-                del self.objects["pods", key[1], pod["metadata"]["name"]]
+            for one in owned(iter(list(self.objects.values())), live["metadata"]["uid"]):
+                del self.objects[PLURALS[one["kind"]], key[1], one["metadata"]["name"]]
             return live
 
     def put(self, document: dict[str, Any]) -> dict[str, Any]:
