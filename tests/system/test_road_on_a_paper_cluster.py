@@ -139,6 +139,29 @@ def test_a_version_that_answers_otherwise_is_taken_back(site):
     assert site.stage("rollback", "production").detail["to"] == 1
 
 
+def test_of_two_colours_nobody_is_led_to_one_that_answers_otherwise(site):
+    site.configure(strategy="blue-green", address={})
+    for name in (MODEL, f"{MODEL}-preview"):
+        labels = {annotations.MANAGED_BY: annotations.OURS}
+        metadata = {"name": name, "namespace": "ml", "labels": labels}
+        spec = {"clusterIP": f"10.0.0.{len(name)}"}
+        site.standin.put({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+    site.stage("promote", version=1)
+    site.client.wrong = True
+    site.client.asked.clear()
+    with pytest.raises(GateRefused, match="answers otherwise"):
+        site.stage("promote", version=2)
+    assert {asked.rest for asked in site.client.asked} == {f"http://10.0.0.{len(MODEL) + 8}:8501"}
+    selector = site.standin.object("Service", MODEL)["spec"]["selector"]
+    assert (selector[annotations.TRACK], site.serves()) == ("stable", 1)
+    assert site.deployment(track="preview")["spec"]["replicas"] == 0
+    site.client.wrong = False
+    assert site.stage("promote", version=3).sentence == "production serves 3"
+    assert site.standin.object("Service", MODEL)["spec"]["selector"][annotations.TRACK] == "preview"
+    assert site.stage("rollback", "production").detail["to"] == 1
+    assert site.deployment(track="preview")["spec"]["replicas"] == 0
+
+
 def test_a_first_version_that_answers_otherwise_is_withdrawn(site):
     site.client.wrong = True
     with pytest.raises(GateRefused):
