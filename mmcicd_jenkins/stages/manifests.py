@@ -8,7 +8,6 @@ unless nothing was written down.
 from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
 from mmcicd_jenkins.release.ledger import Pointer
-from mmcicd_jenkins.release.object_changes import change_lines, manifest_changes
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.release.seal import Manifest, Sealed, manifest_digest, seal
 from mmcicd_jenkins.stages.context import Job, Ports
@@ -81,6 +80,8 @@ def what_changes(
     """What changes from what was applied there last to what would be, as lines."""
     if place.kind == "local":
         return ()
+    from mmcicd_jenkins.release.object_changes import change_lines, manifest_changes
+
     digest = "" if pointer.serving is None else pointer.manifest_of(pointer.serving)
     before = recorded_manifest(release.model, digest, ports)
     changes = manifest_changes(before, fresh_manifest(release, place, job, ports))

@@ -16,12 +16,12 @@ from mmcicd_jenkins.ports.rollout import CanaryTarget, LiveMetrics, PreviewTarge
 from mmcicd_jenkins.ports.training import Trainings
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.dsse import Authority
-from mmcicd_jenkins.release.object_changes import ObjectChange
 from mmcicd_jenkins.release.seal import Manifest, Sealed, check_seal, image_digest, manifest_digest
 
 if TYPE_CHECKING:
     from mmcicd_jenkins.adapters.kubernetes.annotations import Carried
     from mmcicd_jenkins.adapters.kubernetes.api import Api
+    from mmcicd_jenkins.release.object_changes import ObjectChange
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ class Clusters:
             self.api(place, f"models.{model.name}.train.job.cluster"), self.progress.line, passed
         )
 
-    def changes(self, place: Environment, manifest: Manifest) -> tuple[ObjectChange, ...]:
+    def changes(self, place: Environment, manifest: Manifest) -> "tuple[ObjectChange, ...]":
         """What the cluster says that it would change; nothing is changed."""
         from mmcicd_jenkins.adapters.kubernetes.diff import live_changes
 
