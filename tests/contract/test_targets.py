@@ -1,10 +1,11 @@
-"""The contract of targets, on the stand-in of the system tests and on the embedded server."""
+"""The contract of targets: on the stand-in of the system tests, on that of a cluster, and on the embedded server."""
 
 import importlib.util
 import shutil
 import sys
 from pathlib import Path
 
+import cluster_paper
 import pytest
 
 from mmcicd_jenkins.adapters.layout.store import OciLayoutStore
@@ -52,6 +53,22 @@ class TestFileTarget(TargetContract):
     @pytest.fixture
     def target(self, tmp_path, store):
         return paper.FileTarget(tmp_path / "target.json", store)
+
+
+class TestKubernetesTarget(TargetContract):
+    @pytest.fixture(params=["rolling", "blue-green"])
+    def paper(self, tmp_path, request):
+        with cluster_paper.place(tmp_path, strategy=request.param) as paper:
+            paper.model = "double"
+            yield paper
+
+    @pytest.fixture
+    def target(self, paper):
+        return paper.target()
+
+    @pytest.fixture
+    def orders(self, paper):
+        return lambda version, epoch, good=True: paper.order(version, epoch, good=good)
 
 
 @pytest.mark.tensorflow

@@ -66,6 +66,7 @@ class Paper:
     standin: StandIn
     folder: Path
     settings: dict[str, Any] = field(default_factory=dict)
+    model: str = MODEL
     told: list[str] = field(default_factory=list)
     _configs: dict[str, Config] = field(default_factory=dict)
 
@@ -92,7 +93,7 @@ class Paper:
             **changed,
         }
         model = {"train": "true", "evaluate": {"command": "true"}, "gates": ["accuracy >= 0.9"]}
-        text = json.dumps({"models": {MODEL: model}, "environments": {"production": settings}})
+        text = json.dumps({"models": {self.model: model}, "environments": {"production": settings}})
         if text not in self._configs:
             (self.folder / "mmcicd.yaml").write_text(text)
             self._configs[text] = load_config(self.folder, environ={})
@@ -104,12 +105,12 @@ class Paper:
     def manifest(self, version: int, *, good: bool = True, **changed: Any) -> tuple[Any, ...]:
         config = self.config(**changed)
         image = IMAGE.format(version) if good else f"registry.example/ml/churn@sha256:bad{version:061x}"
-        return render_manifest(config, config.models[MODEL], config.production, version, image)
+        return render_manifest(config, config.models[self.model], config.production, version, image)
 
     def order(self, version: int, epoch: int, *, takes_back: bool = False, **changed: Any) -> Switch:
         manifest = self.manifest(version, **changed)
         return Switch(
-            model=MODEL,
+            model=self.model,
             version=version,
             epoch=epoch,
             op_id=f"op {epoch}",
