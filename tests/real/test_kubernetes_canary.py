@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import prometheus_server
 import pytest
 from cluster import cluster, namespaces, serving  # noqa: F401 - fixtures
 from cluster_road import MODEL, QUICK, Road
@@ -193,7 +194,7 @@ def test_killed_at_every_place_of_one_promotion_the_same_command_ends_it(road):
     with asking(road.address, MODEL, "new:60") as load:
         for place in FORWARD:
             killed = road.promote(MMCICD_TESTING="1", MMCICD_FAILPOINTS=f"{place}=kill")
-            assert killed.returncode in {-signal.SIGKILL}, (place, killed.stderr)
+            assert killed.returncode == -signal.SIGKILL, (place, killed.stderr)
             assert "Traceback" not in killed.stderr, place
         done = road.promote()
         assert done.returncode == 0, done.stderr
@@ -235,4 +236,41 @@ def test_a_process_that_slept_through_a_rollback_brings_nothing_again(road, plac
     assert process.returncode == 75, said
     assert deployment(road, "canary") is None
     assert road.ledger.snapshot(MODEL).is_revoked(version)
+    ends_well(road, before)
+
+
+def judged_by(road, url, **limits):
+    """Production is judged by the Prometheus at this address from now on."""
+    config = road.repo / "mmcicd.yaml"
+    document = json.loads(config.read_text())
+    production = document["environments"]["production"]
+    production["monitor"] = {"prometheus": url}
+    production["strategy"]["canary"]["limits"] |= limits
+    config.write_text(json.dumps(document, indent=1))
+
+
+def test_a_real_prometheus_judges_it(road, tmp_path):
+    try:
+        with prometheus_server.scraping(road.cluster, road.namespace, tmp_path) as url:
+            judged_by(road, url, inconclusive=15)
+            version = road.release(50)
+            with asking(road.address, MODEL, "new:60") as load:
+                done = road.promote()
+                assert done.returncode == 0, done.stderr
+                load.end()
+    except prometheus_server.UnavailableError as e:
+        pytest.skip(str(e))
+    assert load.failures == {}
+    ends_well(road, version)
+
+
+def test_a_prometheus_that_is_away_takes_it_back_and_stable_serves_on(road):
+    before = road.serving_version
+    judged_by(road, "http://127.0.0.1:9", error=2)
+    version = road.release(60)
+    done = road.promote()
+    assert done.returncode == 5, done.stderr
+    assert f"the canary of version {version} cannot be judged; {before} serves on" in done.stderr
+    assert "Prometheus does not answer: nobody listens there" in done.stderr
+    assert phase(road)[0] == "failed"
     ends_well(road, before)

@@ -62,6 +62,7 @@ class KubernetesCanary:
                 where=f"namespace {self._api.namespace} of {self._api.server}",
                 fix="mmcicd-jenkins serve puts back what the ledger says",
             )
+        self._require_one_service(order.model)
         name = _name(order.model, CANARY)
         live = self._api.get("Deployment", name)
         kept = _notes(live) if live is not None and annotations.fence_of(live) == fence else Notes(step=step)
@@ -98,6 +99,18 @@ class KubernetesCanary:
                 fix="mmcicd-jenkins serve puts back what the ledger says, and then removes it",
             )
         Switching(self._api, self._waiting, model, fence).end(CANARY)
+
+    def _require_one_service(self, model: str) -> None:
+        """Where a Service leads to one colour alone, a canary would see nobody."""
+        service = self._api.get("Service", model)
+        track = ((service or {}).get("spec", {}).get("selector") or {}).get(annotations.TRACK, "")
+        if track:
+            raise OutsideFailed(
+                f"a canary of {model} would get no requests",
+                where=f"service/{model} in namespace {self._api.namespace} of {self._api.server}",
+                why=f"its Service leads to the {track} copies alone, as strategy blue-green left it",
+                fix="promote once with `strategy: rolling`, which leads it to all copies; then with the canary",
+            )
 
     def _require_claimed(self, model: str, fence: Fence) -> None:
         live = self._api.get("Deployment", _name(model, STABLE))

@@ -19,7 +19,8 @@ from mmcicd_jenkins.release.traffic import LiveCounters
 PATH = "/monitoring/prometheus/metrics"
 # One server's text is some 20 KiB for each model.
 LARGEST = 4 * 2**20
-SECONDS = 5.0
+# Less than a build that is stopped is given to end in.
+SECONDS = 3.0
 _AT_ONCE = 16
 
 

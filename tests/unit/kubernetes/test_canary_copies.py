@@ -117,6 +117,20 @@ def test_without_a_stable_copy_there_is_none(tmp_path):
         canary(paper).advance(paper.order(8, 2), 0, 1)
 
 
+def test_where_blue_green_left_the_service_there_is_none_until_it_leads_to_all(tmp_path):
+    with place(tmp_path, strategy="blue-green") as paper:
+        paper.switch(7, 1)
+        paper.settings.update(STEPS)
+        with pytest.raises(OutsideFailed, match="would get no requests") as caught:
+            canary(paper).advance(paper.order(8, 2), 0, 1)
+        assert "strategy: rolling" in caught.value.fix
+        assert paper.object("Deployment", CANARY) is None
+        paper.settings["strategy"] = "rolling"
+        paper.switch(7, 3)
+        paper.settings.update(STEPS)
+        assert canary(paper).advance(paper.order(8, 4), 0, 1).ready == 1
+
+
 def test_removed_it_is_gone_and_removed_again_it_is_nothing(paper):
     canary(paper).advance(paper.order(8, 2), 0, 1)
     canary(paper).remove(MODEL, 2, "op 2")
