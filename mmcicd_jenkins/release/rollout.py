@@ -30,8 +30,8 @@ class Copy:
     """One pod. `ready` ones take requests; `leaving` ones were told to end and get no new ones; `current` ones are made
     as the Deployment wants them now.
 
-    `halted` is why its container does not run, `ended` how it ended last, `refused` why no node takes it,
-    `evicted` why a node threw it out; "" where nothing of the kind is known.
+    `halted` is why its `container` (of several the one in trouble) does not run, `ended` how it ended last, `refused`
+    why no node takes it, `evicted` why a node threw it out; "" where nothing of the kind is known.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Copy:
     ended: str = ""
     refused: str = ""
     evicted: str = ""
+    container: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,12 +82,13 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Trouble:
-    """Why a version does not come. `copy` is the pod that shows it; its `logs` say more where they do."""
+    """Why a version does not come. `copy` is the pod that shows it; the `logs` of its `container` say more where they do."""
 
     what: str
     why: str
     fix: str
     copy: str = ""
+    container: str = ""
     logs: bool = False
     integrity: bool = False
 
@@ -183,6 +185,7 @@ def _of_container(version: int, copy: Copy) -> Trouble | None:
             why=f"{copy.name} was killed for it and started again {copy.restarts} times",
             fix="see what the server says; environments.*.pods.start_timeout is how long it may load",
             copy=copy.name,
+            container=copy.container,
             logs=True,
         )
     if copy.halted == "CrashLoopBackOff" or copy.restarts >= _RESTARTS:
@@ -191,6 +194,7 @@ def _of_container(version: int, copy: Copy) -> Trouble | None:
             why=f"{copy.name} was started {copy.restarts + 1} times and ended last with {copy.ended or 'no word'}",
             fix="see its last lines; mmcicd-jenkins stage verify shows the same on its own",
             copy=copy.name,
+            container=copy.container,
             logs=True,
         )
     if copy.halted in _CANNOT_START:
@@ -298,5 +302,6 @@ def _stalled(version: int, look: Look) -> Trouble:
         why=why,
         fix="see what the server says; environments.*.progress_timeout is how long a copy may take",
         copy=waiting.name if waiting else "",
+        container=waiting.container if waiting else "",
         logs=waiting is not None,
     )

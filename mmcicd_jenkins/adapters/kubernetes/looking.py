@@ -59,6 +59,7 @@ def copy(pod: Document, template: Document | None = None) -> Copy:
         ended=_ending(state.get("terminated") or last.get("terminated") or {}),
         refused=scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else "",
         evicted=status.get("message", "evicted") if status.get("reason") == "Evicted" else "",
+        container=container.get("name", ""),
     )
 
 

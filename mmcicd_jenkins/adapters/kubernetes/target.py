@@ -40,7 +40,8 @@ class KubernetesTarget:
     def prepare(self, order: Switch) -> Endpoint | None:
         steps, standing = self._steps(order)
         service = steps.prepare(standing)
-        if self._environment.address.rest or self._environment.address.grpc:
+        place = self._environment
+        if place.address.rest or place.address.grpc or place.ingress:
             return None  # whoever needs an address of the outside does not reach the one of the inside
         return self._service_address(service)
 
@@ -52,6 +53,9 @@ class KubernetesTarget:
 
     def endpoint(self, model: str) -> Endpoint:
         rest, grpc = self._environment.address.of(model)
+        ingress = self._environment.ingress
+        if not rest and ingress:
+            rest = f"{'https' if ingress.tls_secret else 'http'}://{ingress.host_of(model)}"
         if not (rest and grpc):
             own = self._service_address(model)
             rest, grpc = rest or own.rest, grpc or own.grpc
@@ -90,7 +94,9 @@ class KubernetesTarget:
                 why="its Service has no address, or no ports named rest and grpc",
                 fix="environments.*.address says how it is reached from here",
             )
-        return Endpoint(rest=f"http://{host}:{ports['rest']}", grpc=f"{host}:{ports['grpc']}")
+        proxy = self._environment.proxy
+        scheme = "https" if proxy and proxy.tls_secret else "http"
+        return Endpoint(rest=f"{scheme}://{host}:{ports['rest']}", grpc=f"{host}:{ports['grpc']}")
 
 
 def _host(service: Document) -> str:

@@ -129,8 +129,8 @@ class Waiting:
             return ""
         said = []
         with contextlib.suppress(MmcicdError):
-            text = self._api.logs(trouble.copy, previous=True, lines=_LOG_LINES)
-            text = text or self._api.logs(trouble.copy, lines=_LOG_LINES)
+            text = self._api.logs(trouble.copy, previous=True, lines=_LOG_LINES, container=trouble.container)
+            text = text or self._api.logs(trouble.copy, lines=_LOG_LINES, container=trouble.container)
             lines = [one_line(line) for line in text.splitlines() if line.strip()]
             said += [f"its last lines: {' | '.join(lines[-_TOLD_LINES:])}"] if lines else []
         with contextlib.suppress(MmcicdError):

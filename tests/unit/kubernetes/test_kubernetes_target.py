@@ -248,6 +248,16 @@ def test_an_address_is_the_one_that_is_written_down(tmp_path):
     assert told == Endpoint(rest="https://churn.acme.example", grpc="grpc.acme.example:443")
 
 
+@pytest.mark.parametrize(("tls", "scheme"), [("", "http"), ("ml-tls", "https")])
+def test_an_address_is_that_of_the_ingress_for_rest(tmp_path, tls, scheme):
+    ingress = {"host": "MODEL.acme.example", **({"tls_secret": tls} if tls else {})}
+    with place(tmp_path, ingress=ingress) as paper:
+        paper.switch(7, 1)
+        paper.standin.change(("services", "ml", MODEL), lambda it: it["spec"].update(clusterIP="10.0.0.7"))
+        told = paper.target().endpoint(MODEL)
+    assert told == Endpoint(rest=f"{scheme}://churn.acme.example", grpc="10.0.0.7:8500")
+
+
 def test_an_address_is_the_services_own(paper):
     with pytest.raises(OutsideFailed, match="no address in production yet"):
         paper.target().endpoint(MODEL)
