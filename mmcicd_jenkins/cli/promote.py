@@ -1,5 +1,6 @@
 """`promote`: show what would change, ask, do it. The same stage as behind the Jenkins button."""
 
+import contextlib
 import dataclasses
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from mmcicd_jenkins.cli.options import (
     shared_option,
 )
 from mmcicd_jenkins.cli.progress import make_progress
-from mmcicd_jenkins.errors import UsageError
+from mmcicd_jenkins.errors import OutsideFailed, UsageError
 from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.documents import to_document
 from mmcicd_jenkins.stages import promote as stage
@@ -96,10 +97,13 @@ def _ask(plan: stage.Plan, job: Job, bench: Bench) -> Job | None:
 
 
 def _say_how_to_try(job: Job, bench: Bench) -> None:
-    endpoint = bench.target(job.place).endpoint(job.model.name)
     golden = bench.workspace.golden(job.model.name)
-    if golden.is_file():
-        report.say(
-            f"Try:  curl -d @{report.relative(golden)} {endpoint.rest}/v1/models/{job.model.name}:predict"
-        )
-    report.say("Stop: mmcicd-jenkins stop")
+    # It is promoted whether or not this machine could ask it.
+    with contextlib.suppress(OutsideFailed):
+        endpoint = bench.target(job.place).endpoint(job.model.name)
+        if golden.is_file():
+            report.say(
+                f"Try:  curl -d @{report.relative(golden)} {endpoint.rest}/v1/models/{job.model.name}:predict"
+            )
+    if job.place.kind == "local":
+        report.say("Stop: mmcicd-jenkins stop")

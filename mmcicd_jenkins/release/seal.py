@@ -6,7 +6,7 @@ says which version of which model it is, where, and from which image: whoever go
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Any
 
 from mmcicd_jenkins.errors import IntegrityFailed
 from mmcicd_jenkins.records import dataclass
@@ -81,13 +81,27 @@ def check_seal(envelope: Mapping[str, object], what: Sealed, authority: Authorit
         raise _refused(where, f"its seal is about {name} {stated.get(name)!r}, not {expected[name]!r}")
 
 
-def image_digest(manifest: Sequence[Mapping[str, object]]) -> str:
-    """The digest of the image that a manifest's Deployment runs; "" when there is none."""
+def image_digest(manifest: Sequence[Mapping[str, object]], model: str) -> str:
+    """The digest of the image by which a manifest serves the model; "" when it names none.
+
+    Other containers may stand beside it, before or after.
+    """
     for document in manifest:
         if document.get("kind") == "Deployment":
-            spec = cast("dict[str, dict[str, dict[str, list[dict[str, str]]]]]", document["spec"])
-            return spec["template"]["spec"]["containers"][0]["image"].rpartition("@")[2]
+            for image in _images(document):
+                name, _, digest = image.rpartition("@")
+                if name.endswith(f"/{model}"):
+                    return digest
     return ""
+
+
+def _images(deployment: Any) -> list[str]:
+    # It may come from a cluster, where somebody wrote something else.
+    try:
+        containers = deployment["spec"]["template"]["spec"]["containers"]
+        return [str(container["image"]) for container in containers]
+    except (KeyError, TypeError):
+        return []
 
 
 def _refused(where: str, why: str) -> IntegrityFailed:

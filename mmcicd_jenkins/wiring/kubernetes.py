@@ -119,7 +119,7 @@ class Clusters:
                 environment=place.name,
                 version=carried.version,
                 manifest=manifest_digest(carried.manifest),
-                image=image_digest(carried.manifest),
+                image=image_digest(carried.manifest, model),
             )
             where = f"version {carried.version} of {model} in {place.name}"
             check_seal(carried.seal, what, self.authority(), where)

@@ -76,8 +76,15 @@ def test_where_no_key_is_known_nobody_need_sign(tmp_path):
 def test_a_manifest_is_known_by_its_documents():
     assert read_manifest(manifest_file(MANIFEST), manifest_digest(MANIFEST), "here") == MANIFEST
     assert manifest_digest(()) == ""
-    assert image_digest(MANIFEST) == IMAGE
-    assert image_digest(({"kind": "Service"},)) == ""
+
+
+def test_the_image_of_the_model_is_found_among_others():
+    beside = deployment()
+    containers = beside["spec"]["template"]["spec"]["containers"]
+    containers.insert(0, {"name": "proxy", "image": "registry.example/nginx@sha256:" + "9" * 64})
+    assert image_digest(MANIFEST, "churn") == image_digest((beside,), "churn") == IMAGE
+    for other in ({"kind": "Service"}, {"kind": "Deployment"}, {"kind": "Deployment", "spec": [1]}):
+        assert image_digest((other,), "churn") == ""
 
 
 @pytest.mark.parametrize("document", [[], {}, {"documents": {}}, {"documents": [1]}, {"documents": [{}]}])
