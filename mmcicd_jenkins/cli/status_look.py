@@ -13,7 +13,7 @@ from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import MmcicdError
 from mmcicd_jenkins.ports import Observed
 from mmcicd_jenkins.release.ledger import Pointer, Snapshot
-from mmcicd_jenkins.stages.watching import remembered
+from mmcicd_jenkins.release.monitor_memory import remembered
 from mmcicd_jenkins.wiring import Bench
 
 SECONDS = 20.0
@@ -105,9 +105,10 @@ class Look:
     def _monitor(self, model: str, place: Environment, version: int | None) -> str:
         """What the last look of a monitor raised an alarm about; nothing where nobody may read its memory."""
         try:
-            memory = remembered(self._bench.ports.monitor_memory(place).read(model), version)
+            kept = self._bench.ports.monitor_memory(place).read(model)
         except MmcicdError:
             return ""
+        memory = remembered(kept.document, version)
         return memory.said if memory.action in {"alert", "rollback", "freeze"} else ""
 
     def _unknown(self, why: str) -> Seen:

@@ -8,9 +8,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 
+from mmcicd_jenkins.errors import IntegrityFailed
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.alarm import Alarm
 from mmcicd_jenkins.release.counters import Reading, Window, window
+from mmcicd_jenkins.release.documents import from_document
 
 # Two readings are as good as one where they lie closer together than this share of their age: the edge of a window then
 # is less than two percent off, and a month of minutes is some six hundred readings.
@@ -52,6 +54,19 @@ class Memory:
     short_since: float = 0.0
     action: str = ""
     said: str = ""
+
+
+def remembered(document: object, version: int | None) -> Memory:
+    """What is remembered of an environment; of another version its readings, and the picture that shows the change."""
+    try:
+        memory = from_document(Memory, document, "memory of the monitor")
+    except IntegrityFailed:
+        # A memory that is lost or unreadable only means fewer readings: the monitor starts to watch anew.
+        return Memory()
+    if memory.readings and memory.readings[-1].version != version:
+        # The alarm was about the predictions of another version, and so was everything else.
+        return Memory(readings=memory.readings, looked=memory.looked, points=memory.points)
+    return memory
 
 
 @dataclass(frozen=True, kw_only=True)

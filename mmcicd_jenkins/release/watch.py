@@ -195,7 +195,7 @@ def _copies(past: Past, objectives: Objectives, situation: Situation) -> tuple[C
         minutes = situation.short_seconds / 60
         reason = f"{situation.short} for {minutes:.0f} minutes"
         checks.append(Check(name="copies", verdict=Verdict.FAILED, reason=reason))
-    seen = past.last(objectives.windows[0].long_seconds if objectives.windows else objectives.longest)
+    seen = past.last(min((burn.long_seconds for burn in objectives.windows), default=objectives.longest))
     if seen is not None and seen.restarts >= objectives.bad_windows:
         within = f"in the last {max(1, round(seen.seconds / 60))} minutes"
         reason = f"copies were started again {seen.restarts} times {within}"

@@ -12,12 +12,18 @@ from datetime import datetime, timedelta
 from mmcicd_jenkins.config.model import Monitor
 from mmcicd_jenkins.errors import Inconclusive, InputError, IntegrityFailed, OutsideFailed
 from mmcicd_jenkins.ports import Observed
-from mmcicd_jenkins.ports.watching import Kept
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.counters import Reading, refused_share
-from mmcicd_jenkins.release.documents import from_document
 from mmcicd_jenkins.release.ledger import Pointer, Served, Snapshot, pointer_path, read_time
-from mmcicd_jenkins.release.monitor_memory import Asked, Counted, Memory, Watched, counted, lengths
+from mmcicd_jenkins.release.monitor_memory import (
+    Asked,
+    Counted,
+    Memory,
+    Watched,
+    counted,
+    lengths,
+    remembered,
+)
 from mmcicd_jenkins.release.rollback import SECOND_PRESS, choose_rollback
 from mmcicd_jenkins.release.watch import Burn, Objectives, Past, Situation
 from mmcicd_jenkins.stages.context import Job, Ports
@@ -85,7 +91,7 @@ def look(job: Job, ports: Ports) -> Facts:
     serving = _serving(job, ports, snapshot, pointer)
     kept = ports.monitor_memory(place).read(job.model.name)
     observed = ports.target(place).observe(job.model.name)
-    traffic = _read(job, ports, remembered(kept, serving.version), serving, now)
+    traffic = _read(job, ports, remembered(kept.document, serving.version), serving, now)
     memory = _lacking(traffic.memory, observed, now)
     until = _watched_until(pointer, place.monitor)
     ready = observed.version == serving.version
@@ -144,19 +150,6 @@ def _reference(document: Mapping[str, object]) -> tuple[int, ...]:
             "the reference of a release is not a list of counts", fix="mmcicd-jenkins ledger verify"
         )
     return tuple(counts)
-
-
-def remembered(kept: Kept, version: int | None) -> Memory:
-    """What is remembered of an environment; of another version its readings, and the picture that shows the change."""
-    try:
-        memory = from_document(Memory, kept.document, "memory of the monitor")
-    except IntegrityFailed:
-        # A memory that is lost or unreadable only means fewer readings: the monitor starts to watch anew.
-        return Memory()
-    if memory.readings and memory.readings[-1].version != version:
-        # The alarm was about the predictions of another version, and so was everything else.
-        return Memory(readings=memory.readings, looked=memory.looked, points=memory.points)
-    return memory
 
 
 def _read(job: Job, ports: Ports, memory: Memory, serving: Serving, now: datetime) -> Traffic:

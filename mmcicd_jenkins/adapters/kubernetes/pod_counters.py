@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from mmcicd_jenkins.adapters.kubernetes.annotations import NAME, POD_VERSION
 from mmcicd_jenkins.adapters.kubernetes.pod_metrics import Copy, Lists, ready_copies, restarts_of
 from mmcicd_jenkins.adapters.together import together
+from mmcicd_jenkins.errors import OutsideFailed
 from mmcicd_jenkins.ports import Clock
 from mmcicd_jenkins.release.counters import Reading
 from mmcicd_jenkins.release.monitor_memory import Counted
@@ -33,7 +34,15 @@ class PodCounters:
         self._clock = clock
 
     def read(self, model: str, versions: Sequence[int], bins: int) -> tuple[Counted, ...]:
-        """As the port says."""
+        """As the port says. A copy may go between two calls: then it is looked at once more who is there."""
+        try:
+            return self._read(model, versions, bins)
+        except OutsideFailed as e:
+            if not e.retryable:
+                raise
+            return self._read(model, versions, bins)
+
+    def _read(self, model: str, versions: Sequence[int], bins: int) -> tuple[Counted, ...]:
         wanted = {str(version): version for version in versions}
         pods = [p for p in self._api.list("Pod", {NAME: model}) if _label(p) in wanted and not _ends(p)]
         ready = {copy.name.partition("#")[0]: copy for copy in ready_copies(pods)} if self._texts else {}

@@ -25,8 +25,8 @@ from mmcicd_jenkins.release.monitor_memory import (
     counted,
     lengths,
     pointed,
+    remembered,
 )
-from mmcicd_jenkins.stages.watching import Kept, remembered
 
 HOUR = 3600.0
 
@@ -212,11 +212,11 @@ def test_a_history_answers_by_the_longest_window_that_fits():
 
 @pytest.mark.parametrize("document", [None, {}, {"readings": 3}, {"unknown": []}])
 def test_a_memory_that_cannot_be_read_is_forgotten(document):
-    assert remembered(Kept(document=document), 2) == Memory()
+    assert remembered(document, 2) == Memory()
 
 
 def test_of_another_version_nothing_but_its_numbers_is_remembered():
     memory = dataclasses.replace(looked([copy("a", 1)]), action="alert", short_since=5.0)
-    kept = Kept(document=json.loads(json.dumps(to_document(memory))))
+    kept = json.loads(json.dumps(to_document(memory)))
     assert remembered(kept, 2).action == "alert"
     assert remembered(kept, 3) == Memory(readings=memory.readings, looked=memory.looked, points=memory.points)

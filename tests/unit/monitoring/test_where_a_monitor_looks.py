@@ -319,3 +319,17 @@ def test_a_silent_prometheus_is_an_error():
         PrometheusHistory(
             Prometheus("http://127.0.0.1:9", {}), Pods(pod("churn-stable-abc-1", 2)), "ml"
         ).windows("churn", 2, [300.0], 0)
+
+
+def test_a_copy_that_went_between_two_calls_is_no_alarm():
+    pods = Pods(pod("churn-stable-abc-1", 2), pod("churn-stable-abc-2", 2))
+
+    class Goes(Texts):
+        def text(self, copy):
+            if copy.name.startswith("churn-stable-abc-2"):
+                pods.pods = pods.pods[:1]
+                raise OutsideFailed("a pod that is ready does not give its metrics", retryable=True)
+            return super().text(copy)
+
+    seen = PodCounters(pods, Goes(), Clock()).read("churn", [2], 0)
+    assert [(one.copy, one.asked) for one in seen] == [("churn-stable-abc-1", True)]
