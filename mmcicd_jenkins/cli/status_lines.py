@@ -169,7 +169,7 @@ def _difference(model: str, pointer: Pointer, seen: Seen) -> str:
     if pointer.serving == observed.version:
         return ""
     why = f" ({observed.reason})" if observed.reason else ""
-    fix = f"mmcicd-jenkins serve --env {place}"
+    fix = f"mmcicd-jenkins serve --env {place}{seen.options}"
     if pointer.serving is None:
         fix = f"put the ledger back if it was lost, or mmcicd-jenkins reconcile{seen.options}"
     return f"{place} {serves}{why}, {says}; fix: {fix}"
