@@ -5,7 +5,12 @@ middle; a newer decision; without the ledger; a decision that nobody knows.
 """
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 from kubernetes_standin import serving
@@ -387,3 +392,52 @@ def test_a_version_that_nobody_signed_does_not_serve_where_keys_are_known(site):
     with pytest.raises(IntegrityFailed, match="nobody who counts signed"):
         site.stage("promote", version=1)
     assert site.deployment() is None
+
+
+PROMOTES = """
+import signal, sys
+from pathlib import Path
+from types import SimpleNamespace
+from paper_cluster import PaperCluster
+from mmcicd_jenkins.errors import Terminated
+
+def terminate(*_):
+    raise Terminated("terminated")
+
+signal.signal(signal.SIGTERM, terminate)
+standin = SimpleNamespace(kubeconfig=lambda base: base / "kubeconfig", namespaces=set())
+try:
+    PaperCluster(Path(sys.argv[1]), standin).stage("promote", version=2)
+except Terminated as e:
+    sys.exit(e.exit_code)
+"""
+
+
+def test_terminated_while_it_waits_it_ends_at_once_and_the_same_command_finishes(site):
+    site.stage("promote", version=1)
+    site.standin.frozen = True
+    seen = site.base / "seen"
+    watched = {"MMCICD_TESTING": "1", "MMCICD_FAILPOINTS_SEEN": str(seen)}
+    paths = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")])
+    command = [sys.executable, "-c", PROMOTES, str(site.base)]
+    process = subprocess.Popen(command, env={**os.environ, **watched, "PYTHONPATH": paths})
+    while not (seen.exists() and "kubernetes.waiting" in seen.read_text().split()):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(timeout=4) == 143  # Jenkins waits five seconds
+    prepared = site.pointer()
+    assert (prepared.operation.phase, prepared.serving) == ("prepared", 1)
+    site.standin.frozen = False
+    site.standin.settle()
+    assert site.stage("promote", version=2).sentence == "production serves 2"
+    assert site.pointer().epoch == prepared.epoch
+
+
+def test_nothing_of_a_move_waits_for_a_cluster_for_ever(site):
+    """It answers, and nothing comes: the version is given up by the environment's own limit."""
+    site.stage("promote", version=1)
+    site.standin.broken[image_of(site, 2)] = ""
+    with pytest.raises(OutsideFailed, match="2"):
+        site.stage("promote", version=2)
+    assert (site.serves(), site.pointer().operation.phase) == (1, "failed")
