@@ -54,6 +54,8 @@ def _value(question: Question, answer: Answer) -> str:
         if not (answer.reason or question.default):
             raise InputError("a reason is required", fix="--reason 'why'; it stands in the audit record")
         return answer.reason or question.default
+    if question.name == "COMMENT":
+        return answer.reason or question.default
     if question.name == "VERSION":
         return answer.value or question.default
     return question.default
@@ -69,5 +71,11 @@ def _choice(question: Question, value: str) -> str:
     raise InputError(
         f"{value!r} is none of the choices" if value else f"which {question.name}?",
         why="the choices are: " + "; ".join(question.choices),
-        fix="--answer " + question.choices[0].split(" ", maxsplit=1)[0],
+        fix="--answer " + _shortest(question.choices),
     )
+
+
+def _shortest(choices: tuple[str, ...]) -> str:
+    """How the first one may be named: by its first word where no other begins so."""
+    words = [choice.split(" ", maxsplit=1)[0] for choice in choices]
+    return words[0] if words.count(words[0]) == 1 else f"'{choices[0]}'"

@@ -218,6 +218,21 @@ def test_what_is_no_choice_is_not_guessed(value: str) -> None:
     assert "none | keep 7" in caught.value.why
 
 
+DECISION = Question(name="DECISION", choices=("Extend 1 h", "Extend 4 h", "Take back"))
+
+
+def test_a_canary_that_does_not_decide_is_answered_with_a_comment() -> None:
+    pending = PendingInput(id="Canary", message="", questions=(DECISION, Question(name="COMMENT")))
+    assert values_for(pending, Answer(value="Extend 4 h", reason="it is night")) == {
+        "DECISION": "Extend 4 h",
+        "COMMENT": "it is night",
+    }
+    assert values_for(pending, Answer(value="Take")) == {"DECISION": "Take back", "COMMENT": ""}
+    with pytest.raises(InputError) as caught:
+        values_for(pending, Answer(value="Extend"))
+    assert caught.value.fix == "--answer 'Extend 1 h'"
+
+
 def test_every_question_gets_a_value_and_a_reason_is_required() -> None:
     questions = (
         Question(name="VERSION", default="8"),
