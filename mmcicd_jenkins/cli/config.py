@@ -107,7 +107,8 @@ def _summary(loaded: Loaded) -> str:
 
 def _steps(place: Environment) -> str:
     """What each step comes to: whole copies beside the stable ones, and the share that they give."""
-    from mmcicd_jenkins.config.validate_environments import nearest_share, percent
+    from mmcicd_jenkins.config.validate_environments import percent
+    from mmcicd_jenkins.release.shares import nearest_share
 
     given = (nearest_share(step.share, place.replicas) for step in place.strategy.steps)
     told = [f"{copies} ({percent(share)})" for copies, share in given]
