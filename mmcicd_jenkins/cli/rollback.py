@@ -1,6 +1,8 @@
 """`rollback`: the last healthy release back, at once. Safe to press twice."""
 
+import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -14,8 +16,10 @@ from mmcicd_jenkins.cli.options import (
     shared_option,
 )
 from mmcicd_jenkins.cli.progress import make_progress
+from mmcicd_jenkins.errors import OutsideFailed
 from mmcicd_jenkins.release.documents import to_document
 from mmcicd_jenkins.stages import load_stage
+from mmcicd_jenkins.stages.context import Job
 from mmcicd_jenkins.wiring import open_bench
 
 
@@ -48,7 +52,9 @@ def command(
         bench = open_bench(Path.cwd(), progress, shared=shared)
         job = bench.job(model, environment=environment, version=version, reason=reason)
         stage = load_stage("rollback_offline" if offline else "rollback")
-        plan = stage.plan(job, stage.look(job, bench.ports))
+        with contextlib.nullcontext() if offline else _way_without_ledger(job, shared=shared):
+            facts = stage.look(job, bench.ports)
+        plan = stage.plan(job, facts)
         if dry_run:
             report.emit({"stage": "rollback", "plan": to_document(plan)})
             return 0
@@ -63,3 +69,14 @@ def command(
     else:
         report.say(outcome.sentence)
     return outcome.exit_code
+
+
+@contextlib.contextmanager
+def _way_without_ledger(job: Job, *, shared: bool) -> Iterator[None]:
+    """On the worst day nobody looks for an option in a manual."""
+    try:
+        yield
+    except OutsideFailed as e:
+        words = f"mmcicd-jenkins rollback --offline --env {job.place.name}" + (" --shared" if shared else "")
+        e.fix = "; ".join(filter(None, [e.fix, f"when it is the ledger alone that does not answer: {words}"]))
+        raise
