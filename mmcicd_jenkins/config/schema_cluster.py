@@ -57,7 +57,9 @@ class AddressSection(Section):
         "http://MODEL.ml.acme.example",
     )
     grpc: Text | None = key(
-        None, "HOST:PORT for gRPC. Default: the Service's own address.", "MODEL-grpc.ml.acme.example:8500"
+        None,
+        "HOST:PORT for gRPC, grpcs://HOST:PORT over TLS. Default: the Service's own address.",
+        "MODEL-grpc.ml.acme.example:8500",
     )
 
 

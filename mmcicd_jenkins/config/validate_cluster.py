@@ -132,9 +132,11 @@ def _check_address(at: KeyPath, address: AddressSection, findings: Findings) -> 
     rest, grpc = of_model(address.rest or "", "m"), of_model(address.grpc or "", "m")
     if rest and not (rest.startswith(("http://", "https://")) and host_of(rest)):
         findings.add((*at, "rest"), f"{rest[:60]!r} is not an address", "write http://HOST or https://HOST")
-    host, _, port = grpc.rpartition(":")
+    host, _, port = grpc.removeprefix("grpcs://").rpartition(":")
     if grpc and not (host and "/" not in host and port.isascii() and port.isdigit()):
-        findings.add((*at, "grpc"), f"{grpc[:60]!r} is not an address", "write HOST:PORT, without http://")
+        findings.add(
+            (*at, "grpc"), f"{grpc[:60]!r} is not an address", "write HOST:PORT, or grpcs://HOST:PORT"
+        )
 
 
 def _check_sources(at: KeyPath, place: EnvironmentSection, findings: Findings) -> None:
@@ -197,7 +199,7 @@ def _check_proxy(at: KeyPath, proxy: ProxySection, findings: Findings) -> None:
         findings.add((*at, "callers_secret"), what, "add `tls_secret`", on="key")
     if proxy.users_secret and not proxy.tls_secret:
         what = "passwords would travel in the clear"
-        findings.warn((*at, "users_secret"), what, "add `tls_secret`")
+        findings.add((*at, "users_secret"), what, "add `tls_secret`", on="key")
 
 
 def _check_times(at: KeyPath, place: EnvironmentSection, findings: Findings) -> None:

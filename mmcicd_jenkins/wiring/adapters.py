@@ -111,6 +111,7 @@ class Adapters:
 
     @cached_property
     def client(self) -> ModelClient:
+        from mmcicd_jenkins.adapters.models.caller import caller_from
         from mmcicd_jenkins.adapters.models.client import HttpModelClient
 
-        return HttpModelClient()
+        return HttpModelClient(caller=caller_from(self._bench.variables))

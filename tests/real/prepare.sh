@@ -18,6 +18,7 @@ shellcheck (generated shell)|shellcheck|shellcheck
 a browser (reports under the policy of Jenkins)|chromium|chromium
 an SSH server (git by ssh)|sshd|openssh-server openssh-client
 busybox (a container without a network)|busybox|busybox-static
+nginx (the proxy before the servers of a cluster)|nginx|nginx-light
 a Prometheus (a monitor asks one)|prometheus|prometheus
 a Kubernetes node: etcd|etcd|etcd-server
 a Kubernetes node: network of its pods|/usr/lib/cni/ptp|containernetworking-plugins

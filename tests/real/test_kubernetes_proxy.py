@@ -5,10 +5,9 @@ password; and that whoever may read numbers may not ask the model.
 """
 
 import base64
-import http.client
-import json
 import ssl
 import subprocess
+import time
 import urllib.error
 import urllib.request
 
@@ -18,6 +17,10 @@ from cluster_place import QUICK, Place
 from cluster_proxy import put_nginx
 from cluster_tool import UnavailableError
 from load import asking
+
+from mmcicd_jenkins.adapters.models.caller import Caller
+from mmcicd_jenkins.adapters.models.client import HttpModelClient
+from mmcicd_jenkins.errors import OutsideFailed
 
 pytestmark = pytest.mark.real
 
@@ -70,60 +73,61 @@ def ask(host, port, path, *, body=None, password="", context=None):
         return e.code, e.read().decode()
 
 
-def secrets_of(place, folder):
+GOLDEN = {
+    "signature": "serving_default",
+    "inputs": {"x": {"dtype": "float32", "shape": [None]}},
+    "output": "y",
+    "instances": [1.0, 2.0],
+    "outputs": [2.0, 4.0],
+    "tolerance": 0.001,
+}
+
+
+def secrets_of(place, folder, host):
+    """A certificate for the address of the Service, and one person with a password."""
     key, certificate = folder / "tls.key", folder / "tls.crt"
-    words = [
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=churn",
-    ]
-    subprocess.run(["openssl", *words, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    named = ["-subj", "/CN=churn", "-addext", f"subjectAltName=IP:{host}"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    command = ["openssl", "req", "-x509", "-days", "2", *curve, *named, *files]
+    subprocess.run(command, check=True, capture_output=True)
     crypted = subprocess.run(
         ["openssl", "passwd", "-apr1", "right"], check=True, capture_output=True, text=True
     )
-    users = f"ml:{crypted.stdout.strip()}\n"
     of_tls = {"tls.key": key.read_text(), "tls.crt": certificate.read_text()}
-    for name, kind, data in (("tls", "kubernetes.io/tls", of_tls), ("users", "Opaque", {"users": users})):
-        place.cluster.apply(
-            place.namespace,
-            {
-                "apiVersion": "v1",
-                "kind": "Secret",
-                "metadata": {"name": name},
-                "type": kind,
-                "stringData": data,
-            },
-        )
+    users = {"users": f"ml:{crypted.stdout.strip()}\n"}
+    for name, kind, data in (("tls", "kubernetes.io/tls", of_tls), ("users", "Opaque", users)):
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": kind}
+        place.cluster.apply(place.namespace, secret | {"stringData": data})
+    return str(certificate)
 
 
 def test_callers_say_who_they_are_and_numbers_are_apart(place, tmp_path):
-    secrets_of(place, tmp_path)
-    place.settings["proxy"] |= {"tls_secret": "tls", "users_secret": "users"}
+    place.settings["replicas"] = 1
     place.switch(1, 1)
     host, path = address(place), "/v1/models/churn:predict"
-    context = ssl.create_default_context(cafile=str(tmp_path / "tls.crt"))
-    context.check_hostname = False
+    authority = secrets_of(place, tmp_path, host)
+    place.settings["proxy"] |= {"tls_secret": "tls", "users_secret": "users"}
+    place.switch(2, 2)
+    time.sleep(
+        2
+    )  # a node leads requests to a copy that ends for up to a second more, and that one has no TLS
 
+    endpoint = place.target().endpoint("churn")
+    assert endpoint.rest == f"https://{host}:8501"
+    known = Caller(authority=authority, user="ml", password="right")
+    for caller, matched in ((known, 2), (Caller(authority=authority, user="ml", password="wrong"), 0)):
+        found = HttpModelClient(caller=caller).ask_golden(endpoint, "churn", GOLDEN)
+        assert (found.matched_rest, found.matched_grpc) == (matched, matched), found.differences
+    with pytest.raises(OutsideFailed, match="does not answer") as told:
+        HttpModelClient(caller=Caller()).ask_golden(endpoint, "churn", GOLDEN)
+    assert "certificate" in told.value.why.lower()
+
+    context = ssl.create_default_context(cafile=authority)
     assert ask(host, 8501, path, body=BODY, context=context)[0] == 401
-    assert ask(host, 8501, path, body=BODY, context=context, password="wrong")[0] == 401
-    status, said = ask(host, 8501, path, body=BODY, context=context, password="right")
-    assert (status, json.loads(said)["predictions"]) == (200, [1.0])
     assert ask(host, 8501, path, body=BODY, password="right")[0] == 400  # no TLS
-
     pods = place.cluster.get("pods", f"--namespace={place.namespace}")["items"]
     pod = pods[0]["status"]["podIP"]
     assert ask(pod, 9502, "/healthy")[0] == 204
     assert ask(pod, 9502, path, body=BODY)[0] == 404
     assert "tensorflow:serving:request_count" in ask(pod, 9502, "/monitoring/prometheus/metrics")[1]
-    with pytest.raises((OSError, http.client.HTTPException)):
-        ask(
-            pod, 9501, "/v1/models/churn", context=ssl.create_default_context()
-        )  # nobody signed this certificate

@@ -95,8 +95,8 @@ class KubernetesTarget:
                 fix="environments.*.address says how it is reached from here",
             )
         proxy = self._environment.proxy
-        scheme = "https" if proxy and proxy.tls_secret else "http"
-        return Endpoint(rest=f"{scheme}://{host}:{ports['rest']}", grpc=f"{host}:{ports['grpc']}")
+        rest, grpc = ("https://", "grpcs://") if proxy and proxy.tls_secret else ("http://", "")
+        return Endpoint(rest=f"{rest}{host}:{ports['rest']}", grpc=f"{grpc}{host}:{ports['grpc']}")
 
 
 def _host(service: Document) -> str:

@@ -25,6 +25,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from mmcicd_jenkins.adapters.models.caller import Caller
 from mmcicd_jenkins.errors import InputError, OutsideFailed
 from mmcicd_jenkins.ports import Endpoint, GoldenResult
 from mmcicd_jenkins.records import dataclass
@@ -52,14 +53,13 @@ class _Golden:
 class HttpModelClient:
     """Implements `ports.ModelClient`."""
 
-    def __init__(self, *, timeout_seconds: float = 30.0) -> None:
+    def __init__(self, *, timeout_seconds: float = 30.0, caller: Caller | None = None) -> None:
         self._timeout = timeout_seconds
+        self._caller = caller or Caller()
 
     @cached_property
     def _http(self) -> "urllib3.PoolManager":
-        import urllib3
-
-        return urllib3.PoolManager(timeout=urllib3.Timeout(total=self._timeout), retries=False)
+        return self._caller.pool(self._timeout)
 
     def ask_golden(self, endpoint: Endpoint, model: str, golden: Mapping[str, object]) -> GoldenResult:
         """Ask every golden request by both protocols.
@@ -81,7 +81,7 @@ class HttpModelClient:
             by_rest += not why
             if why:
                 differences.append(f"request {place} by REST: {why}")
-        by_grpc, found = _ask_grpc(endpoint, model, asked, self._timeout)
+        by_grpc, found = _ask_grpc(endpoint, model, asked, self._timeout, self._caller)
         differences += found
         return GoldenResult(
             asked=len(asked.pairs),
@@ -121,14 +121,20 @@ class HttpModelClient:
     def _request(self, verb: str, url: str, body: bytes | None = None) -> tuple[int, str]:
         import urllib3
 
-        headers = {"Content-Type": "application/json"} if body else {}
+        headers = self._caller.headers(url) | ({"Content-Type": "application/json"} if body else {})
         try:
             answer = self._http.request(verb, url, body=body, headers=headers)
         except urllib3.exceptions.HTTPError as e:
             raise OutsideFailed(
-                "the model server does not answer", where=url, why=type(e).__name__, retryable=True
+                "the model server does not answer", where=url, why=_short(e), retryable=True
             ) from e
         return answer.status, answer.data.decode("utf-8", errors="replace")
+
+
+def _short(error: Exception) -> str:
+    """A certificate that does not fit is told; what else there is, is the network's."""
+    text = str(getattr(error, "reason", "") or error)
+    return text[:BODY_SHOWN] if "certificate" in text.lower() else type(error).__name__
 
 
 def _parse(golden: Mapping[str, object]) -> _Golden:
@@ -205,7 +211,9 @@ def _shape(value: Any) -> str:
     return f"a list of {len(value)}" if isinstance(value, list) else "one value"
 
 
-def _ask_grpc(endpoint: Endpoint, model: str, asked: _Golden, timeout: float) -> tuple[int, list[str]]:
+def _ask_grpc(
+    endpoint: Endpoint, model: str, asked: _Golden, timeout: float, caller: Caller
+) -> tuple[int, list[str]]:
     """How many matched, and what differed."""
     try:
         import grpc
@@ -217,7 +225,8 @@ def _ask_grpc(endpoint: Endpoint, model: str, asked: _Golden, timeout: float) ->
         ) from e
     matched, differences = 0, []
     options = [("grpc.max_receive_message_length", -1)]
-    with grpc.insecure_channel(endpoint.grpc, options=options) as channel:
+    metadata = tuple(caller.headers(endpoint.grpc).items())
+    with caller.channel(endpoint.grpc, options) as channel:
         call = channel.unary_unary(
             tf_wire.PREDICT,
             request_serializer=tf_wire.PredictRequest.SerializeToString,
@@ -227,7 +236,9 @@ def _ask_grpc(endpoint: Endpoint, model: str, asked: _Golden, timeout: float) ->
             feeds = _feeds(asked, instance)
             request = tf_wire.predict_request(model, asked.signature, feeds, (asked.output,))
             try:
-                outputs = tf_wire.outputs_of(call(request, timeout=timeout, wait_for_ready=False))
+                outputs = tf_wire.outputs_of(
+                    call(request, timeout=timeout, metadata=metadata, wait_for_ready=False)
+                )
                 why = _difference(expected, _row(outputs[asked.output]), asked.tolerance)
             except grpc.RpcError as e:
                 why = f"{e.code().name}: {str(e.details())[:BODY_SHOWN]}"

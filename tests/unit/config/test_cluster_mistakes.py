@@ -52,6 +52,15 @@ def problems(folder: Path, *places: dict[str, Any], models: tuple[str, ...] = ("
         ({"address": {"rest": "churn.example"}}, "e0.address.rest: 'churn.example' is not an address"),
         ({"address": {"grpc": "http://churn.example:1"}}, "e0.address.grpc: 'http://churn.example:1' is not"),
         ({"address": {"grpc": "churn.example"}}, "e0.address.grpc: 'churn.example' is not an address"),
+        ({"proxy": {"image": "nginx:1.27"}}, "proxy.image: what a tag names can change"),
+        (
+            {"proxy": {"image": f"nginx@sha256:{'1' * 64}", "users_secret": "u"}},
+            "proxy.users_secret: passwords would travel in the clear",
+        ),
+        (
+            {"proxy": {"image": f"nginx@sha256:{'1' * 64}", "callers_secret": "c"}},
+            "proxy.callers_secret: a caller shows a certificate only where TLS ends",
+        ),
         ({"allow_from": ["10.0.0.0/99"]}, "allow_from.0: '10.0.0.0/99' is neither a namespace nor a block"),
         ({"allow_from": ["10.0.0.1/8"]}, "allow_from.0: '10.0.0.1/8' is neither"),
         ({"allow_from": ["ok", "No"]}, "allow_from.1: 'No' is neither"),
