@@ -161,10 +161,10 @@ def on_paper(bench, **instead):
         return FileTarget(bench.serving(place.name) / "target.json", bench.store)
 
     client, clock = (instead.get(name, getattr(bench.ports, name)) for name in ("client", "clock"))
+    instead.setdefault("counters", lambda place: ServerCounters(client, lambda: target(place), clock))
     return Replaced(
         bench.ports,
         target=target,
-        counters=lambda place: ServerCounters(client, lambda: target(place), clock),
         throwaway=lambda folder, runnable: EmbeddedTrial(  # noqa: ARG005 - the port names it
             FileTarget(folder / "target.json", bench.store), folder, "paper"
         ),

@@ -14,8 +14,9 @@ from mmcicd_jenkins.cli.summary import Summary
 from mmcicd_jenkins.errors import OutsideFailed, Superseded
 from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.alarm import Alarm
+from mmcicd_jenkins.release.counters import Reading, Window
 from mmcicd_jenkins.release.documents import to_document
-from mmcicd_jenkins.release.monitor_memory import Memory
+from mmcicd_jenkins.release.monitor_memory import Counted, Memory
 from mmcicd_jenkins.stages import monitor, run_stage
 from mmcicd_jenkins.stages.workspace import write_json
 from mmcicd_jenkins.wiring import open_bench
@@ -292,3 +293,78 @@ def test_of_two_monitors_at_once_one_decides(watch):
     with pytest.raises(Superseded, match="another monitor looked meanwhile"):
         monitor.apply(second, watch.job, watch.ports)
     assert watch.serving() == 1
+
+
+class Copies:
+    """`ports.watching.Counters` of copies in a cluster that were started again so often."""
+
+    def __init__(self, clock):
+        self.clock, self.restarts, self.asked = clock, 0, False
+
+    def read(self, _model, versions, _bins):
+        reading = Reading(
+            at=self.clock.now().timestamp(), version=versions[0], ready=False, restarts=self.restarts
+        )
+        return (Counted(copy="double-stable-abc-1", reading=reading, asked=self.asked),)
+
+
+class Told:
+    """`ports.watching.History` of a server that counted so much in every stretch of time."""
+
+    def __init__(self, **counted):
+        self.counted, self.error, self.lengths = counted, "", ()
+
+    def windows(self, _model, _version, seconds, _bins):
+        self.lengths = seconds
+        if self.error:
+            raise OutsideFailed("Prometheus does not answer", why=self.error)
+        return {length: Window(seconds=length, **self.counted) for length in seconds}
+
+
+def in_a_cluster(watch, copies, history=None):
+    instead = {"counters": lambda _place: copies, "history": lambda _place: history}
+    return on_paper(watch.bench, client=watch.server, clock=watch.clock, **instead)
+
+
+@pytest.mark.parametrize(("days", "action"), [(0, "rollback"), (2, "alert")])
+def test_copies_that_die_take_a_version_back_while_it_is_watched_and_no_longer(watch, days, action):
+    copies = Copies(watch.clock)
+    ports = in_a_cluster(watch, copies)
+    watch.clock.sleep(days * 86400)
+    assert run_stage("monitor", watch.job, ports).detail["action"] == "wait"
+    copies.restarts = 3
+    watch.clock.sleep(300)
+    seen = run_stage("monitor", watch.job, ports)
+    assert seen.detail["action"] == action
+    assert "copies were started again 3 times in the last 5 minutes" in seen.sentence
+    assert watch.serving() == (1 if action == "rollback" else 2)
+
+
+def test_a_history_is_judged_at_the_first_look_and_remembers_nothing(watch):
+    watch.clock.sleep(7 * 3600)
+    history = Told(answered=900, failed=1100)
+    seen = run_stage("monitor", watch.job, in_a_cluster(watch, Copies(watch.clock), history))
+    assert seen.detail["action"] == "rollback"
+    assert {300.0, 1800.0, 3600.0, 21600.0} <= set(history.lengths)
+
+
+def test_a_history_is_asked_for_no_time_before_the_version_served(watch):
+    watch.clock.sleep(1000)
+    history = Told(answered=10)
+    run_stage("monitor", watch.job, in_a_cluster(watch, Copies(watch.clock), history))
+    assert max(history.lengths) < 2000
+
+
+def test_a_history_that_is_silent_is_an_alarm_and_every_look_has_its_point(watch):
+    history = Told(answered=2000, failed=1)
+    ports = in_a_cluster(watch, Copies(watch.clock), history)
+    for _ in range(3):
+        watch.clock.sleep(60)
+        assert run_stage("monitor", watch.job, ports).detail["action"] == "none"
+    history.error = "connection refused"
+    watch.clock.sleep(60)
+    seen = run_stage("monitor", watch.job, ports)
+    assert (seen.detail["action"], seen.exit_code) == ("alert", 4)
+    assert "errors and latency are not known: Prometheus does not answer: connection refused" in seen.sentence
+    assert [point[1] for point in seen.detail["points"]] == [2001, 2001, 2001]
+    assert watch.serving() == 2
