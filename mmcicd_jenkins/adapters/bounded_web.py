@@ -104,17 +104,17 @@ def _told(error: Exception) -> NoAnswerError:
     cause = reason or error
     if isinstance(cause, urllib3.exceptions.ProxyError):
         return NoAnswerError(f"the proxy before it: {type(cause.original_error).__name__}")
-    if isinstance(
-        cause, urllib3.exceptions.ConnectTimeoutError | urllib3.exceptions.ReadTimeoutError | TimeoutError
-    ):
-        return NoAnswerError("nothing came in time")
-    inner = cause.args[0] if cause.args else None
-    if isinstance(inner, ssl.SSLCertVerificationError):
-        return NoAnswerError(f"its certificate is not trusted: {inner.verify_message}", may_pass=False)
+    # Both are timeouts of connecting to that library, so they come before those.
     if isinstance(cause, urllib3.exceptions.NameResolutionError):
         return NoAnswerError("its name is not known")
     if isinstance(cause, urllib3.exceptions.NewConnectionError):
         return NoAnswerError("nobody listens there")
+    timeouts = urllib3.exceptions.ConnectTimeoutError | urllib3.exceptions.ReadTimeoutError | TimeoutError
+    if isinstance(cause, timeouts):
+        return NoAnswerError("nothing came in time")
+    inner = cause.args[0] if cause.args else None
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        return NoAnswerError(f"its certificate is not trusted: {inner.verify_message}", may_pass=False)
     if isinstance(cause, urllib3.exceptions.LocationValueError | ValueError):
         return NoAnswerError("this is no address", may_pass=False)
     return NoAnswerError(f"the connection broke: {type(cause).__name__}")

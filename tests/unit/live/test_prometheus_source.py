@@ -7,14 +7,17 @@ hanging, no JSON, or not Prometheus', and that no login leaves for elsewhere.
 import json
 import math
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from certificates import Authority
 from http_service import serving
 
 from mmcicd_jenkins.adapters.prometheus import Prometheus, PrometheusTraffic, quoted
@@ -187,8 +190,37 @@ def test_no_answer_ends_by_its_bounds(talk: Callable[[socket.socket], None]) -> 
     assert caught.value.why
 
 
-def test_nobody_there_and_no_address() -> None:
-    with pytest.raises(OutsideFailed, match="does not answer"):
-        Prometheus("http://127.0.0.1:9", {}).query("up")
-    with pytest.raises(OutsideFailed, match="does not answer"):
-        Prometheus("nonsense", {}).query("up")
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://127.0.0.1:9", "nobody listens there"),
+        ("http://prometheus.invalid:9090", "its name is not known"),
+        ("nonsense", "this is no address of the web"),
+    ],
+)
+def test_nobody_there(url: str, why: str) -> None:
+    with pytest.raises(OutsideFailed, match="does not answer") as caught:
+        Prometheus(url, {}).query("up")
+    assert caught.value.why == why
+
+
+def test_an_authority_that_nobody_trusts(tmp_path: Path) -> None:
+    """A certificate is always checked; `SSL_CERT_FILE` is how an authority of one's own is named."""
+    certificate, key = Authority.make(tmp_path / "ca").issue("prometheus", "127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with suppress(OSError):
+            connection, _ = listener.accept()
+            context.wrap_socket(connection, server_side=True).close()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    with pytest.raises(OutsideFailed) as caught:
+        Prometheus(f"https://127.0.0.1:{listener.getsockname()[1]}", {}).query("up")
+    thread.join()
+    listener.close()
+    assert "certificate is not trusted" in caught.value.why
+    assert not caught.value.retryable
