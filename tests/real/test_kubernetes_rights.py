@@ -90,7 +90,9 @@ def site(cluster, namespace, tmp_path):  # noqa: F811
 
 def test_every_step_works_with_the_accounts(site, serving):  # noqa: F811
     images = {version: serving.put("churn", version) for version in (1, 2, 3)}
-    deployer = site.steps("mmcicd-deployer", image=images.__getitem__)
+    deployer = site.steps(
+        "mmcicd-deployer", image=images.__getitem__, bad=f"{serving.root}/churn@sha256:{'bad'.rjust(64, '0')}"
+    )
     monitor = of_the_monitor(site.steps("mmcicd-monitor"))
     for name, step in of_the_deployer(deployer).items():
         step()

@@ -28,7 +28,7 @@ from mmcicd_jenkins.release.rollout import Limits
 from mmcicd_jenkins.render.kubernetes import render_manifest
 
 IMAGE = "registry.example/ml/churn@sha256:{:064x}"
-BAD = "registry.example/ml/churn@sha256:bad"
+BAD = "registry.example/ml/churn@sha256:" + "bad".rjust(64, "0")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -58,6 +58,7 @@ class Steps:
     look: Look
     limits: Limits
     image: Callable[[int], str] = IMAGE.format
+    bad: str = BAD
 
     def order(self, version: int, epoch: int, image: str = "", **changed: Any) -> Switch:
         place = dataclasses.replace(self.place, **changed)
@@ -82,7 +83,7 @@ class Steps:
     def fail(self, version: int, epoch: int) -> None:
         """What does not come says why, with the last lines of its log."""
         with pytest.raises(OutsideFailed) as caught:
-            self.target.switch(self.order(version, epoch, BAD))
+            self.target.switch(self.order(version, epoch, self.bad))
         assert "may not" not in caught.value.what, caught.value.what
 
     def step(self, version: int, epoch: int) -> None:

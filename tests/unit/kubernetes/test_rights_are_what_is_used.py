@@ -42,7 +42,7 @@ OF_DOCTOR = {"resourcequotas", "namespaces"}
 @pytest.fixture
 def standin():
     with serving() as found:
-        found.broken["sha256:bad"] = "CrashLoopBackOff"
+        found.broken["000bad"] = "CrashLoopBackOff"
         yield found
 
 
