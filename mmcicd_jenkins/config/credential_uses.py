@@ -13,7 +13,7 @@ GitKind = Literal["ssh", "https", ""]
 
 USES: dict[Zone, tuple[str, ...]] = {
     "ci": ("source", "data", "registry", "ledger", "training"),
-    "ops": ("ledger", "signing", "registry", "data", "source", "prometheus"),
+    "ops": ("ledger", "signing", "registry", "data", "source", "prometheus", "serving", "serving-ca"),
 }
 # With data of several kinds each kind has an id of its own: `data-s3`, `data-gs`, `data-https`.
 DATA_KINDS: tuple[DataKind, ...] = ("s3", "gs", "https")

@@ -83,6 +83,10 @@ def _warn_of_unused(at: KeyPath, use: str, file: FileSection, findings: Findings
         findings.warn(at, "there is no registry", "add store.registry, or delete this line")
     elif use == "prometheus" and not any(p.monitor.prometheus for p in file.environments.values()):
         findings.warn(at, "no environment names a Prometheus", "add monitor.prometheus, or delete this line")
+    elif use == "serving" and not any(p.proxy and p.proxy.users_secret for p in file.environments.values()):
+        findings.warn(
+            at, "no environment asks callers for a password", "add proxy.users_secret, or delete this line"
+        )
     elif use in _DATA_USES and use.removeprefix("data-") not in data_kinds(_urls(file)):
         findings.warn(at, f"no data come from {use.removeprefix('data-')}", "delete this line")
     elif use == "data" and not data_kinds(_urls(file)):

@@ -59,7 +59,7 @@ _OPS: Mapping[str, tuple[str, ...]] = {
     "package": ("registry", "ledger", "signing"),
     "verify": ("registry", "ledger"),
     "deploy": ("registry", "ledger", "signing", "environment", "live"),
-    "smoke": ("registry", "ledger", "environment"),
+    "smoke": ("registry", "ledger", "environment", "serving"),
     "propose": ("registry", "ledger", "signing"),
     # Looks at what a promotion would do, before anybody approved it.
     "plan": ("registry", "ledger", "environment"),
@@ -130,6 +130,11 @@ def _of(config: Config, ids: _Ids, needs: tuple[str, ...], environment: str, mod
             asks = use == "prometheus" or (place and place.strategy.kind == "canary")
             if asks and place and place.kind == "kubernetes" and place.monitor.prometheus:
                 yield from _text(ids.of("prometheus"), "MMCICD_PROMETHEUS_TOKEN")
+        elif use == "serving":
+            if place and place.proxy and place.proxy.users_secret:
+                yield from _user_and_password(ids.of("serving"), "MMCICD_SERVING")
+            if place and place.kind == "kubernetes":
+                yield from _file(ids.of("serving-ca"), "MMCICD_SERVING_CA")
         elif config.store.registry and (use == "registry" or (place and place.kind == "local")):
             yield from _user_and_password(ids.of("registry"), "MMCICD_REGISTRY")
 

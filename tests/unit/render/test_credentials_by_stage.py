@@ -176,3 +176,34 @@ def test_the_symbols_are_those_of_the_step(platform: Config) -> None:
 
 def test_a_plan_that_nobody_approved_cannot_sign(platform: Config) -> None:
     assert "mmcicd-signing" not in ids(bindings(platform, "ops", "plan", "production"))
+
+
+SERVED = """\
+environments:
+  lab: {kind: kubernetes, cluster: "https://l", namespace: ml}
+  live:
+    kind: kubernetes
+    cluster: "https://k"
+    namespace: ml
+    proxy: {image: "nginx@sha256:%s", tls_secret: tls, users_secret: users}
+store: {registry: r.example/ml}
+ledger: {url: "ssh://git@g.example/l.git"}
+jenkins: {credentials: {ops: {serving: models-password, serving-ca: models-ca}}}
+"""
+
+
+def test_a_smoke_test_says_who_it_is_where_that_is_asked(tmp_path: Path) -> None:
+    config = read(tmp_path, SERVED % ("1" * 64))
+
+    given = {
+        name: {
+            variable for each in bindings(config, "ops", stage, name) for variable in each.variables.values()
+        }
+        for stage, name in (("smoke", "live"), ("smoke", "lab"))
+    }
+
+    assert given == {
+        "live": {"MMCICD_SERVING_USER", "MMCICD_SERVING_PASSWORD", "MMCICD_SERVING_CA"},
+        "lab": {"MMCICD_SERVING_CA"},
+    }
+    assert not ids(bindings(config, "ops", "rollback", "live")) & {"models-password", "models-ca"}
