@@ -23,6 +23,6 @@ def check_training(file: FileSection, findings: Findings) -> None:
         if (place := serving.get((job.cluster, job.namespace))) is not None:
             what = f"{place} serves in this namespace: a training there can reach all that it has"
             findings.warn((*at, "namespace"), what, "give trainings a namespace of their own")
-        if job.stop_on_abort is False and not job.checkpoints and model.train.gpus:
+        if model.train.gpus and not job.checkpoints:
             what = "a training on GPUs whose pod is lost begins anew"
             findings.warn(at, what, "add `checkpoints: CLAIM`")

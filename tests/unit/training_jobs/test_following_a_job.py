@@ -1,6 +1,8 @@
 """One training per run, whoever asks and however often: a stand-in for a cluster, killed builds, Jobs that ended before."""
 
+import re
 import threading
+from urllib.parse import urlsplit
 
 import pytest
 from kubernetes_standin import serving
@@ -13,6 +15,7 @@ from mmcicd_jenkins.adapters.kubernetes.tries import Patience
 from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import InputError, OutsideFailed, Terminated
 from mmcicd_jenkins.ports.training import Order
+from mmcicd_jenkins.render.rights import trainer
 from mmcicd_jenkins.render.training_job import PIECE_BYTES, render_training
 
 NAME = "churn-train-5c9879359b66"
@@ -227,3 +230,34 @@ def test_a_cluster_that_is_away_for_a_moment_ends_nothing(place):
     place.standin.refuse("GET", "/pods", 503, "away", times=2)
     assert place.run().kind == ""
     assert any("does not answer" in each for each in place.told)
+
+
+VERBS = {"POST": "create", "PATCH": "patch", "DELETE": "delete"}
+
+
+def used(standin):
+    for method, target in standin.requests:
+        found = re.fullmatch(r".*/namespaces/ml/([a-z]+)(?:/([^/]+))?(?:/(log))?", urlsplit(target).path)
+        plural, name, part = found.groups()
+        yield f"{plural}/{part}" if part else plural, VERBS.get(method, "get" if name else "list")
+
+
+def whole(place, order):
+    place.run(order)
+    JobTrainings(place.api, place.told.append, {}).forget(NAME)
+
+
+def test_the_account_of_trainings_is_given_what_is_used_and_no_more(place):
+    settings = {"namespace": "ml", "workers": 2}
+    job, objects = render_training(training(settings=settings))
+    order = Order(name=NAME, job=job, objects=objects, start_seconds=5.0)
+    whole(place, order)
+    needed = [each for each in trainer(training(settings=settings).settings) if "doctor" not in each.why]
+    granted = {(each.resource, verb) for each in needed for verb in each.verbs}
+    assert set(used(place.standin)) == granted
+    for resource, verb in sorted(granted - {("events", "list")}):
+        place.standin.forbidden = {(verb, resource)}
+        with pytest.raises(OutsideFailed, match=f"may not {verb}"):
+            whole(place, order)
+        place.standin.forbidden = set()
+        whole(place, order)
