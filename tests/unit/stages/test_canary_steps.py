@@ -12,6 +12,7 @@ from canary_paper import Flow, Killed, Paper, again, ports_of
 
 from mmcicd_jenkins.config.load import load_config
 from mmcicd_jenkins.errors import GateRefused, Inconclusive, OutsideFailed, Superseded
+from mmcicd_jenkins.failpoints import FAILPOINTS
 from mmcicd_jenkins.ports import Finished, Switch
 from mmcicd_jenkins.release.canary_notes import from_text
 from mmcicd_jenkins.stages.canary_steps import Course, course_of, has_passed, run_steps
@@ -322,3 +323,17 @@ def test_a_canary_that_passed_is_not_run_again(case: Case) -> None:
 
 def test_a_rolling_place_has_none(case: Case) -> None:
     assert course_of(ORDER, case.config.environments["staging"], 7, "promote", ports_of(Paper())) is None
+
+
+def test_every_failpoint_of_a_canary_is_reached(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = tmp_path / "seen"
+    monkeypatch.setenv("MMCICD_TESTING", "1")
+    monkeypatch.setenv("MMCICD_FAILPOINTS_SEEN", str(seen))
+    case.run(Paper())
+    with pytest.raises(GateRefused):
+        case.run(Paper(flows={"stable": Flow(), "canary": Flow(errors=0.5)}))
+    with pytest.raises(Inconclusive):
+        case.run(Paper(flows={"stable": Flow(rate=0), "canary": Flow(rate=0)}))
+    assert set(seen.read_text().split()) == {name for name in FAILPOINTS if name.startswith("canary.")}
