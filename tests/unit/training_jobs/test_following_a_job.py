@@ -254,7 +254,8 @@ def test_the_account_of_trainings_is_given_what_is_used_and_no_more(place):
     whole(place, order)
     needed = [each for each in trainer(training(settings=settings).settings) if "doctor" not in each.why]
     granted = {(each.resource, verb) for each in needed for verb in each.verbs}
-    assert set(used(place.standin)) == granted
+    # Events are asked only while no pod is there, which this one may have been too quick for.
+    assert set(used(place.standin)) | {("events", "list")} == granted
     for resource, verb in sorted(granted - {("events", "list")}):
         place.standin.forbidden = {(verb, resource)}
         with pytest.raises(OutsideFailed, match=f"may not {verb}"):
