@@ -4,15 +4,15 @@ All of them run at once, for all that they do is wait; how long is in `Patience`
 for the minute that they take.
 """
 
-import os
 import shutil
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from black_hole import tap
+from black_hole import Tap, tap
 from kubernetes_standin import serving
 from paper import MODEL as FIXTURE
 from paper_cluster import MODEL, PaperCluster
@@ -38,12 +38,37 @@ COMMANDS = (
 )
 
 
+@dataclass
+class Hole:
+    """A repository whose cluster is a hole; what is started in it runs in a copy, so that no two write into one ledger."""
+
+    site: PaperCluster
+    tap: Tap
+    kubeconfig: Path
+    copies: int = 0
+
+    def start(self, words: str) -> tuple[subprocess.Popen[str], float]:
+        self.copies += 1
+        folder = self.site.base.parent / f"copy-{self.copies}"
+        shutil.copytree(self.site.base, folder, symlinks=True)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mmcicd_jenkins", *words.split()],
+            cwd=folder / "repo",
+            env={**self.site.variables, "KUBECONFIG": str(self.kubeconfig)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return process, time.monotonic()
+
+
 @pytest.fixture(scope="module")
-def ended(tmp_path_factory):
-    """Command -> its code, seconds and words; and what the cluster was before and after."""
+def hole(tmp_path_factory):
+    """Two versions went to production while the cluster answered."""
     base = tmp_path_factory.mktemp("hole") / "base"
     base.mkdir()
-    with serving() as standin, pytest.MonkeyPatch.context() as patch, tap("") as hole:
+    with serving() as standin, pytest.MonkeyPatch.context() as patch, tap("") as way:
         patch.setenv("MODEL_FIXTURE", str(FIXTURE))
         site = PaperCluster(base, standin).make()
         for factor in ("0.81", "0.82"):
@@ -52,28 +77,16 @@ def ended(tmp_path_factory):
         for version in (1, 2):
             site.stage("promote", version=version)
         config = site.repo / "mmcicd.yaml"
-        server = f"http://{hole.address}"
+        server = f"http://{way.address}"
         config.write_text(config.read_text().replace(standin.address, server))
-        kubeconfig = standin.kubeconfig(base, server=server)
-        started = [start(base, number, words, site, kubeconfig) for number, words in enumerate(COMMANDS)]
-        yield {words: end(process) for words, process in zip(COMMANDS, started, strict=True)}
+        yield Hole(site, way, standin.kubeconfig(base, server=server))
 
 
-def start(base: Path, number: int, words: str, site: PaperCluster, kubeconfig: Path):
-    """In a copy of the repository, so that no two of them write into one ledger."""
-    folder = base.parent / f"copy-{number}"
-    shutil.copytree(base, folder, symlinks=True)
-    began = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mmcicd_jenkins", *words.split()],
-        cwd=folder / "repo",
-        env={**site.variables, "KUBECONFIG": str(kubeconfig), "PATH": os.environ["PATH"]},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    return process, began
+@pytest.fixture(scope="module")
+def ended(hole):
+    """Command -> its code, seconds and words."""
+    started = [hole.start(words) for words in COMMANDS]
+    return {words: end(one) for words, one in zip(COMMANDS, started, strict=True)}
 
 
 def end(started):
@@ -94,3 +107,14 @@ def test_a_command_ends_by_its_deadline(ended, words):
     assert seconds < Patience().budget + BESIDES
     assert "Traceback" not in said
     assert "did not answer" in said or "cannot be asked" in said
+
+
+def test_a_command_that_waits_for_nothing_can_be_stopped(hole):
+    process, _ = hole.start("rollback --offline --shared --env production --reason x")
+    hole.tap.swallowed.clear()
+    assert hole.tap.swallowed.wait(60), "it never asked"
+    began = time.monotonic()
+    process.terminate()
+    said, _ = process.communicate(timeout=30)
+    assert time.monotonic() - began < 4
+    assert process.returncode == 143, said

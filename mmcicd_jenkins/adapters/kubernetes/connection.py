@@ -6,7 +6,7 @@ that `environments.*.cluster` names and to no other, and only after its certific
 
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from mmcicd_jenkins.adapters.hosts import is_loopback
 from mmcicd_jenkins.adapters.kubernetes.kubeconfig import Kubeconfig, read_kubeconfig
@@ -97,8 +97,10 @@ def _of_kubeconfig(wanted: str, config: Kubeconfig, variables: Mapping[str, str]
         ),
         config.where,
     )
-    hidden = (urlsplit(proxy).password or "",) if proxy else ()
-    return Connection(route, login_of(config, variables), (*filter(None, hidden), *proxies.passwords))
+    hidden = unquote(urlsplit(proxy).password or "")
+    return Connection(
+        route, login_of(config, variables), (*((hidden,) if hidden else ()), *proxies.passwords)
+    )
 
 
 def _of_account(wanted: str, variables: Mapping[str, str], account: Path) -> Connection:

@@ -53,12 +53,12 @@ def ask_plugin(config: Kubeconfig, variables: Mapping[str, str], seconds: float 
 
 
 def _request(config: Kubeconfig) -> dict[str, Any]:
-    if "exec" in config.user.values:
-        return {
-            "exec": config.user.values["exec"],
-            "cluster": dict(config.cluster.values),
-            "folder": str(config.user.folder),
-        }
+    plugin = config.user.values.get("exec")
+    if plugin is not None:
+        # Its certificates are long, and few plugins ask for them.
+        wants = isinstance(plugin, dict) and plugin.get("provideClusterInfo")
+        cluster = dict(config.cluster.values) if wants else {}
+        return {"exec": plugin, "cluster": cluster, "folder": str(config.user.folder)}
     return {"kubeconfig": config.where, "context": config.context}
 
 
