@@ -31,6 +31,8 @@ def agent_of(config: Config, stage: str, model: Model | None = None, *, ops: boo
     """The stage's own agent, else that of deploy for what runs beside it in ops, else the default."""
     agents = config.jenkins.agents if config.jenkins else {}
     default = agents.get("default", DEFAULT_LABEL)
+    if stage == "train" and model is not None and model.train.job:
+        stage = "default"  # it only waits for a Job, and would hold a GPU meanwhile
     chosen = agents.get(stage, agents.get("deploy", default) if ops else default)
     if isinstance(chosen, str):
         return Agent(label=chosen)

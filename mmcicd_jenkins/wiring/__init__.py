@@ -236,7 +236,7 @@ class Bench:
             reason=reason,
             again=again,
             in_cluster=bool(self.variables.get("MMCICD_TRAINING_JOB")),
-            worker=int(self.variables.get("MMCICD_WORKER") or 0),
+            worker=_number(self.variables.get("MMCICD_WORKER", "")),
         )
 
 
@@ -286,6 +286,10 @@ def cache_folder(variables: Mapping[str, str]) -> Path:
         raise OutsideFailed(
             "there is no home folder for a cache", why=str(e), fix="set XDG_CACHE_HOME"
         ) from e
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() else 0
 
 
 def who_am_i(variables: Mapping[str, str]) -> str:

@@ -5,6 +5,7 @@ import pytest
 from mmcicd_jenkins.config.laptop import on_this_machine
 from mmcicd_jenkins.config.load import load
 from mmcicd_jenkins.errors import ConfigInvalid
+from mmcicd_jenkins.render.agents import agent_of
 
 FILE = """\
 models:
@@ -67,6 +68,14 @@ def test_a_training_where_models_serve_is_warned_of(loaded):
 def test_gpus_without_checkpoints_are_warned_of(loaded):
     assert any("begins anew" in each for each in warnings(loaded()))
     assert not any("begins anew" in each for each in warnings(loaded(more=", checkpoints: kept")))
+
+
+def test_the_build_waits_on_an_agent_without_gpus(loaded):
+    jenkins = "jenkins: {url: https://j.example, agents: {default: linux, train: gpu-a100}}"
+    config = loaded(store=f"{STORE}\n{jenkins}").config
+    assert agent_of(config, "train", config.models["churn"]).label == "linux"
+    here = on_this_machine(config)
+    assert agent_of(here, "train", here.models["churn"]).label == "gpu-a100"
 
 
 def test_a_laptop_trains_itself(loaded):
