@@ -26,6 +26,8 @@ VERBS = ("deploy", "promote", "rollback", "abort")
 LANES = ("new:70", "kept:20", "grpc:20")
 # A kubelet sends the last bytes of a copy well after the command has ended.
 CALM_SECONDS = 3.0
+# As they are unless told otherwise, but for `min_ready`: it makes each switch longer and protects no request.
+PODS = {"drain": "10s", "longest_request": "10s", "min_ready": "2s", "start_timeout": "20s"}
 _LEAST = 100_000
 # What makes a version before it is deployed.
 BEFORE = ("prepare", "test", "data", "train", "evaluate", "package", "verify")
@@ -86,7 +88,12 @@ def ours(place: Stand, cycles: int) -> Tally:
     from cluster_road import Road
 
     road = Road(
-        place.folder / "ours", place.cluster, place.namespace(), place.serving, staging=place.namespace()
+        place.folder / "ours",
+        place.cluster,
+        place.namespace(),
+        place.serving,
+        staging=place.namespace(),
+        pods=PODS,
     )
     road.make()
     road.release(1)
@@ -138,9 +145,7 @@ def theirs(place: Stand, cycles: int) -> Tally:
     """The same by hand: the manifest of one version is applied, waited for, and undone."""
     from cluster_place import Place
 
-    by_hand = Place(
-        place.cluster, place.namespace(), place.serving, place.folder / "theirs", {"pods": _quick()}
-    )
+    by_hand = Place(place.cluster, place.namespace(), place.serving, place.folder / "theirs", {"pods": PODS})
     tally = Tally()
 
     def apply(version: int) -> None:
@@ -164,12 +169,6 @@ def theirs(place: Stand, cycles: int) -> Tally:
     return tally
 
 
-def _quick() -> dict[str, str]:
-    from cluster_road import QUICK
-
-    return QUICK
-
-
 def wait(place: Stand, namespace: str) -> None:
     words = ("rollout", "status", "deployment/churn-stable", f"--namespace={namespace}", "--timeout=120s")
     place.cluster(*words)
@@ -183,7 +182,7 @@ def result(own: Tally, peer: Tally, cycles: int, peer_cycles: int, version: str)
         "name": "rollout_requests",
         "what": WHAT,
         "size": f"{own.sent('new', *keeping)} requests, {own.sent('new')} of them by new connections, over {cycles} of "
-        f"each of {', '.join(VERBS)}; two copies",
+        f"each of {', '.join(VERBS)}; two copies, drain 10 s",
         "runs": cycles,
         "failed_requests": sum(failed.values()),
         "failures": failed,

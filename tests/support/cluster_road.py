@@ -10,7 +10,8 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ class Road:
     namespace: str
     serving: Serving
     staging: str = ""  # its namespace; "" = a file
+    pods: Mapping[str, str] = field(default_factory=lambda: QUICK)
 
     @property
     def repo(self) -> Path:
@@ -79,7 +81,7 @@ class Road:
             "kind": "kubernetes",
             "cluster": self.cluster.server,
             "namespace": self.namespace,
-            "pods": QUICK,
+            "pods": dict(self.pods),
         }
         model = {
             "data": {"numbers": {"url": "data/numbers.csv", "label": "y", "test_size": 0.3}},
@@ -171,7 +173,7 @@ class Road:
         shutil.copytree(self.base, base, symlinks=True)
         config = base / "repo" / "mmcicd.yaml"
         config.write_text(config.read_text().replace(str(self.base), str(base)))
-        return Road(base, self.cluster, self.namespace, self.serving, self.staging)
+        return Road(base, self.cluster, self.namespace, self.serving, self.staging, self.pods)
 
     def move_to(self, namespace: str) -> None:
         """Production is there from now on; what is in the former one is left alone."""
