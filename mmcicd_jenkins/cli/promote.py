@@ -58,6 +58,8 @@ def command(
             return 0
         if plan.change:
             report.say(f"{job.model.name}: {plan.serving or 'nothing'} -> {plan.version}. {plan.comparison}")
+            for line in plan.changes if plan.other_settings else ():
+                report.say(f"  {line}")
             if not yes:
                 answered = _ask(plan, job, bench)
                 if answered is None:

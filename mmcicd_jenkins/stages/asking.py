@@ -16,6 +16,7 @@ from mmcicd_jenkins.release.ledger import Pointer, pointer_path, read_time
 from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.stages import promote
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
+from mmcicd_jenkins.stages.manifests import settings_differ
 from mmcicd_jenkins.stages.moving import require_release
 from mmcicd_jenkins.stages.scoring import recorded
 
@@ -60,11 +61,16 @@ def look(job: Job, ports: Ports) -> Facts:
     snapshot = ports.ledger.snapshot(job.model.name)
     pointer = snapshot.pointer(job.place.name)
     before = snapshot.pointer(job.config.before_production[-1].name) if job.config.before_production else None
+    champion = None if pointer.serving is None else ports.ledger.release(job.model.name, pointer.serving)
     versions = _candidates(job, before, pointer, snapshot.head.versions)
+    if champion is not None and job.version == champion.version:
+        # Who names what serves means its settings.
+        versions = (
+            [champion.version] if settings_differ(champion, pointer, job.place, job, ports) else versions
+        )
     waiting = [
         _waiting(v, job, ports, before) for v in versions if not snapshot.is_revoked(v) or v == job.version
     ]
-    champion = None if pointer.serving is None else ports.ledger.release(job.model.name, pointer.serving)
     return Facts(
         environment=job.place.name,
         champion=champion,
@@ -115,8 +121,10 @@ def plan(job: Job, facts: Facts) -> Plan:
 
 def _choice(waiting: Waiting, facts: Facts) -> str:
     """`8 | recall 0.831 (+0.007) | commit e81d03a | 1 h in staging`."""
-    release = waiting.release
-    parts = [str(release.version), *_number(release, facts.champion), f"commit {release.commit[:7]}"]
+    release, champion = waiting.release, facts.champion
+    same = champion is not None and champion.version == release.version
+    told = ["the same with other settings"] if same else _number(release, champion)
+    parts = [str(release.version), *told, f"commit {release.commit[:7]}"]
     if waiting.since:
         since = read_time(waiting.since, pointer_path(waiting.place))
         parts.append(f"{_age((facts.now - since).total_seconds())} in {waiting.place}")

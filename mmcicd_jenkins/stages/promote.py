@@ -13,7 +13,7 @@ from mmcicd_jenkins.release.records import Release
 from mmcicd_jenkins.release.verdicts import Verdict
 from mmcicd_jenkins.stages import kept_releases
 from mmcicd_jenkins.stages.context import Job, Outcome, Ports
-from mmcicd_jenkins.stages.manifests import settings_differ
+from mmcicd_jenkins.stages.manifests import settings_differ, what_changes
 from mmcicd_jenkins.stages.moving import Move, move, require_release, require_serving
 from mmcicd_jenkins.stages.scoring import recorded_golden
 
@@ -30,12 +30,13 @@ class Facts:
     observed: int | None
     asked_by: frozenset[str]
     other_settings: bool = False
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """`change` is False when the version serves already. `comparison` is a sentence for the approver; `other_settings`:
-    it serves, and what is changed is how.
+    it serves, and what is changed is how. `changes` to what is applied in a cluster, in lines.
     """
 
     environment: str
@@ -46,6 +47,7 @@ class Plan:
     comparison: str
     author: str
     other_settings: bool = False
+    changes: tuple[str, ...] = ()
 
 
 def look(job: Job, ports: Ports) -> Facts:
@@ -63,6 +65,7 @@ def look(job: Job, ports: Ports) -> Facts:
         observed=ports.target(place).observe(job.model.name).version,
         asked_by=frozenset({candidate.author, candidate.builder, *_proposers(version, job, ports)}),
         other_settings=settings_differ(candidate, pointer, place, job, ports),
+        changes=what_changes(candidate, pointer, place, job, ports),
     )
 
 
@@ -142,6 +145,7 @@ def assess(job: Job, facts: Facts) -> Plan:
         comparison=_told(facts, again),
         author=facts.candidate.author,
         other_settings=facts.other_settings,
+        changes=facts.changes if change else (),
     )
 
 

@@ -20,7 +20,7 @@ from paper_cluster import MODEL, PaperCluster
 from mmcicd_jenkins.adapters.kubernetes import annotations
 from mmcicd_jenkins.adapters.signing import make_key
 from mmcicd_jenkins.errors import GateRefused, InputError, IntegrityFailed, OutsideFailed, Superseded
-from mmcicd_jenkins.stages import plan_stage, reconcile, run_stage, unplanned
+from mmcicd_jenkins.stages import asking, plan_stage, reconcile, run_stage, unplanned
 
 
 @pytest.fixture(scope="module")
@@ -89,12 +89,30 @@ def test_other_settings_of_what_serves_are_applied_by_a_promotion(site):
     site.stage("promote", version=1)
     before = site.pointer().manifest_of(1)
     site.configure(replicas=3)
+    bench = site.bench()
+    asked = bench.job(MODEL, environment="production", version=1, reason="x")
+    plan = plan_stage("promote", asked, site.ports(bench))["plan"]
+    assert any("replicas" in line for line in plan["changes"])
     assert site.stage("promote", version=1).sentence == "production serves 1"
     pointer = site.pointer()
     assert (copies(site), pointer.operation.action) == (3, "promote")
     assert pointer.manifest_of(1) != before
     assert len(pointer.served) == 1
     assert site.stage("promote", version=1).found
+
+
+def test_whoever_names_what_serves_is_asked_about_its_settings(site):
+    site.stage("promote", version=1)
+
+    def choices():
+        bench = site.bench()
+        job = bench.job(MODEL, environment="production", version=1, reason="x")
+        return asking.plan(job, asking.look(job, site.ports(bench))).choices
+
+    assert not any(line.startswith("1 |") for line in choices())
+    site.configure(replicas=3)
+    first, *_ = choices()
+    assert first.startswith("1 | the same with other settings | commit ")
 
 
 def test_the_way_back_has_the_settings_of_then(site):
