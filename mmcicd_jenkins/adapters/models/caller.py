@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 # How an address of gRPC says that it is spoken over TLS.
 OVER_TLS = "grpcs://"
-PREFIX = "MMCICD_SERVING"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +56,13 @@ class Caller:
 def caller_from(variables: Mapping[str, str]) -> Caller:
     """The caller that the environment says."""
     names = {
-        "authority": "CA",
-        "user": "USER",
-        "password": "PASSWORD",
-        "certificate": "CERT_FILE",
-        "key": "KEY_FILE",
+        "authority": "MMCICD_SERVING_CA",
+        "user": "MMCICD_SERVING_USER",
+        "password": "MMCICD_SERVING_PASSWORD",
+        "certificate": "MMCICD_SERVING_CERT_FILE",
+        "key": "MMCICD_SERVING_KEY_FILE",
     }
-    return Caller(**{name: variables.get(f"{PREFIX}_{part}", "") for name, part in names.items()})
+    return Caller(**{part: variables.get(name, "") for part, name in names.items()})
 
 
 def _read(path: str) -> bytes | None:
