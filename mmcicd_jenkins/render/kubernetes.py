@@ -13,10 +13,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mmcicd_jenkins.config.cluster_model import Toleration
 from mmcicd_jenkins.config.model import Config, Environment, Model
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
 from mmcicd_jenkins.image.start import GRPC_PORT, REST_PORT, USER
 from mmcicd_jenkins.release.canonical import canonical
+from mmcicd_jenkins.release.tracks import (
+    ENVIRONMENT_LABEL,
+    MANAGED_LABEL,
+    MANAGER,
+    NAME_LABEL,
+    PREVIEW,
+    STABLE,
+    TRACK_LABEL,
+    VERSION_LABEL,
+)
 from mmcicd_jenkins.render.engine import render
 from mmcicd_jenkins.render.files import OWN_TEMPLATES, owns_templates
 from mmcicd_jenkins.render.own_manifests import refusals
@@ -29,14 +40,6 @@ from mmcicd_jenkins.render.proxy import (
     proxy_volumes,
     stop_seconds,
 )
-
-MANAGER = "mmcicd-jenkins"
-NAME_LABEL = "app.kubernetes.io/name"
-VERSION_LABEL = "app.kubernetes.io/version"
-MANAGED_LABEL = "app.kubernetes.io/managed-by"
-ENVIRONMENT_LABEL = "mmcicd.io/environment"
-TRACK_LABEL = "mmcicd.io/track"
-STABLE, CANARY, PREVIEW = "stable", "canary", "preview"
 
 _PINNED = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
 # How often a copy that starts is asked; its port is closed until the model is loaded, so that asking costs nothing.
@@ -69,23 +72,6 @@ def render_manifest(
     )
 
 
-def as_track(manifest: tuple[Mapping[str, Any], ...], track: str, replicas: int) -> Mapping[str, Any]:
-    """The Deployment of a manifest as that of other copies of the same model: renamed, relabelled, so many.
-
-    Raises:
-        InputError: the manifest holds no Deployment of the stable copies.
-    """
-    stable = next((document for document in manifest if document.get("kind") == "Deployment"), None)
-    name = stable["metadata"]["name"] if stable else ""
-    if stable is None or not name.endswith(f"-{STABLE}"):
-        raise InputError("the manifest holds no Deployment of stable copies")
-    moved: Any = _relabelled(stable, track)
-    moved["metadata"]["name"] = name.removesuffix(STABLE) + track
-    moved["spec"]["replicas"] = replicas
-    document: Mapping[str, Any] = moved
-    return document
-
-
 def manifest_text(manifest: Iterable[Mapping[str, Any]]) -> str:
     """The documents as one YAML file, for people and for `kubectl`."""
     import yaml
@@ -106,16 +92,6 @@ def check_own_templates(config: Config) -> None:
     for place in config.environments.values() if owns_templates(config.root, "kubernetes") else ():
         for model in config.models.values() if place.kind == "kubernetes" else ():
             render_manifest(config, model, place, 1, f"registry.example/model@sha256:{'0' * 64}")
-
-
-def _relabelled(value: Any, track: str) -> Any:
-    """A copy in which every label of the stable track, selectors included, is of another."""
-    if isinstance(value, Mapping):
-        return {
-            key: track if key == TRACK_LABEL and item == STABLE else _relabelled(item, track)
-            for key, item in value.items()
-        }
-    return [_relabelled(item, track) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _wanted(place: Environment, values: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -285,7 +261,7 @@ def _bytes(size: int) -> str:
     return str(size)
 
 
-def _toleration(one: Any) -> dict[str, Any]:
+def _toleration(one: Toleration) -> dict[str, Any]:
     written = {"key": one.key, "operator": one.operator, "value": one.value, "effect": one.effect}
     seconds = {} if one.seconds is None else {"tolerationSeconds": one.seconds}
     return {key: text for key, text in written.items() if text} | seconds

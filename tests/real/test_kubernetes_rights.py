@@ -20,7 +20,7 @@ from mmcicd_jenkins.checks.cluster import RESTRICTED
 from mmcicd_jenkins.config.load import load_config
 from mmcicd_jenkins.errors import OutsideFailed
 from mmcicd_jenkins.release.rollout import Limits
-from mmcicd_jenkins.render.kubernetes import as_track
+from mmcicd_jenkins.release.tracks import as_track
 from mmcicd_jenkins.render.rbac import ACCOUNTS, account_name, render_rbac
 from mmcicd_jenkins.render.rights import dangers, rights
 from mmcicd_jenkins.stages.doctor import examine

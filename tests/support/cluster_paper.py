@@ -25,7 +25,8 @@ from mmcicd_jenkins.errors import MmcicdError
 from mmcicd_jenkins.ports import Switch
 from mmcicd_jenkins.release.desired import TakenBack
 from mmcicd_jenkins.release.rollout import Limits
-from mmcicd_jenkins.render.kubernetes import as_track, render_manifest
+from mmcicd_jenkins.release.tracks import as_track
+from mmcicd_jenkins.render.kubernetes import render_manifest
 
 MODEL = "churn"
 IMAGE = "registry.example/ml/churn@sha256:{:064x}"

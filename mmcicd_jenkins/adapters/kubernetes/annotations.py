@@ -16,16 +16,17 @@ from typing import Any
 from mmcicd_jenkins.errors import IntegrityFailed, OutsideFailed
 from mmcicd_jenkins.ports import Switch
 from mmcicd_jenkins.records import dataclass
+from mmcicd_jenkins.release import tracks
 from mmcicd_jenkins.release.canonical import canonical
 from mmcicd_jenkins.release.desired import TakenBack
 from mmcicd_jenkins.release.documents import from_document, to_document
 
-NAME = "app.kubernetes.io/name"
-MANAGED_BY = "app.kubernetes.io/managed-by"
-OURS = "mmcicd-jenkins"
-ENVIRONMENT = "mmcicd.io/environment"
-TRACK = "mmcicd.io/track"
-POD_VERSION = "app.kubernetes.io/version"
+NAME = tracks.NAME_LABEL
+MANAGED_BY = tracks.MANAGED_LABEL
+OURS = tracks.MANAGER
+ENVIRONMENT = tracks.ENVIRONMENT_LABEL
+TRACK = tracks.TRACK_LABEL
+POD_VERSION = tracks.VERSION_LABEL
 
 EPOCH = "mmcicd.io/epoch"
 OP_ID = "mmcicd.io/op-id"

@@ -28,7 +28,7 @@ from mmcicd_jenkins.adapters.kubernetes.parts import (
 from mmcicd_jenkins.adapters.kubernetes.waiting import Waiting, Wanted
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.release.rollout import is_done
-from mmcicd_jenkins.render.kubernetes import as_track
+from mmcicd_jenkins.release.tracks import as_track
 
 
 class Colours:

@@ -19,7 +19,7 @@ from mmcicd_jenkins.ports import Progress, Switch
 from mmcicd_jenkins.ports.rollout import CanaryState
 from mmcicd_jenkins.release.canary_notes import Notes, from_text, to_text
 from mmcicd_jenkins.release.rollout import Copy, Limits
-from mmcicd_jenkins.render.kubernetes import as_track
+from mmcicd_jenkins.release.tracks import as_track
 
 NOTES = "mmcicd.io/canary"
 

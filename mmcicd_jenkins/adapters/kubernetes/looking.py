@@ -14,13 +14,12 @@ from mmcicd_jenkins.release.rollout import Copy, Group, Look
 _ENDED = ("Failed", "Succeeded")
 
 
-def look(role: str, deployment: Document, pods: Iterable[Document], stalled_seconds: float = 0.0) -> Look:
+def look(role: str, deployment: Document, pods: Iterable[Document]) -> Look:
     """One look at the Deployment of a role; `pods` are those that its selector names."""
     return Look(
         role=role,
         group=group(deployment),
         copies=tuple(copy(pod, deployment["spec"]["template"]) for pod in pods),
-        stalled_seconds=stalled_seconds,
     )
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from mmcicd_jenkins.adapters.kubernetes.annotations import TRACK, Carried, Document
 from mmcicd_jenkins.errors import InputError
+from mmcicd_jenkins.release import tracks
 
-STABLE, CANARY, PREVIEW = "stable", "canary", "preview"
+STABLE, CANARY, PREVIEW = tracks.STABLE, tracks.CANARY, tracks.PREVIEW
 AUTOSCALER = "HorizontalPodAutoscaler"
 
 

@@ -5,6 +5,7 @@ changed and gives up: when nothing moves, when the cluster is silent, when a new
 """
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 
@@ -59,8 +60,10 @@ class Waiting:
         while True:
             look = self._look(wanted, clock)
             if look is not None:
-                judgement = judge(wanted.version, look, self._limits)
+                # What moved while nobody could look counts before the time that it took does.
                 clock.progressed(moved(wanted.version, look))
+                look = dataclasses.replace(look, stalled_seconds=clock.stalled())
+                judgement = judge(wanted.version, look, self._limits)
                 self._tell(judgement, clock)
                 if judgement.state == "done":
                     return
@@ -105,7 +108,7 @@ class Waiting:
                 fix="the same command again makes it anew when nothing newer stands",
             )
         _require_ours(deployment, wanted)
-        return looking.look(wanted.called or wanted.role, deployment, pods, clock.stalled())
+        return looking.look(wanted.called or wanted.role, deployment, pods)
 
     def _tell(self, judgement: Judgement, clock: "_Clock") -> None:
         if judgement.line != clock.told:

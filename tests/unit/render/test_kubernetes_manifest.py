@@ -27,7 +27,8 @@ from mmcicd_jenkins.config.model import (
 )
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
 from mmcicd_jenkins.release.seal import manifest_digest
-from mmcicd_jenkins.render.kubernetes import as_track, manifest_text, render_manifest
+from mmcicd_jenkins.release.tracks import as_track
+from mmcicd_jenkins.render.kubernetes import manifest_text, render_manifest
 from mmcicd_jenkins.render.own_manifests import refusals
 from mmcicd_jenkins.render.pod_security import pod_security
 
