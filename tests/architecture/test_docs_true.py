@@ -181,7 +181,7 @@ def names_of(file):
 def test_variables_exist():
     source = "\n".join(
         p.read_text(errors="replace")
-        for folder in ("mmcicd_jenkins", "templates", "tests/live_jenkins")
+        for folder in ("mmcicd_jenkins", "templates", "tests/live_jenkins", "tests/real")
         for p in (ROOT / folder).rglob("*")
         if p.suffix in {".py", ".j2"}
     )
