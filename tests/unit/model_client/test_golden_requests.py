@@ -133,3 +133,40 @@ def test_metrics_that_are_off_say_how_to_turn_them_on():
     with answering(404, "") as endpoint, pytest.raises(OutsideFailed) as failed:
         HttpModelClient(timeout_seconds=5).metrics(endpoint)
     assert "--monitoring_config_file" in failed.value.fix
+
+
+def test_who_asks_again_makes_a_connection_anew():
+    """A kept one leads to the copy that it was made to, after everybody else is led to another."""
+    opened = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self):
+            super().setup()
+            opened.append(self.client_address)
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            text = b'{"predictions": [[2.0]]}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        client, there = (
+            HttpModelClient(),
+            Endpoint(rest=f"http://127.0.0.1:{server.server_port}", grpc=NOTHING),
+        )
+        for _ in range(2):
+            assert client.ask_golden(there, "churn", golden(([1.0], [2.0]), ([1.0], [2.0]))).matched_rest == 2
+        assert len(opened) == 2
+        client._http.clear()
+        server.shutdown()
+        thread.join()

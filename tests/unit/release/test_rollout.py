@@ -188,3 +188,20 @@ def test_progress_is_any_number_that_rises():
 
 def test_copies_are_counted_by_version_the_newest_first():
     assert list(ready_by_version(copies(v7=2, v9=1)).items()) == [(9, 1), (7, 2)]
+
+
+def test_a_trouble_is_named_although_the_rollout_is_given_up_before_the_trouble_would_be():
+    hasty = Limits(stall_seconds=25, patience_seconds=60)
+    group = Group(
+        seen=True, wanted=2, total=2, ready=2, available=2, refused="x is forbidden: exceeded quota: q"
+    )
+    found = judge(8, look(*copies(v7=2), group=group, stalled=25), hasty)
+    assert found.trouble is not None
+    assert "quota" in found.trouble.what
+
+
+def test_a_server_that_its_node_gave_up_was_slow_and_not_broken():
+    found = of(Copy(name="a", version=8, ended="exit status 137", restarts=1))
+    assert found.trouble is not None
+    assert "did not answer" in found.trouble.what
+    assert of(Copy(name="a", version=8, ended="exit status 1", restarts=1)).state == "going"
