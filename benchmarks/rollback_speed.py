@@ -41,8 +41,10 @@ class Side:
         self.commands.append(time.time() - self.pressed[version])
 
     def read(self, lanes: dict[str, dict[str, Any]]) -> None:
-        for way, kept in (("new", self.last_new), ("kept", self.last_kept)):
-            kept += [lanes[way]["versions"][str(v)]["last"] - at for v, at in self.pressed.items()]
+        for way, last in (("new", self.last_new), ("kept", self.last_kept)):
+            versions = lanes[way]["versions"]
+            # A colour that stays warm keeps its connections: those never came to a version that came and went.
+            last += [versions[str(v)]["last"] - at for v, at in self.pressed.items() if str(v) in versions]
         self.failures = lanes["new"]["failures"]
 
 
@@ -159,7 +161,7 @@ def _line(name: str, version: str, side: Side) -> dict[str, object]:
         "min_s": round(min(side.last_new), 3),
         "max_s": round(max(side.last_new), 3),
         "command_median_s": round(statistics.median(side.commands), 3),
-        "last_request_on_a_kept_connection_s": round(max(side.last_kept), 3),
+        "last_request_on_a_kept_connection_s": round(max(side.last_kept, default=0.0), 3),
         "failed_requests_by_new_connections": sum(side.failures.values()),
         "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, 1),
     }
