@@ -123,7 +123,7 @@ class Patch(Kubectl):
         self.wait("churn-stable")
 
     def bring(self, version: int) -> None:
-        from mmcicd_jenkins.render.kubernetes import as_track
+        from mmcicd_jenkins.release.tracks import as_track
 
         self.cluster.apply(self.place.namespace, as_track(self.place.manifest(version), "preview", 2))
         self.wait("churn-preview")
