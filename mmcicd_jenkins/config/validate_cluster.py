@@ -29,6 +29,8 @@ _PINNED = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 # Annotations of this prefix say what was deployed; only a deployment writes them.
 _OURS = "mmcicd.io/"
+# By then nearly every node's proxy has heard that a copy is to end, and that a new one is there (decision 0049).
+_LEAST_DRAIN, _LEAST_READY = 10, 2
 
 
 def check_clusters(file: FileSection, findings: Findings) -> None:
@@ -208,3 +210,10 @@ def _check_times(at: KeyPath, place: EnvironmentSection, findings: Findings) -> 
     if place.progress_timeout is not None and place.progress_timeout <= needed:
         what = f"a copy may take {needed:g} s to start and count (pods.start_timeout and pods.min_ready)"
         findings.add((*at, "progress_timeout"), what, "write more, for the time of pulling the image too")
+    for name, seconds, least in (
+        ("drain", place.pods.drain, _LEAST_DRAIN),
+        ("min_ready", place.pods.min_ready, _LEAST_READY),
+    ):
+        if seconds < least:
+            what = f"nodes may still send requests by what they knew {seconds:g} s ago"
+            findings.warn((*at, "pods", name), what, f"write {least}s or more, if no request may fail")

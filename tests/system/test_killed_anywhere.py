@@ -130,7 +130,17 @@ def test_the_undisturbed_run_is_what_we_think(stations):
 def test_every_failpoint_of_the_pipeline_is_visited(stations):
     visited = {name for _, _, visits, _ in stations for name in visits}
     # Swept elsewhere: the server with a real server, generate with its own files, jobs, the retraining, containers, gc and clusters with theirs.
-    others = ("serve.", "generate.", "jobs.", "retrain.", "docker.", "gc.", "kubernetes.", "canary.", "training.")
+    others = (
+        "serve.",
+        "generate.",
+        "jobs.",
+        "retrain.",
+        "docker.",
+        "gc.",
+        "kubernetes.",
+        "canary.",
+        "training.",
+    )
     elsewhere = {name for name in FAILPOINTS if name.startswith(others)}
     assert set(FAILPOINTS) - elsewhere == visited
 

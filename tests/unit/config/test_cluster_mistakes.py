@@ -161,3 +161,12 @@ def test_keys_of_a_cluster_belong_to_no_other_kind(tmp_path: Path) -> None:
         "environments.e.pods: belongs to kind kubernetes",
         "environments.e.service: belongs to kind kubernetes",
     }
+
+
+@pytest.mark.parametrize(("key", "least"), [("drain", "10s"), ("min_ready", "2s")])
+def test_times_by_which_requests_may_fail_are_warned_of(key: str, least: str, tmp_path: Path) -> None:
+    short = loaded(tmp_path, {"pods": {key: "1s"}}).warnings
+    assert [w.what for w in short if w.what.startswith(f"environments.e0.pods.{key}")], short
+    assert not any(
+        "nodes may still send" in w.what for w in loaded(tmp_path, {"pods": {key: least}}).warnings
+    )
