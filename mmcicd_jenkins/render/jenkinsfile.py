@@ -176,6 +176,8 @@ class _Pages:
             "Nothing changed.",
             expires_minutes=minutes(place.approval.expires_seconds),
             expired=f"not approved within {_span(place.approval.expires_seconds)}; nothing was changed",
+            approved=f" for {place.name}, approved by ",
+            silence=f". Without an answer within {_span(place.approval.expires_seconds)} it is taken back.",
             waits=f"{place.name} waits for {', '.join(place.approval.by)}",
         )
 
