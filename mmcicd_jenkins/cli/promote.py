@@ -16,6 +16,7 @@ from mmcicd_jenkins.cli.options import (
     shared_option,
 )
 from mmcicd_jenkins.cli.progress import make_progress
+from mmcicd_jenkins.cli.telling import own_or_shared
 from mmcicd_jenkins.errors import OutsideFailed, UsageError
 from mmcicd_jenkins.release import history
 from mmcicd_jenkins.release.documents import to_document
@@ -52,7 +53,8 @@ def command(
     with make_progress() as progress:
         bench = open_bench(Path.cwd(), progress, shared=shared)
         job = bench.job(model, environment=environment, version=version, reason=reason)
-        plan = stage.plan(job, stage.look(job, bench.ports))
+        with own_or_shared(bench, job.place.name):
+            plan = stage.plan(job, stage.look(job, bench.ports))
         if dry_run:
             report.emit({"stage": "promote", "plan": to_document(plan)})
             return 0

@@ -16,6 +16,7 @@ from mmcicd_jenkins.cli.options import (
     shared_option,
 )
 from mmcicd_jenkins.cli.progress import make_progress
+from mmcicd_jenkins.cli.telling import own_or_shared
 from mmcicd_jenkins.errors import OutsideFailed
 from mmcicd_jenkins.release.documents import to_document
 from mmcicd_jenkins.stages import load_stage
@@ -52,9 +53,10 @@ def command(
         bench = open_bench(Path.cwd(), progress, shared=shared)
         job = bench.job(model, environment=environment, version=version, reason=reason)
         stage = load_stage("rollback_offline" if offline else "rollback")
-        with contextlib.nullcontext() if offline else _way_without_ledger(job, shared=shared):
-            facts = stage.look(job, bench.ports)
-        plan = stage.plan(job, facts)
+        with own_or_shared(bench, job.place.name):
+            with contextlib.nullcontext() if offline else _way_without_ledger(job, shared=shared):
+                facts = stage.look(job, bench.ports)
+            plan = stage.plan(job, facts)
         if dry_run:
             report.emit({"stage": "rollback", "plan": to_document(plan)})
             return 0

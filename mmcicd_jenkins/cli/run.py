@@ -105,11 +105,11 @@ def run_road(
         outcomes.append(outcome)
         if outcome.exit_code:
             break
-    _say_end(outcomes, job, bench)
+    _say_end(outcomes, job, bench, " --shared" if shared else "")
     return outcomes
 
 
-def _say_end(outcomes: list[Outcome], job: Job, bench: Bench) -> None:
+def _say_end(outcomes: list[Outcome], job: Job, bench: Bench, options: str) -> None:
     by_stage = {outcome.stage: outcome for outcome in outcomes}
     evaluated = by_stage.get("evaluate")
     if evaluated:
@@ -128,10 +128,11 @@ def _say_end(outcomes: list[Outcome], job: Job, bench: Bench) -> None:
                 "more test rows (test_size), or min_samples in mmcicd.yaml when fewer are enough to decide"
             )
         elif serving:
-            say_next(f"mmcicd-jenkins show {job.model.name}@{serving}, to compare with the report")
+            say_next(f"mmcicd-jenkins show {job.model.name}@{serving}{options}, to compare with the report")
     elif last.detail.get("revoked"):
         say_next(
-            "a commit that makes it better, or mmcicd-jenkins run --again: a new attempt is a new version"
+            f"a commit that makes it better, or mmcicd-jenkins run{options} --again: a new attempt is a new version"
         )
     elif last.stage == "propose" and last.detail.get("waits"):
-        say_next(f"mmcicd-jenkins promote --model {job.model.name} --env {bench.config.production.name}")
+        place = f"--env {bench.config.production.name}{options}"
+        say_next(f"mmcicd-jenkins promote --model {job.model.name} {place}")

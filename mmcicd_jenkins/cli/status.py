@@ -41,7 +41,8 @@ def command(watch: bool, every: str, shared: bool, as_json: bool) -> int:
         raise UsageError("--every belongs to --watch")
     opened = open_bench(Path.cwd(), report.Lines(), shared=shared)
     bench = dataclasses.replace(opened, cluster_seconds=CALL_SECONDS)
-    look = Look(bench, options=" --shared" if shared else "")
+    options = " --shared" if shared else ""
+    look = Look(bench, options=options)
     if watch and as_json:
         return _watch_as_json(look, seconds, _ledger_seconds(bench))
     if watch:
@@ -54,8 +55,12 @@ def command(watch: bool, every: str, shared: bool, as_json: bool) -> int:
         report.emit({"ledger": ledger, "status": [to_document(line) for line in lines], "exit_code": code})
         return code
     _tell(lines, bench)
+    if bench.replaced:
+        report.say(
+            f"These are this machine's own; {' and '.join(bench.replaced)} of mmcicd.yaml: mmcicd-jenkins status --shared"
+        )
     for model, version in _waiting(bench, look.snapshots).items():
-        say_next(f"mmcicd-jenkins promote --model {model}   (version {version} waits)")
+        say_next(f"mmcicd-jenkins promote --model {model}{options}   (version {version} waits)")
     return code
 
 

@@ -1,7 +1,15 @@
 """How outcomes, durations and times are told on a terminal of 80 columns."""
 
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 from mmcicd_jenkins.cli import report
+from mmcicd_jenkins.errors import Interrupted, MmcicdError, Terminated
 from mmcicd_jenkins.stages.context import Outcome
+
+if TYPE_CHECKING:
+    from mmcicd_jenkins.wiring import Bench
 
 # The column in which durations end.
 WIDTH = 78
@@ -40,3 +48,17 @@ def say_next(text: str) -> None:
 def moment(iso: str) -> str:
     """`2026-11-24 08:20` of an ISO time."""
     return iso[:16].replace("T", " ")
+
+
+@contextlib.contextmanager
+def own_or_shared(bench: "Bench", environment: str) -> Iterator[None]:
+    """Who means the cluster and forgot to say so must not believe that nothing serves there."""
+    try:
+        yield
+    except (Interrupted, Terminated):
+        raise
+    except MmcicdError as e:
+        if environment in bench.replaced:
+            hint = f"this is {environment} of this machine; for the cluster of mmcicd.yaml: the same command with --shared"
+            e.fix = "; ".join(filter(None, [hint, e.fix]))
+        raise

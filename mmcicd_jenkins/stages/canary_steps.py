@@ -136,6 +136,10 @@ class _Steps:
             fix="commit what makes it better: a new version",
         )
 
+    @property
+    def _about(self) -> str:
+        return f" --model {self._order.model} --env {self._course.place.name}"
+
     def _ask(self, verdict: Verdict) -> Inconclusive:
         """Copies and intent stay. The traffic that was counted counts on."""
         self._target.note(self._order, dataclasses.replace(verdict.notes, until="", reason=verdict.reason))
@@ -144,7 +148,8 @@ class _Steps:
             f"Inconclusive: {verdict.reason}",
             where=f"{self._course.place.name}, {self._course.count(verdict.notes.step)}",
             why=f"the canary of version {self._order.version} stays beside {self._course.stable} until a person decides",
-            fix="mmcicd-jenkins promote waits once more; mmcicd-jenkins stage canary --answer 'take back' ends it",
+            fix=f"mmcicd-jenkins promote --shared{self._about} --version {self._order.version} waits once more; "
+            f"mmcicd-jenkins stage canary{self._about} --answer 'take back' ends it",
         )
 
     def _give_up(self, verdict: Verdict) -> OutsideFailed:
@@ -154,7 +159,7 @@ class _Steps:
             f"the canary of version {self._order.version} cannot be judged; {self._course.stable} serves on",
             where=self._course.place.name,
             why=verdict.reason,
-            fix="when what is named answers again: mmcicd-jenkins promote",
+            fix=f"when what is named answers again: mmcicd-jenkins promote --shared{self._about}",
         )
 
     def _end(self) -> None:

@@ -59,6 +59,8 @@ class Bench:
     progress: Progress
     variables: Mapping[str, str]
     warnings: tuple[Problem, ...] = ()
+    # Environments that the file has in clusters, and that this machine's own stand for.
+    replaced: tuple[str, ...] = ()
     # How long a call to a cluster may take for a command that only looks; 0 = its usual time.
     cluster_seconds: float = 0.0
     # How long a ledger may be waited for where there is a way without it; 0 = its usual time.
@@ -260,8 +262,10 @@ def open_bench(
     variables = os.environ if variables is None else variables
     loaded = load(start, environ=variables)
     config = loaded.config if shared else on_this_machine(loaded.config)
+    places = loaded.config.environments.values()
     return Bench(
         config=config,
+        replaced=() if shared else tuple(place.name for place in places if place.kind != "local"),
         lock=load_lock(config.root),
         progress=progress or Silent(),
         variables=variables,

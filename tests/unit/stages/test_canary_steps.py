@@ -116,8 +116,12 @@ def test_slow_answers_end_it(case: Case) -> None:
 
 def test_no_traffic_is_a_question_and_the_canary_stays(case: Case) -> None:
     paper = Paper(flows={"stable": Flow(rate=0), "canary": Flow(rate=0)})
-    with pytest.raises(Inconclusive, match="0 of 1,000 requests"):
+    with pytest.raises(Inconclusive, match="0 of 1,000 requests") as told:
         case.run(paper)
+    # As a person types it: without --shared it would be another machine's production, without a version another one.
+    about = "--model churn --env production"
+    assert f"mmcicd-jenkins promote --shared {about} --version 8 waits once more" in told.value.fix
+    assert f"mmcicd-jenkins stage canary {about} --answer 'take back' ends it" in told.value.fix
     assert paper.held is not None
     assert paper.calls[-1] == "note asked"
     assert not has_passed(case.course(), ports_of(paper))
