@@ -57,11 +57,11 @@ def short(account: str) -> str:
     return account.removeprefix(_ACCOUNT).replace(":", "/") if account.startswith(_ACCOUNT) else account
 
 
-def bound(role: str, account: str) -> str:
-    """The option of `render rbac` that gives a Role to this account; "" when it is the one that is made for it."""
+def bound(role: str, account: str, namespace: str) -> str:
+    """The option of `render rbac` that gives a Role to this account; "" when it is the one that is made there for it."""
     if account.startswith(_ACCOUNT):
         own = account.removeprefix(_ACCOUNT).replace(":", "/")
-        return "" if own.endswith(f"/mmcicd-{role}") else f" --bind {role}=account:{own}"
+        return "" if own == f"{namespace}/mmcicd-{role}" else f" --bind {role}=account:{own}"
     return f" --bind '{role}=user:{account}'" if account else ""
 
 
@@ -103,6 +103,21 @@ def _lasts(facts: ClusterFacts) -> str:
         if seconds >= 2 * size:
             return f", for {seconds / size:.0f} {unit}"
     return f", for {max(seconds, 0) / 60:.0f} minutes"
+
+
+def is_stranger(needed: Iterable[Right], namespace: str, may: Mapping[Question, bool]) -> bool:
+    """Whether an account may nothing of what it must in a namespace."""
+    required = [question for right in needed if not right.optional for question in _of(right, may, namespace)]
+    return not any(may[question] for question in required)
+
+
+def elsewhere(asked: Asked, owner: str) -> Finding:
+    """The login is the one that was made for the environment `owner`, and has no business in this one."""
+    return asked.told.warn(
+        f"{asked.name} is not looked at: the login is {asked.who}, the account of {owner}, and may nothing in {asked.namespace}",
+        f"KUBECONFIG={asked.name}.kubeconfig mmcicd-jenkins doctor; or, for one login in both: {asked.send}",
+        where=asked.where,
+    )
 
 
 def enough(asked: Asked, needed: Iterable[Right], may: Mapping[Question, bool]) -> Iterator[Finding]:

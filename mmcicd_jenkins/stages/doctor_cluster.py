@@ -14,7 +14,7 @@ from mmcicd_jenkins.ports.doctor import ClusterFacts, ClusterLook
 from mmcicd_jenkins.ports.rights import Account, Question, Right
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.shares import nearest_share
-from mmcicd_jenkins.render.rbac import account_name
+from mmcicd_jenkins.render.rbac import ACCOUNTS, account_name
 from mmcicd_jenkins.render.rights import dangers, questions, rights, trainer
 from mmcicd_jenkins.stages.doctor import Check
 
@@ -60,7 +60,7 @@ def _environments(config: Config) -> Iterator[Site]:
                 place=place,
                 key=f"environments.{place.name}.cluster",
                 page=f"mmcicd-jenkins render rbac --env {place.name}",
-                role=partial(role_of, namespace=place.namespace),
+                role=role_of,
                 needed=partial(rights, place=place, models=models),
                 pods=tuple(pods_of(model, place) for model in config.models.values()),
             )
@@ -105,10 +105,22 @@ def _look(clusters: Clusters, site: Site) -> Iterator[Finding]:
         # Credentials of a cluster lie in Jenkins; that this machine has none of them is no mistake.
         what = f"{site.place.name} is not looked at: {e.what}{f' ({e.why})' if e.why else ''}"
         return iter([Told("environments", site.place.name).warn(what, e.fix, where=where)])
-    return _asked(look, look.reach(), site, where)
+    facts = look.reach()
+    return _asked(look, facts, site, where, owner=_owner(clusters.config, facts.account, site.place))
 
 
-def _asked(look: ClusterLook, facts: ClusterFacts, site: Site, where: str) -> Iterator[Finding]:
+def _owner(config: Config, account: str, place: Environment) -> str:
+    """The other environment that an account of `render rbac` was made for; "" of any other login."""
+    for other in config.environments.values():
+        names = [f"system:serviceaccount:{other.namespace}:{account_name(one)}" for one in ACCOUNTS]
+        if other.namespace != place.namespace and account in names:
+            return other.name
+    return ""
+
+
+def _asked(
+    look: ClusterLook, facts: ClusterFacts, site: Site, where: str, *, owner: str
+) -> Iterator[Finding]:
     place, account = site.place, site.role(facts.account)
     needed = site.needed(account)
     apply = "| kubectl apply --filename=-"
@@ -116,12 +128,14 @@ def _asked(look: ClusterLook, facts: ClusterFacts, site: Site, where: str) -> It
         name=place.name,
         namespace=place.namespace,
         who=cluster.short(facts.account) or "this account",
-        send=f"{site.page}{cluster.bound(account, facts.account)} {apply}",
+        send=f"{site.page}{cluster.bound(account, facts.account, place.namespace)} {apply}",
         instead=f"{site.page} {apply}",
         where=where,
     )
     wanted, never = questions(needed, place.namespace), dangers(place.namespace)
     may: Mapping[Question, bool] = look.may([*wanted, *(danger.question for danger in never)])
+    if owner and cluster.is_stranger(needed, place.namespace, may):
+        return iter([cluster.elsewhere(asked, owner)])
     return chain(
         cluster.server(asked, facts),
         cluster.enough(asked, needed, {question: may[question] for question in wanted}),
@@ -131,9 +145,10 @@ def _asked(look: ClusterLook, facts: ClusterFacts, site: Site, where: str) -> It
     )
 
 
-def role_of(account: str, namespace: str) -> Account:
-    """What an account is for: by the name that we give it, and else it deploys."""
-    is_monitor = account == f"system:serviceaccount:{namespace}:{account_name('monitor')}"
+def role_of(account: str) -> Account:
+    """What an account is for, in its own namespace or another: by the name that we give it, and else it deploys."""
+    kind, _, name = account.rpartition(":")
+    is_monitor = kind.startswith("system:serviceaccount:") and name == account_name("monitor")
     return "monitor" if is_monitor else "deployer"
 
 

@@ -74,8 +74,10 @@ def open_machine(start: Path, variables: Mapping[str, str], *, seconds: float) -
 
 
 def _on_a_laptop(config: Config) -> Config:
-    """What a laptop has of its own, and the registry that the file names: `--shared` needs it, and it is there to be tried."""
-    return dataclasses.replace(on_this_machine(config), store=config.store)
+    """What a laptop has of its own, and the registry and images that the file names: `--shared` needs those."""
+    own = on_this_machine(config)
+    image = config.image if config.store.registry else own.image
+    return dataclasses.replace(own, store=config.store, image=image)
 
 
 def _jenkins(config: Config, variables: Mapping[str, str], model: str, seconds: float) -> tuple[Check, ...]:

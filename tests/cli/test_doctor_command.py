@@ -412,6 +412,14 @@ def test_the_registry_that_a_laptop_needs_for_shared_is_looked_at(laptop):
         assert "127.0.0.1:9" in found[0]["where"] + found[0]["what"]
 
 
+def test_the_base_that_a_laptop_needs_for_shared_is_looked_for_in_the_lock(laptop):
+    with (laptop.root / "mmcicd.yaml").open("a") as file:
+        file.write("image: registry.example/serving:1\nstore: {registry: '127.0.0.1:9/ml'}\n")
+    (found,) = [f for f in laptop.findings(user="") if f["what"].startswith("registry.example/serving:1")]
+    assert (found["severity"], found["topic"]) == ("fail", "models")
+    assert "mmcicd-jenkins image update-base" in found["fix"]
+
+
 def test_data_that_are_not_there(laptop):
     (laptop.root / "a.csv").unlink()
     found = laptop.findings(user="")

@@ -158,11 +158,12 @@ def test_the_eleven_calls_are_all_asked_for():
         (DEPLOYER, ""),
         ("system:serviceaccount:jenkins:agent", " --bind deployer=account:jenkins/agent"),
         ("ada@example", " --bind 'deployer=user:ada@example'"),
+        ("system:serviceaccount:staging:mmcicd-deployer", " --bind deployer=account:staging/mmcicd-deployer"),
         ("", ""),
     ],
 )
 def test_the_role_is_given_to_whoever_came(account, option):
-    assert cluster.bound("deployer", account) == option
+    assert cluster.bound("deployer", account, "ml") == option
 
 
 @pytest.mark.parametrize(
@@ -223,3 +224,13 @@ def test_a_quota_that_wants_a_limit_of_cpu():
 
 def test_quotas_that_cannot_be_seen():
     assert list(cluster.quotas(ASKED, None, [pods()])) == []
+
+
+def test_the_login_of_another_environment_is_told_as_that():
+    assert cluster.is_stranger(NEEDED, "ml", dict.fromkeys(WANTED, False))
+    assert not cluster.is_stranger(NEEDED, "ml", {**dict.fromkeys(WANTED, False), WANTED[0]: True})
+    found = cluster.elsewhere(ASKED, "staging")
+    assert found.severity == "warn"
+    assert "the login is ml/mmcicd-deployer, the account of staging" in found.what
+    assert "KUBECONFIG=production.kubeconfig" in found.fix
+    assert "SEND" in found.fix
