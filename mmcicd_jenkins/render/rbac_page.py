@@ -19,6 +19,7 @@ _PAGE = """\
 # What mmcicd-jenkins needs in namespace {namespace} of {cluster} for {name}.
 # For an administrator of that namespace to read and to apply, again after each update of mmcicd-jenkins:
 #   mmcicd-jenkins render rbac {option} | kubectl apply --filename=-
+# The namespace must be there: kubectl create namespace {namespace}
 # It makes no ClusterRole and names no secret. Whoever may create workloads can reach every secret and account of the
 # namespace all the same, so let nothing else live there, and hold its pods to what ours keep anyway:
 #   kubectl label namespace {namespace} pod-security.kubernetes.io/enforce=restricted
