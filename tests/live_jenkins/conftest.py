@@ -3,11 +3,8 @@
 What they make has a name of chance, and goes again even when they fail: jobs, builds, servers, what agents installed.
 """
 
-import contextlib
 import os
-import secrets
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,11 +12,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import git_web_server
-from live_controller import Controller, until
-from live_site import LABELS, NAME, make_site
-
-import jenkins
+from live_controller import Controller
+from live_site import LABELS, NAME, Site, own_remote, standing
 
 # Read before the session's fixture takes the machine's settings away.
 SETTINGS = {name: value for name, value in os.environ.items() if name.startswith("MMCICD_TEST_JENKINS_")}
@@ -87,36 +81,13 @@ def base(tmp_path_factory):
 @pytest.fixture(scope="session")
 def folder(admin):
     """A folder of the controller, of a name that nobody has; gone in the end, with all builds."""
-    name = f"mmcicd-live-{secrets.token_hex(4)}"
-    yield name
-    if admin.library.job_exists(name):
-        _end_builds(admin, name)
-        admin.library.delete_job(name)
-
-
-def _end_builds(admin, name):
-    """Nothing runs in the folder any more: a build that loses its job would write into nowhere."""
-
-    def nothing_runs():
-        found = admin.library.get_running_builds()
-        mine = [one for one in found if f"/job/{name}/" in one["url"]]
-        waits = [
-            one for one in admin.library.get_queue_info() if f"/job/{name}/" in one["task"].get("url", "")
-        ]
-        for one in waits:
-            admin.post("queue/cancelItem", {"id": str(one["id"])})
-        for one in mine:
-            admin.post(f"job/{one['url'].partition('/job/')[2]}stop")
-        return not (mine or waits)
-
-    with contextlib.suppress(AssertionError, jenkins.JenkinsException):
-        until(nothing_runs, "builds to end", patience=60)
+    with admin.own_folder() as name:
+        yield name
 
 
 @pytest.fixture(scope="session")
 def agents(admin, base, folder):
     """Each label has an agent, on this machine, of this user: it reads and writes our folder."""
-    admin.library.create_job(folder, jenkins.EMPTY_FOLDER_XML)
     for label in LABELS:
         seen = base / f"seen-{label}"
         job = f"{folder}/probe-{label}"
@@ -134,36 +105,26 @@ def agents(admin, base, folder):
 
 
 @pytest.fixture(scope="session")
-def remote(base):
-    """An empty repository behind http: Jenkins refuses remotes that are folders of its own machine."""
-    remotes = base / "remotes"
-    remotes.mkdir()
-    host = SETTINGS.get("MMCICD_TEST_JENKINS_GIT_HOST", "127.0.0.1")
-    with git_web_server.serve(remotes, host) as server:
-        server.public.add(f"{NAME}.git")
-        address = server.add(f"{NAME}.git", "", "")
-        head = ["git", "-C", str(remotes / f"{NAME}.git"), "symbolic-ref", "HEAD", "refs/heads/main"]
-        subprocess.run(head, check=True)
-        yield address
+def host():
+    """This machine as Jenkins sees it."""
+    return SETTINGS.get("MMCICD_TEST_JENKINS_GIT_HOST", "127.0.0.1")
 
 
 @pytest.fixture(scope="session")
-def site(admin, agents, base, folder, remote):
+def people(admin):
+    """Who may promote, and who may see the jobs of ops and start them."""
+    found = [SETTINGS.get(f"MMCICD_TEST_JENKINS_{role}", "") for role in ("APPROVER", "OTHER")]
+    approvers = [found[0] or admin.user]
+    return {"approvers": approvers, "pressers": [*approvers, *filter(None, found[1:])]}
+
+
+@pytest.fixture(scope="session")
+def site(admin, agents, base, folder, host, people):
     """The repository, pushed, with its jobs made by `jobs sync`."""
-    people = [SETTINGS.get(f"MMCICD_TEST_JENKINS_{role}", "") for role in ("APPROVER", "OTHER")]
-    approvers = [people[0] or admin.user]
-    made = make_site(
-        base, folder=folder, url=admin.url, remote=remote, user=admin.user, token=admin.token,
-        approvers=approvers, pressers=[*approvers, *filter(None, people[1:])],
-    )  # fmt: skip
-    try:
-        first = made.cli("jobs", "sync")
-        assert first.returncode == 0, first.stderr
-        yield made
-    finally:
-        _end_builds(admin, folder)
-        made.stop_servers()
-        made.forget_installed()
+    with own_remote(base, host) as remote:
+        made = Site(base=base, folder=folder, remote=remote, user=admin.user, token=admin.token)
+        with standing(made, admin, url=admin.url, **people):
+            yield made
 
 
 @pytest.fixture(scope="session")

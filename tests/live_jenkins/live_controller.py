@@ -5,6 +5,8 @@ Every wait ends: with what was waited for, or with a failure that shows what Jen
 
 import contextlib
 import json
+import re
+import secrets
 import time
 from urllib.parse import quote
 
@@ -44,6 +46,48 @@ class Controller:
             return session.post(
                 self.at(path), data=form or {}, headers=headers, timeout=60, allow_redirects=False
             )
+
+    # Folders
+
+    @contextlib.contextmanager
+    def own_folder(self):
+        """The name of an empty folder that nobody else has; gone in the end, with all builds."""
+        name = f"mmcicd-live-{secrets.token_hex(4)}"
+        self.library.create_job(name, jenkins.EMPTY_FOLDER_XML)
+        try:
+            yield name
+        finally:
+            self.end_builds(name)
+            self.library.delete_job(name)
+
+    def end_builds(self, folder):
+        """Nothing runs in the folder any more: a build that loses its job would write into nowhere."""
+
+        def nothing_runs():
+            within = f"/job/{folder}/"
+            mine = [one for one in self.library.get_running_builds() if within in one["url"]]
+            queue = self.library.get_queue_info()
+            waits = [one for one in queue if within in one["task"].get("url", "")]
+            for one in waits:
+                self.post("queue/cancelItem", {"id": str(one["id"])})
+            for one in mine:
+                self.post(f"job/{one['url'].partition('/job/')[2]}stop")
+            return not (mine or waits)
+
+        with contextlib.suppress(AssertionError, jenkins.JenkinsException):
+            until(nothing_runs, "builds to end", patience=60)
+
+    def script_approvals(self):
+        """What the page says of scripts that wait for an administrator, without its markup."""
+        text = re.sub(
+            r"<script.*?</script>|<[^>]*>", " ", self.get("manage/scriptApproval/"), flags=re.DOTALL
+        )
+        return " ".join(text.split())
+
+    def locked(self):
+        """The locks that a build holds."""
+        found = self.json("lockable-resources", tree="resources[name,locked]")
+        return [one["name"] for one in found["resources"] if one["locked"]]
 
     # Builds
 
@@ -153,10 +197,10 @@ class Controller:
 
         return until(look, f"{job} #{number} to ask {until_it_says}")[0]
 
-    def proceed(self, job, number, **values):
+    def proceed(self, job, number, question="Promote", **values):
         """Answer as a script with an API token does."""
         given = {"parameter": [{"name": name, "value": value} for name, value in values.items()]}
-        return self.post(f"{job_path(job)}/{number}/input/Promote/proceed", {"json": json.dumps(given)})
+        return self.post(f"{job_path(job)}/{number}/input/{question}/proceed", {"json": json.dumps(given)})
 
 
 def choices(question):

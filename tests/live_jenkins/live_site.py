@@ -17,9 +17,12 @@ import subprocess
 import sys
 import time
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+
+import git_web_server
 
 MODEL = Path(__file__).parents[1] / "system" / "fixtures" / "double"
 NAME = "double"
@@ -97,13 +100,17 @@ IDENTITY = {
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """A checkout whose jobs are in `folder` of the controller."""
+    """A checkout whose jobs are in `folder` of the controller. `variables` are what a person has in the shell besides."""
 
     base: Path
     folder: str
     remote: str
     user: str
     token: str
+    config: str = CONFIG
+    files: Mapping[str, str] = field(default_factory=lambda: FILES)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    locked_by: tuple[tuple[str, ...], ...] = (("data", "update"),)
 
     @property
     def repo(self):
@@ -122,7 +129,7 @@ class Site:
         return subprocess.run(
             [sys.executable, "-m", "mmcicd_jenkins", *words],
             cwd=self.repo, check=False, capture_output=True, text=True, timeout=timeout,
-            env={**os.environ, **account},
+            env={**os.environ, **self.variables, **account},
         )  # fmt: skip
 
     def answer(self, *words):
@@ -199,33 +206,56 @@ class Site:
                 Path(f"{line}.lock").unlink(missing_ok=True)
 
 
-def make_site(base, *, folder, url, remote, user, token, approvers, pressers):
-    """The repository: locked, generated, committed and pushed to `remote`.
+@contextlib.contextmanager
+def own_remote(base, host):
+    """An empty repository behind http: Jenkins refuses remotes that are folders of its own machine."""
+    remotes = base / "remotes"
+    remotes.mkdir()
+    with git_web_server.serve(remotes, host) as server:
+        server.public.add(f"{NAME}.git")
+        address = server.add(f"{NAME}.git", "", "")
+        head = ["git", "-C", str(remotes / f"{NAME}.git"), "symbolic-ref", "HEAD", "refs/heads/main"]
+        subprocess.run(head, check=True)
+        yield address
+
+
+@contextlib.contextmanager
+def standing(site, admin, **values):
+    """The site, made, with its jobs, until the end of the block; nothing that it started is left."""
+    make(site, **values)
+    try:
+        first = site.cli("jobs", "sync")
+        assert first.returncode == 0, first.stderr
+        yield site
+    finally:
+        admin.end_builds(site.folder)
+        site.stop_servers()
+        site.forget_installed()
+
+
+def make(site, *, approvers, pressers, **values):
+    """The repository: locked, generated, committed and pushed.
 
     `approvers` may promote; `pressers` may see the jobs of ops and start them.
     """
-    site = Site(base=base, folder=folder, remote=remote, user=user, token=token)
+    base = site.base
     (site.repo / "wheels").mkdir(parents=True)
     site.write_data(rows=100)
     (site.repo / "factor.txt").write_text("0.80")
     shutil.copytree(MODEL, site.repo / "model")
     wheel = make_wheel(site.repo / "wheels", base)
-    values = {"base": base, "url": url, "folder": folder, "remote": remote, "wheel": wheel.name}
-    (site.repo / "mmcicd.yaml").write_text(
-        CONFIG.format(
-            ports=free_ports(4), approvers=json.dumps(approvers), pressers=json.dumps(pressers), **values
-        )
-    )
-    for name, text in FILES.items():
+    values |= {"base": base, "folder": site.folder, "remote": site.remote, "wheel": wheel.name}
+    values |= {"approvers": json.dumps(approvers), "pressers": json.dumps(pressers), "ports": free_ports(4)}
+    (site.repo / "mmcicd.yaml").write_text(site.config.format(**values))
+    for name, text in site.files.items():
         (site.repo / name).write_text(text.format(base=base))
         (site.repo / name).chmod(0o755)
     site.git("init", "-q", "-b", "main")
-    site.git("remote", "add", "origin", remote)
-    for words in (("generate",), ("data", "update")):
+    site.git("remote", "add", "origin", site.remote)
+    for words in (("generate",), *site.locked_by):
         done = site.cli(*words)
         assert done.returncode == 0, done.stderr
     site.push()
-    return site
 
 
 def make_wheel(folder, base):
