@@ -24,6 +24,7 @@ def canary_stages(config: Config, model: Model) -> tuple[Stage, ...]:
         when=("expression { env.MMCICD_CHOICE != null }",),
         lock=lock_of(place.name, model),
         undecided=UNDECIDED,
+        stopped=f" was stopped as a canary; what copies it has in {place.name} stay until somebody promotes again or rolls back",
         given=given,
     )
     answered = Options(

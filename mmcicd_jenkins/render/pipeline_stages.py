@@ -45,7 +45,8 @@ class Stage:
 
     `emptied` is a folder that the stage fills anew, because a workspace may be used again. `variables` are for
     hooks, which serve several models. `goes_on`: when it fails, the stages after it are tried all the same. `undecided` is
-    the variable that gets the words of a verdict that a person must give; "" where such a verdict ends the build.
+    the variable that gets the words of a verdict that a person must give; "" where such a verdict ends the build. `stopped` is
+    said, after the version, when somebody stops it; "" where nothing is left behind.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Stage:
     bindings: tuple[Binding, ...] = ()
     flags: tuple[Flag, ...] = ()
     undecided: str = ""
+    stopped: str = ""
     emptied: str = ""
     junit: str = ""
     artifacts: str = ""
@@ -75,6 +77,7 @@ class Options:
     lock: str = ""
     flags: tuple[Flag, ...] = ()
     undecided: str = ""
+    stopped: str = ""
     emptied: str = ""
     junit: str = ""
     artifacts: str = ""
@@ -110,6 +113,7 @@ class Stages:
             ),
             flags=more.flags,
             undecided=more.undecided,
+            stopped=more.stopped,
             emptied=more.emptied,
             junit=more.junit,
             artifacts=more.artifacts,

@@ -177,6 +177,20 @@ def test_the_button_ends_a_canary_and_a_second_press_does_nothing(site, admin, a
     assert site.copies("stable") == (3, 2)
 
 
+def test_a_build_that_is_stopped_in_a_hold_says_what_is_left(site, admin, approver, promote, rollback):
+    number = released(site, admin, promote, note=5)
+    assert approved(admin, approver, promote, number) == 5
+    until(lambda: site.copies("canary"), "copies of the canary")
+    admin.stop(promote, number)
+    ended = admin.ended(promote, number)
+    assert ended["result"] == "ABORTED", admin.log(promote, number)
+    assert ended["description"].startswith("5 was stopped as a canary; what copies it has in production stay")
+    assert site.copies("canary") == (5, 1)
+    pressed = approver.start(rollback, REASON="it was stopped")
+    assert admin.ended(rollback, pressed)["result"] == "SUCCESS", admin.log(rollback, pressed)
+    assert (site.copies("stable"), site.copies("canary")) == ((3, 2), None)
+
+
 def test_a_look_at_a_cluster(site, admin, rollback):
     """The monitor's page, and its report."""
     job = rollback.replace("rollback", "monitor")
