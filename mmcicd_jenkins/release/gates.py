@@ -22,7 +22,7 @@ def number(value: float) -> str:
         return str(value)
     if value == int(value) and abs(value) >= 1:
         return f"{int(value):,}"
-    digits = 3 if abs(value) >= 0.001 else 6
+    digits = 6 if 0 < abs(value) < 0.001 else 3
     return f"{value:,.{digits}f}"
 
 
