@@ -109,5 +109,5 @@ def test_the_lines_are_found() -> None:
     named = {re.search(r"stage ([a-z]+) --model|(data update) --model", line) for line in lines()}
     assert {match[1] or match[2] for match in named if match} == {
         "prepare", "test", "data", "train", "evaluate", "package", "verify", "deploy", "smoke", "propose", "promote",
-        "rollback", "monitor", "data update",
+        "canary", "rollback", "monitor", "data update",
     }  # fmt: skip

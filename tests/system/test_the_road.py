@@ -346,7 +346,7 @@ def test_a_laptops_run_touches_nothing_shared(base):
         "ledger: {url: 'ssh://git@127.0.0.1:1/ml/ledger.git'}\n"
         "store: {registry: registry.invalid/ml}\n"
         "environments:\n"
-        "  staging: {kind: kubernetes, cluster: 'https://k8s.invalid:6443', namespace: ml}\n"
+        "  staging: {kind: kubernetes, cluster: 'https://k8s.invalid:6443', namespace: ml-staging}\n"
         "  production: {kind: kubernetes, cluster: 'https://k8s.invalid:6443', namespace: ml}\n"
     )
     config = base / "repo/mmcicd.yaml"
