@@ -12,8 +12,8 @@ import pytest
 
 from mmcicd_jenkins.config.load import load_config
 from mmcicd_jenkins.errors import InputError
-from mmcicd_jenkins.render.files import OWN_TEMPLATES
 from mmcicd_jenkins.release.tracks import as_track
+from mmcicd_jenkins.render.files import OWN_TEMPLATES
 from mmcicd_jenkins.render.kubernetes import render_manifest
 
 OURS = Path(str(resources.files("mmcicd_jenkins.templates"))) / "kubernetes"
