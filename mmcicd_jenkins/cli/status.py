@@ -9,7 +9,7 @@ import click
 
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.options import json_option, shared_option
-from mmcicd_jenkins.cli.status_lines import Line
+from mmcicd_jenkins.cli.status_lines import Line, mark_of
 from mmcicd_jenkins.cli.status_look import CALL_SECONDS, Look
 from mmcicd_jenkins.cli.telling import say_next
 from mmcicd_jenkins.errors import Interrupted, MmcicdError, OutsideFailed, Terminated, UsageError
@@ -83,7 +83,7 @@ def _tell(lines: list[Line], bench: Bench) -> None:
     report.out(table(lines, report.stdout_columns()))
     for line in lines:
         if line.warning:
-            report.say(line.warning, mark="differs")
+            report.say(line.warning, mark=mark_of(line))
         if line.note:
             report.say(line.note)
 

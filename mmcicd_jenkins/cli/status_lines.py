@@ -48,6 +48,11 @@ class Line:
     copies: tuple[Copies, ...] = field(default=())
 
 
+def mark_of(line: Line) -> str:
+    """What stands before its warning: an environment that did not answer is not one that answers otherwise."""
+    return UNKNOWN if line.state == UNKNOWN else "differs"
+
+
 def make_line(model: str, environment: str, pointer: Pointer, seen: Seen) -> Line:
     observed = seen.observed
     cut_short, note = _operation(model, pointer, seen)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NoReturn, Protocol, Self
 
 from mmcicd_jenkins.cli import report
-from mmcicd_jenkins.cli.status_lines import Line
+from mmcicd_jenkins.cli.status_lines import Line, mark_of
 from mmcicd_jenkins.cli.status_look import Look
 from mmcicd_jenkins.cli.status_table import table
 from mmcicd_jenkins.errors import MmcicdError
@@ -130,7 +130,7 @@ class Redrawn:
         yield Text(table(self._lines, options.max_width) if self._lines else "asking ...")
         for line in self._lines:
             if line.warning:
-                yield Text.assemble(("differs", "bold red"), f": {report.plain(line.warning)}")
+                yield Text.assemble((mark_of(line), "bold red"), f": {report.plain(line.warning)}")
             elif line.note:
                 yield Text(report.plain(line.note))
         if self._error:

@@ -233,6 +233,7 @@ class GoldenResult:
     matched_grpc: int
     seconds: tuple[float, ...]
     differences: tuple[str, ...] = ()
+    where: str = ""  # the address that was asked
 
 
 class ModelClient(Protocol):

@@ -1,5 +1,6 @@
 """Golden requests to what serves: asked of an environment, and whether the answers are those of the evaluation."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
@@ -16,7 +17,9 @@ PAUSE_SECONDS = 1.0
 def ask(where: Callable[[], Endpoint], job: Job, ports: Ports, golden: Mapping[str, object]) -> GoldenResult:
     if not golden.get("instances"):
         return GoldenResult(asked=0, matched_rest=0, matched_grpc=0, seconds=())
-    return ports.client.ask_golden(where(), job.model.name, golden)
+    endpoint = where()
+    result = ports.client.ask_golden(endpoint, job.model.name, golden)
+    return dataclasses.replace(result, where=endpoint.rest)
 
 
 def ask_settled(
@@ -48,6 +51,8 @@ def require_right(result: GoldenResult, version: int) -> None:
     if not is_right(result):
         raise GateRefused(
             f"version {version} answers otherwise than it did when it was evaluated; what served before serves on",
+            # Whoever answers there may be somebody else: an address of mmcicd.yaml may lead astray.
+            where=result.where,
             why="; ".join(result.differences[:3])
             or f"{result.matched_rest} of {result.asked} by REST, {result.matched_grpc} by gRPC",
         )

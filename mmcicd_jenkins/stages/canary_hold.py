@@ -119,7 +119,7 @@ class Hold:
             action, tally = decide(tally, seen.outcome, self._strategy.limits, over=over)
             if action is Action.ASK and self._now() < self._patient_until:
                 action, tally = Action.WAIT, dataclasses.replace(tally, inconclusive=0, late=0)
-            self._tell(seen, notes, final=action is not Action.WAIT)
+            self._tell(seen, notes, tally, final=action is not Action.WAIT)
             failpoint("canary.looked")
             if action is not Action.WAIT:
                 line = told(seen.share, self._index + 1, len(self._strategy.steps), seen.look, seen.outcome)
@@ -206,7 +206,7 @@ class Hold:
         check = canary_command.ask(self._strategy.command, asked, self._course.place, self._job, self._ports)
         return dataclasses.replace(seen, checks=(*seen.checks, check))
 
-    def _tell(self, seen: _Seen, notes: Notes, *, final: bool) -> None:
+    def _tell(self, seen: _Seen, notes: Notes, tally: Tally, *, final: bool) -> None:
         """A line when something is new, and once a minute; the last word of a step always."""
         outcome, last = self._told
         now = self._now()
@@ -219,6 +219,9 @@ class Hold:
             line = f"canary {percent(seen.share)}, {self._course.count(self._index)}: error: {seen.error}"
         elif seen.outcome is not Outcome.PASSED and seen.reason:
             line += f": {seen.reason}"
+        if seen.outcome is Outcome.FAILED and not final:
+            # One bad look decides nothing, and nobody should run because of it.
+            line += f" (look {tally.failed} of {self._strategy.limits.failed} in a row that end it)"
         left = self._left(notes)
         self._ports.progress.line(line if final or not left else f"{line}, {left} left")
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mmcicd_jenkins.cli.status_lines import Seen, finishing, make_line, shares
+from mmcicd_jenkins.cli.status_lines import Seen, finishing, make_line, mark_of, shares
 from mmcicd_jenkins.cli.status_look import Look
 from mmcicd_jenkins.cli.status_table import table
 from mmcicd_jenkins.errors import OutsideFailed
@@ -91,6 +91,13 @@ def test_a_canary_under_way_is_no_difference():
     assert made.state == "7 90 %, 8 10 % (canary, step 1 of 3)"
     assert made.warning == ""
     assert "mmcicd-jenkins promote --model fraud --env production --version 8" in made.note
+
+
+def test_a_place_that_is_silent_is_not_said_to_differ():
+    silent = line(pointer(), Observed(version=None, state="unknown", reason="the login ended"))
+    other = line(pointer(), Observed(version=6, state="AVAILABLE"))
+    assert (mark_of(silent), mark_of(other)) == ("unknown", "differs")
+    assert silent.warning == "production cannot be asked what it serves: the login ended"
 
 
 def test_a_cut_short_operation_names_the_command_that_finishes_it():

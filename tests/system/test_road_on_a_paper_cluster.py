@@ -154,8 +154,9 @@ def test_settings_that_do_not_come_are_undone(site):
 def test_a_version_that_answers_otherwise_is_taken_back(site):
     site.stage("promote", version=1)
     site.client.wrong = True
-    with pytest.raises(GateRefused, match="answers otherwise"):
+    with pytest.raises(GateRefused, match="answers otherwise") as told:
         site.stage("promote", version=2)
+    assert told.value.where.startswith("http://")  # who was asked: it need not be our Service
     assert (site.serves(), site.pointer().serving) == (1, 1)
     site.client.wrong = False
     assert site.stage("promote", version=3).sentence == "production serves 3"

@@ -143,7 +143,8 @@ def _forbidden(doing: Doing, said: Said, why: str) -> MmcicdError:
             else f"this account may not {verb} {resource}{group}",
             where=doing.where,
             why=f"{who} has no Role that allows it",
-            fix="an administrator applies what `mmcicd-jenkins render rbac` prints; then `mmcicd-jenkins doctor` checks it",
+            fix="KUBECONFIG and `namespace` in mmcicd.yaml must be those of one environment; if they are, an administrator "
+            "applies what `mmcicd-jenkins render rbac` prints; then `mmcicd-jenkins doctor` checks it",
         )
     if found := _QUOTA.search(said.message):
         return OutsideFailed(

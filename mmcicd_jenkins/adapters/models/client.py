@@ -97,7 +97,8 @@ class HttpModelClient:
         url = f"{endpoint.rest}/v1/models/{quote(model, safe='')}:predict"
         status, text = self._request("POST", url, json.dumps(body).encode())
         if status != 200:
-            return f"status {status}: {_error_in(text)}"
+            said = _error_in(text)
+            return f"status {status}: {said}" if said else f"status {status}"
         try:
             row = json.loads(text)["predictions"][0]
         except (ValueError, LookupError, TypeError):

@@ -81,6 +81,7 @@ def test_answers_are_compared_with_numbers(answer, expected, difference):
     ("status", "text", "part"),
     [
         (400, '{"error": "no such input"}', "status 400: no such input"),
+        (404, "", "request 0 by REST: status 404"),
         (502, "<html>bad gateway</html>", "status 502: <html>bad gateway</html>"),
         (200, "no json", "no predictions in 'no json'"),
         (200, '{"predictions": []}', "no predictions in"),

@@ -107,6 +107,14 @@ def test_errors_end_it_early_and_remove_it(case: Case) -> None:
     assert (paper.now - Paper().now).total_seconds() < 200
 
 
+def test_one_bad_look_says_how_many_end_it(case: Case) -> None:
+    paper = Paper(flows={"stable": Flow(errors=0.0002), "canary": Flow(errors=0.05)})
+    with pytest.raises(GateRefused):
+        case.run(paper)
+    assert any("(look 1 of 3 in a row that end it)" in line for line in paper.lines)
+    assert "in a row" not in paper.lines[-1]
+
+
 def test_slow_answers_end_it(case: Case) -> None:
     paper = Paper(flows={"stable": Flow(), "canary": Flow(seconds=0.3)})
     with pytest.raises(GateRefused) as caught:
