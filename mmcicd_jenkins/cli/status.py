@@ -46,7 +46,7 @@ def command(watch: bool, every: str, shared: bool, as_json: bool) -> int:
     if watch and as_json:
         return _watch_as_json(look, seconds, _ledger_seconds(bench))
     if watch:
-        _watch(look, bench, seconds)
+        return _watch(look, bench, seconds)
     look.read_ledger()
     lines = look.lines()
     code = OutsideFailed.exit_code if any(line.warning for line in lines) else 0
@@ -99,7 +99,15 @@ def _ledger_seconds(bench: Bench) -> float:
     return LEDGER_SECONDS if "://" in ledger_address(bench.config) else 0.0
 
 
-def _watch(look: Look, bench: Bench, seconds: float) -> NoReturn:
+def _watch(look: Look, bench: Bench, seconds: float) -> int:
+    """Ctrl-C is its usual end, so it is no error; the exit code is that of every command that is interrupted."""
+    try:
+        _watch_in_words(look, bench, seconds)
+    except KeyboardInterrupt:
+        return Interrupted.exit_code
+
+
+def _watch_in_words(look: Look, bench: Bench, seconds: float) -> NoReturn:
     from mmcicd_jenkins.cli import status_watch
 
     ledger_seconds = _ledger_seconds(bench)

@@ -271,7 +271,12 @@ def one_line(text: str, secrets: tuple[str, ...] = (), longest: int = LONGEST) -
     if secrets:
         text = Redactor({}, also=secrets).hide(text.encode("utf-8", "replace")).decode("utf-8", "replace")
     printable = "".join(letter if letter.isprintable() else " " for letter in text[: 16 * longest])
-    return " ".join(printable.split())[:longest]
+    words = " ".join(printable.split())
+    if len(words) <= longest:
+        return words
+    # What was tried stands in front, what went wrong at the end.
+    tail = longest // 2
+    return f"{words[: longest - tail - 5]} ... {words[-tail:]}"
 
 
 def read_status(body: bytes, secrets: tuple[str, ...] = ()) -> Said:
