@@ -71,7 +71,8 @@ class Situation:
     """What the environment and the ledger say beside the counters.
 
     `refused_before` is the share of requests that the healthy version before refused; None when unknown: then
-    refusals do not count, because nobody can say that they rose. `under_way` says which operation has not ended.
+    refusals do not count, because nobody can say that they rose. `under_way` says which operation has not ended,
+    `unfinished` why a monitor began a rollback that has not.
     `blind` says why no counters could be read, `short` which copies lack and for how long they have (seconds).
     `watched` is whether the version was promoted so lately that what goes wrong is likely its own fault.
     """
@@ -88,6 +89,7 @@ class Situation:
     frozen: str
     alarm: Alarm
     under_way: str = ""
+    unfinished: str = ""
     blind: str = ""
     short: str = ""
     short_seconds: float = 0.0
@@ -142,6 +144,15 @@ def decide(past: Past, objectives: Objectives, situation: Situation) -> Decision
 def _conclude(checks: tuple[Check, ...], situation: Situation, alarm: Alarm) -> Decision:
     failed = [check for check in checks if check.verdict is Verdict.FAILED]
     curable = [check for check in failed if check.curable]
+    if situation.unfinished:
+        # A monitor that was killed in the middle of its own rollback; nobody else would end it.
+        return Decision(
+            action=Action.ROLLBACK,
+            verdict=Verdict.FAILED,
+            reason=situation.unfinished,
+            checks=checks,
+            alarm=alarm,
+        )
     if situation.under_way:
         # What serves is about to change; its past says nothing about what comes, and a rollback would undo it.
         return Decision(

@@ -116,6 +116,7 @@ def look(job: Job, ports: Ports) -> Facts:
             cooling_down=_cooling_down(pointer, place.monitor, now),
             frozen=pointer.frozen,
             under_way=_under_way(pointer),
+            unfinished=_unfinished(pointer),
             alarm=memory.alarm,
             blind=traffic.blind,
             short=_short(observed),
@@ -232,6 +233,14 @@ def _under_way(pointer: Pointer) -> str:
     if operation is None or operation.phase != "prepared":
         return ""
     return f"the {operation.action} of {operation.target} that began at {operation.started} has not ended"
+
+
+def _unfinished(pointer: Pointer) -> str:
+    """Why a rollback was begun that no person decided and that has not ended."""
+    operation = pointer.operation
+    if operation is None or (operation.action, operation.phase) != ("rollback", "prepared"):
+        return ""
+    return operation.reason if pointer.automatic_rollback == operation.started else ""
 
 
 def _can_roll_back(snapshot: Snapshot, environment: str, now: datetime) -> bool:

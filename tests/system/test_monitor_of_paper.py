@@ -126,6 +126,24 @@ def test_while_a_promotion_is_under_way_nothing_is_decided(watch):
     assert watch.bench.ledger.snapshot("double").pointer("production").operation.action == "promote"
 
 
+@pytest.mark.parametrize(("automatic", "action", "serving"), [(True, "rollback", 1), (False, "wait", 2)])
+def test_a_rollback_of_its_own_that_was_cut_short_is_ended(watch, automatic, action, serving):
+    watch.look(v2=(0, 0, 0))
+    who = history.Who(actor="monitor", at=watch.clock.now().isoformat(), reason="errors: too many")
+    watch.bench.ledger.commit(
+        "double",
+        lambda snapshot: history.begin(snapshot, "production", "rollback", 1, who, automatic=automatic),
+    )
+    epoch = watch.bench.ledger.snapshot("double").pointer("production").epoch
+    seen = watch.look(v2=(10, 0, 0))
+    assert (seen.detail["action"], watch.serving()) == (action, serving)
+    after = watch.bench.ledger.snapshot("double").pointer("production")
+    assert (after.epoch, after.operation.phase) == (epoch, "done" if automatic else "prepared")
+    if automatic:
+        assert "errors: too many" in seen.sentence
+        assert watch.bench.ledger.snapshot("double").is_revoked(2)
+
+
 def test_what_was_judged_is_what_is_taken_back_or_nothing(watch):
     watch.look(v2=(0, 0, 0))
     watch.server.counts["2"] = (0, 0, 5000)
