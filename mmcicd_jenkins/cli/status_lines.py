@@ -171,10 +171,11 @@ def _difference(model: str, pointer: Pointer, seen: Seen) -> str:
         )
         command = f"mmcicd-jenkins reconcile --model {model} --env {place}{seen.options}"
         return f"{place} {serves} {newer}, {says}; fix: {command}"
-    if pointer.serving == observed.version:
-        return ""
-    why = f" ({observed.reason})" if observed.reason else ""
     fix = f"mmcicd-jenkins serve --env {place}{seen.options}"
+    if pointer.serving == observed.version:
+        departs = observed.departure and pointer.serving is not None
+        return f"{place} {serves} of {model}, but {observed.departure}; fix: {fix}" if departs else ""
+    why = f" ({observed.reason})" if observed.reason else ""
     if pointer.serving is None:
         fix = f"put the ledger back if it was lost, or mmcicd-jenkins reconcile{seen.options}"
     return f"{place} {serves}{why}, {says}; fix: {fix}"

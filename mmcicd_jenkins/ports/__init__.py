@@ -259,7 +259,8 @@ class Copies:
 class Observed:
     """What an environment says of one model: the version that answers (None: none), its state, its fence.
 
-    `copies` are counted where an environment has several: who serves which share.
+    `copies` are counted where an environment has several: who serves which share. `departure` says what stands there
+    otherwise than it was applied, although the version answers; "" when nothing does.
     """
 
     version: int | None
@@ -267,6 +268,7 @@ class Observed:
     epoch: int = 0
     reason: str = ""
     copies: tuple[Copies, ...] = ()
+    departure: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

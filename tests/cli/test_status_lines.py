@@ -244,3 +244,12 @@ def test_an_alarm_that_the_ledger_does_not_have_is_told(version, action, told):
     (line_,) = look(bench)
     assert ("copies were started again 5 times" in line_.note) is told
     assert line_.warning == ""
+
+
+def test_the_right_version_on_other_terms_differs():
+    observed = Observed(
+        version=7, state="AVAILABLE", epoch=5, departure="it was scaled to 1 by hand, 9 were applied"
+    )
+    told = line(pointer(), observed).warning
+    assert told.startswith("production serves 7 of fraud, but it was scaled to 1 by hand")
+    assert told.endswith("fix: mmcicd-jenkins serve --env production")

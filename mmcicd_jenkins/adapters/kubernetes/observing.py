@@ -8,17 +8,21 @@ from collections.abc import Iterable, Mapping
 
 from mmcicd_jenkins.adapters.kubernetes import annotations, looking
 from mmcicd_jenkins.adapters.kubernetes.annotations import Document
-from mmcicd_jenkins.adapters.kubernetes.parts import CANARY, PREVIEW, STABLE
+from mmcicd_jenkins.adapters.kubernetes.departures import departure
+from mmcicd_jenkins.adapters.kubernetes.parts import CANARY, PREVIEW, STABLE, track_led_to
 from mmcicd_jenkins.ports import Copies, Observed
 from mmcicd_jenkins.release.rollout import Copy, Look, ready_by_version, told
 
 
-def observed(deployments: Mapping[str, Document], pods: Iterable[Document], serving: str) -> Observed:
+def observed(
+    deployments: Mapping[str, Document], pods: Iterable[Document], service: Document | None
+) -> Observed:
     """Args:
     deployments: those of the model, by track.
-    serving: the track that the Service leads to; the stable one where it leads to all.
+    service: the one that leads to them.
     """
     known = list(pods)
+    serving = (track_led_to(service) if service else "") or STABLE
     looks = {track: _look(one, track, serving, known) for track, one in deployments.items()}
     standing = annotations.read_or_fence(deployments.get(STABLE))
     wanted = standing.told.version if standing.told else None
@@ -31,6 +35,9 @@ def observed(deployments: Mapping[str, Document], pods: Iterable[Document], serv
         epoch=standing.fence.epoch,
         reason=_reason(version, counts, wanted, _coming(wanted, looks) or looks.get(serving)),
         copies=tuple(part for track, one in deployments.items() for part in _copies(one, looks[track])),
+        departure=departure(standing.told.manifest, deployments.get(serving), service)
+        if standing.told
+        else "",
     )
 
 

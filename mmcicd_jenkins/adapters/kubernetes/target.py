@@ -7,7 +7,7 @@ from mmcicd_jenkins.adapters.kubernetes import annotations
 from mmcicd_jenkins.adapters.kubernetes.annotations import Document, Fence, Standing
 from mmcicd_jenkins.adapters.kubernetes.api import Api
 from mmcicd_jenkins.adapters.kubernetes.observing import by_track, observed
-from mmcicd_jenkins.adapters.kubernetes.parts import PREVIEW, STABLE, track_led_to
+from mmcicd_jenkins.adapters.kubernetes.parts import STABLE
 from mmcicd_jenkins.adapters.kubernetes.switching import Switching
 from mmcicd_jenkins.adapters.kubernetes.waiting import Waiting
 from mmcicd_jenkins.config.model import Environment
@@ -30,8 +30,8 @@ class KubernetesTarget:
     def observe(self, model: str) -> Observed:
         deployments = by_track(self._api.list("Deployment", {annotations.NAME: model}))
         pods = self._api.list("Pod", {annotations.NAME: model})
-        service = self._api.get("Service", model) if PREVIEW in deployments else None
-        return observed(deployments, pods, (track_led_to(service) if service else "") or STABLE)
+        service = self._api.get("Service", model) if deployments else None
+        return observed(deployments, pods, service)
 
     def switch(self, order: Switch) -> None:
         steps, standing = self._steps(order)

@@ -48,6 +48,26 @@ def test_a_version_comes_and_is_told_as_it_serves(paper):
     assert remembered(paper) == (7, True, None)
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "spec", "told"),
+    [
+        ("Deployment", NAME, {"replicas": 1}, "it was scaled to 1 by hand, 2 were applied"),
+        ("Service", MODEL, {"selector": {"app": "other"}}, f"its Service {MODEL} was changed"),
+        ("Service", MODEL, None, f"its Service {MODEL} is gone"),
+    ],
+)
+def test_what_others_changed_beside_the_version_is_told(paper, kind, name, spec, told):
+    paper.switch(7, 1)
+    assert paper.target().observe(MODEL).departure == ""
+    metadata = paper.object(kind, name)["metadata"]
+    precondition = {"uid": metadata["uid"], "resource_version": metadata["resourceVersion"]}
+    if spec is None:
+        paper.api.delete(kind, name, **precondition)
+    else:
+        paper.api.patch(kind, name, {"spec": spec}, **precondition)
+    assert told in paper.target().observe(MODEL).departure
+
+
 def test_the_fence_is_on_every_object(paper):
     paper.switch(7, 1)
     paper.switch(8, 2)
