@@ -110,6 +110,7 @@ def _looking(namespace: str) -> tuple[Right, ...]:
 def _monitor(_place: Environment) -> tuple[Right, ...]:
     return (
         Right(group="apps", resource="deployments", verbs=("list",), why="what serves, and in what state"),
+        Right(group="", resource="services", verbs=("get",), why="which copies requests are led to"),
         Right(group="", resource="pods", verbs=("list",), why="which copies are ready, and where they are"),
     )
 
