@@ -6,7 +6,7 @@ import click
 
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.options import json_option, model_option
-from mmcicd_jenkins.cli.render_eject import EJECT_HELP, eject
+from mmcicd_jenkins.cli.render_eject import eject, eject_options, require_eject
 from mmcicd_jenkins.cli.render_kubernetes import kubernetes
 from mmcicd_jenkins.cli.render_rbac import rbac
 from mmcicd_jenkins.config.load import load_config
@@ -24,22 +24,14 @@ def command() -> None:
 
 @command.command(name="jenkinsfile")
 @model_option()
-@click.option("--eject", "ejects", is_flag=True, help=EJECT_HELP)
-@click.option(
-    "--template",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="With --eject: only this one, such as ci; may be repeated.",
-)
+@eject_options("ci")
 @json_option
 def jenkinsfile(model: str | None, ejects: bool, names: tuple[str, ...], as_json: bool) -> int:
     """Print the Jenkinsfiles as they would be written.
 
     Example: mmcicd-jenkins render jenkinsfile --eject --template ci
     """
-    if names and not ejects:
-        raise UsageError("--template belongs to --eject")
+    require_eject(names, ejects=ejects)
     config = load_config(Path.cwd(), environ={})
     if ejects:
         return eject(config.root, TEMPLATES, names, as_json=as_json)

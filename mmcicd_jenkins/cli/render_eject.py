@@ -1,14 +1,34 @@
 """Copy templates of ours into a repository, whose team owns them from then on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import click
 
 from mmcicd_jenkins.adapters import generated_files as disk
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.errors import UsageError
 from mmcicd_jenkins.render.files import OWN_TEMPLATES, template_bytes
 
-EJECT_HELP = f"Copy the templates into {OWN_TEMPLATES}/, where your changes win over ours."
+_Command = Callable[..., int]
+
+
+def eject_options(example: str) -> Callable[[_Command], _Command]:
+    """`--eject` and `--template`, given as `ejects` and `names`; `example` is the name of a template."""
+
+    def decorate(command: _Command) -> _Command:
+        copied = f"Copy the templates into {OWN_TEMPLATES}/, where your changes win over ours."
+        only = f"With --eject: only this one, such as {example}; may be repeated."
+        command = click.option("--template", "names", multiple=True, metavar="NAME", help=only)(command)
+        return click.option("--eject", "ejects", is_flag=True, help=copied)(command)
+
+    return decorate
+
+
+def require_eject(names: Sequence[str], *, ejects: bool) -> None:
+    """Raises UsageError where templates are named and none is to be copied."""
+    if names and not ejects:
+        raise UsageError("--template belongs to --eject")
 
 
 def eject(root: Path, templates: Sequence[str], names: Sequence[str], *, as_json: bool) -> int:

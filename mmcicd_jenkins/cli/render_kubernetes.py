@@ -9,7 +9,7 @@ import click
 
 from mmcicd_jenkins.cli import report
 from mmcicd_jenkins.cli.options import environment_option, json_option, model_option
-from mmcicd_jenkins.cli.render_eject import EJECT_HELP, eject
+from mmcicd_jenkins.cli.render_eject import eject, eject_options, require_eject
 from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import UsageError
 from mmcicd_jenkins.release.object_changes import ObjectChange, change_lines, changes_json
@@ -30,14 +30,7 @@ from mmcicd_jenkins.wiring import Bench, open_bench
 )
 @click.option("--image", metavar="NAME@DIGEST", help="As if the version had this image; asks no ledger.")
 @click.option("--diff", "differs", is_flag=True, help="Ask the cluster what that would change there.")
-@click.option("--eject", "ejects", is_flag=True, help=EJECT_HELP)
-@click.option(
-    "--template",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="With --eject: only this one, such as deployment; may be repeated.",
-)
+@eject_options("deployment")
 @json_option
 def kubernetes(
     model: str | None,
@@ -53,8 +46,7 @@ def kubernetes(
 
     Example: mmcicd-jenkins render kubernetes --env production --version 7
     """
-    if names and not ejects:
-        raise UsageError("--template belongs to --eject")
+    require_eject(names, ejects=ejects)
     if differs and ejects:
         raise UsageError("--diff and --eject do not go together")
     bench = open_bench(Path.cwd(), report.Lines(), shared=True)

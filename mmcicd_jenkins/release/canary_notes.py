@@ -4,16 +4,14 @@ Short, because it rides in an annotation: compressed JSON. What cannot be read i
 begins anew, which costs time and decides nothing.
 """
 
-import base64
-import binascii
 import json
 import math
-import zlib
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
 from mmcicd_jenkins.records import dataclass
+from mmcicd_jenkins.release.packed import pack, unpack
 from mmcicd_jenkins.release.traffic import LiveCounters
 
 # A histogram of TF Serving has 33 buckets; a hundred copies stay far below it.
@@ -49,7 +47,7 @@ def to_text(notes: Notes) -> str:
         "reason": notes.reason,
     }
     plain = json.dumps(document, allow_nan=False, separators=(",", ":"), sort_keys=True)
-    return base64.b64encode(zlib.compress(plain.encode("utf-8"), 9)).decode("ascii")
+    return pack(plain.encode())
 
 
 def _written(counters: LiveCounters) -> dict[str, Any]:
@@ -67,11 +65,7 @@ def _written(counters: LiveCounters) -> dict[str, Any]:
 def from_text(text: str) -> Notes:
     """The notes, or those of a step that has not begun when there are none that can be read."""
     try:
-        unpacker = zlib.decompressobj()
-        plain = unpacker.decompress(base64.b64decode(text, validate=True), LARGEST)
-        if not unpacker.eof:
-            raise ValueError("cut short, or too long")  # noqa: TRY301 - as every other way to be unreadable
-        document = json.loads(plain)
+        document = unpack(text, LARGEST)
         return Notes(
             step=_whole(document["step"]),
             since=str(document["since"]),
@@ -81,7 +75,7 @@ def from_text(text: str) -> Notes:
             verdict=str(document["verdict"]),
             reason=str(document["reason"]),
         )
-    except (binascii.Error, zlib.error, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return Notes(step=0)
 
 

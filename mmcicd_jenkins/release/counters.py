@@ -8,6 +8,10 @@ from collections.abc import Iterator, Sequence
 from mmcicd_jenkins.records import dataclass
 from mmcicd_jenkins.release.traffic import quantile
 
+# Of our own server, by version; TensorFlow Serving's are in `serving_text`.
+OWN_REQUESTS = ":mmcicd:serving:request_count"
+OWN_LATENCY = ":mmcicd:serving:request_latency_bucket"
+OWN_PREDICTIONS = ":mmcicd:serving:prediction_count"
 _LINE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+-?\d+)?\s*")
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 
@@ -69,13 +73,13 @@ def read_counters(text: str, model: str, version: int, *, at: float, ready: bool
     for name, labels, value in samples(text):
         if labels.get("model_name") != model or labels.get("version") != str(version):
             continue
-        if name == ":mmcicd:serving:request_count":
+        if name == OWN_REQUESTS:
             classes[labels.get("class", "")] = int(value)
-        elif name == ":mmcicd:serving:request_latency_bucket":
+        elif name == OWN_LATENCY:
             bound = _number(labels.get("le", ""))
             if not math.isnan(bound):
                 buckets[bound / 1e6] = int(value)
-        elif name == ":mmcicd:serving:prediction_count" and labels.get("bin", "").isdigit():
+        elif name == OWN_PREDICTIONS and labels.get("bin", "").isdigit():
             place = int(labels["bin"])
             if place < bins:
                 predictions[place] = int(value)

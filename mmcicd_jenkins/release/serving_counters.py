@@ -4,12 +4,11 @@ A copy serves one version, so that TensorFlow Serving's counters, which name non
 of predictions: with it drift is not known, which is no error.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from mmcicd_jenkins.release.counters import Reading, read_counters, samples
-from mmcicd_jenkins.release.serving_text import LATENCY, OK, REQUESTS, seconds_of
+from mmcicd_jenkins.release.counters import Reading, read_counters
+from mmcicd_jenkins.release.serving_text import OK, totals
 
 # Of a copy, by the names of gRPC's codes: what the caller did wrong. Everything else but OK is the server's fault.
 REFUSED = frozenset(
@@ -25,15 +24,10 @@ def read_copy(text: str, model: str, version: int, *, at: float, bins: int, rest
     own = read_counters(text, model, version, at=at, ready=True, bins=bins)
     if own.requests or own.latency:
         return replace(own, restarts=restarts)
+    requests, buckets = totals(text, model)
     classes = {"ok": 0.0, "refused": 0.0, "failed": 0.0}
-    buckets: dict[float, float] = {}
-    for name, labels, value in samples(text):
-        if labels.get("model_name") != model:
-            continue
-        if name == REQUESTS:
-            classes[class_of(labels.get("status", ""))] += value
-        elif name == LATENCY and not math.isnan(bound := seconds_of(labels.get("le", ""))):
-            buckets[bound] = buckets.get(bound, 0.0) + value
+    for status, count in requests.items():
+        classes[class_of(status)] += count
     return Reading(
         at=at,
         version=version,

@@ -25,21 +25,28 @@ class Counted:
     latency: dict[float, float]
 
 
-def counted(text: str, model: str) -> Counted:
-    """Nothing counted for a model that the server does not name: it counts from the first request."""
-    requests = errors = 0.0
+def totals(text: str, model: str) -> tuple[dict[str, float], dict[float, float]]:
+    """Requests by status, and the cumulative latency; empty for a model that the server does not name: it counts from
+    the first request.
+    """
+    requests: dict[str, float] = {}
     latency: dict[float, float] = {}
     for name, labels, value in samples(text):
         if labels.get("model_name") != model:
             continue
         if name == REQUESTS:
-            requests += value
-            errors += 0.0 if labels.get("status") == OK else value
-        elif name == LATENCY:
-            bound = seconds_of(labels.get("le", ""))
-            if not math.isnan(bound):
-                latency[bound] = latency.get(bound, 0.0) + value
-    return Counted(requests=requests, errors=errors, latency=latency)
+            status = labels.get("status", "")
+            requests[status] = requests.get(status, 0.0) + value
+        elif name == LATENCY and not math.isnan(bound := seconds_of(labels.get("le", ""))):
+            latency[bound] = latency.get(bound, 0.0) + value
+    return requests, latency
+
+
+def counted(text: str, model: str) -> Counted:
+    """The same with the statuses told apart by whether they are errors."""
+    requests, latency = totals(text, model)
+    errors = sum(count for status, count in requests.items() if status != OK)
+    return Counted(requests=sum(requests.values()), errors=errors, latency=latency)
 
 
 def seconds_of(bound: str) -> float:

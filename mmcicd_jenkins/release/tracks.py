@@ -15,6 +15,12 @@ MANAGED_LABEL = "app.kubernetes.io/managed-by"
 ENVIRONMENT_LABEL = "mmcicd.io/environment"
 TRACK_LABEL = "mmcicd.io/track"
 STABLE, CANARY, PREVIEW = "stable", "canary", "preview"
+MANAGED = {MANAGED_LABEL: MANAGER}
+
+
+def labels_of(model: str, environment: str) -> dict[str, str]:
+    """What every object of a model in an environment is known by."""
+    return {NAME_LABEL: model, **MANAGED, ENVIRONMENT_LABEL: environment}
 
 
 def as_track(manifest: tuple[Mapping[str, Any], ...], track: str, replicas: int) -> Mapping[str, Any]:

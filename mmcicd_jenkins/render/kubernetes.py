@@ -13,20 +13,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmcicd_jenkins.config.cluster_model import Toleration
 from mmcicd_jenkins.config.model import Config, Environment, Model
 from mmcicd_jenkins.errors import InputError, IntegrityFailed
 from mmcicd_jenkins.image.start import GRPC_PORT, REST_PORT, USER
 from mmcicd_jenkins.release.canonical import canonical
 from mmcicd_jenkins.release.tracks import (
-    ENVIRONMENT_LABEL,
-    MANAGED_LABEL,
-    MANAGER,
     NAME_LABEL,
     PREVIEW,
     STABLE,
     TRACK_LABEL,
     VERSION_LABEL,
+    labels_of,
 )
 from mmcicd_jenkins.render.engine import render
 from mmcicd_jenkins.render.files import OWN_TEMPLATES, owns_templates
@@ -40,6 +37,7 @@ from mmcicd_jenkins.render.proxy import (
     proxy_volumes,
     stop_seconds,
 )
+from mmcicd_jenkins.render.scheduling import toleration
 
 _PINNED = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
 # How often a copy that starts is asked; its port is closed until the model is loaded, so that asking costs nothing.
@@ -162,7 +160,7 @@ def _values(
     config: Config, model: Model, place: Environment, version: int, image: str, own: Path | None
 ) -> dict[str, Any]:
     """All that templates may name."""
-    labels = {NAME_LABEL: model.name, MANAGED_LABEL: MANAGER, ENVIRONMENT_LABEL: place.name}
+    labels = labels_of(model.name, place.name)
     track = {TRACK_LABEL: STABLE}
     pod_selector = {NAME_LABEL: model.name}
     return {
@@ -227,7 +225,7 @@ def _pods(config: Config, model: Model, place: Environment, version: int) -> dic
         "priority_class": pods.priority_class,
         "pull_secrets": [{"name": name} for name in pods.pull_secrets],
         "node_selector": dict(pods.node_selector),
-        "tolerations": [_toleration(one) for one in pods.tolerations],
+        "tolerations": [toleration(one) for one in pods.tolerations],
     }
 
 
@@ -259,12 +257,6 @@ def _bytes(size: int) -> str:
         if size % factor == 0:
             return f"{size // factor}{unit}"
     return str(size)
-
-
-def _toleration(one: Toleration) -> dict[str, Any]:
-    written = {"key": one.key, "operator": one.operator, "value": one.value, "effect": one.effect}
-    seconds = {} if one.seconds is None else {"tolerationSeconds": one.seconds}
-    return {key: text for key, text in written.items() if text} | seconds
 
 
 def _copies(place: Environment) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from mmcicd_jenkins.config.model import Config, Environment
 from mmcicd_jenkins.config.training_model import TrainingJob
 from mmcicd_jenkins.ports.rights import Account, Right
 from mmcicd_jenkins.records import dataclass
+from mmcicd_jenkins.release.tracks import MANAGED, labels_of
 from mmcicd_jenkins.render.rights import MEMORY, own, shared, trainer
 
 Document = Mapping[str, Any]
 API = "rbac.authorization.k8s.io"
 ACCOUNTS: tuple[Account, ...] = ("deployer", "monitor")
-MANAGED = {"app.kubernetes.io/managed-by": "mmcicd-jenkins"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ def _subject(account: Account, given: Given) -> Subject:
 
 def _memory(place: Environment, model: str) -> Document:
     """Empty: a right to create cannot be limited to a name, so the object is there before whoever writes it."""
-    labels = {**MANAGED, "app.kubernetes.io/name": model, "mmcicd.io/environment": place.name}
+    labels = labels_of(model, place.name)
     name = MEMORY.format(model=model)
     return {
         "apiVersion": "v1",

@@ -16,8 +16,10 @@ from mmcicd_jenkins.config.training_model import TrainingJob
 from mmcicd_jenkins.errors import InputError
 from mmcicd_jenkins.image.start import USER
 from mmcicd_jenkins.records import dataclass
+from mmcicd_jenkins.release import tracks
+from mmcicd_jenkins.render.scheduling import toleration
 
-MANAGED = {"app.kubernetes.io/managed-by": "mmcicd-jenkins", "app.kubernetes.io/component": "training"}
+MANAGED = {**tracks.MANAGED, "app.kubernetes.io/component": "training"}
 RUN, CODE = "mmcicd.io/run", "mmcicd.io/code"
 CONTAINER = "training"
 # Set in the pod, where the training itself is to run.
@@ -35,11 +37,11 @@ _KEPT_SECONDS = 86_400
 _PODS_LOST = 6
 # Of the build, what the stage inside must know as well.
 PASSED = ("BRANCH_NAME", "CHANGE_ID", "BUILD_URL", "MMCICD_ACTOR", "MMCICD_STORE_REGISTRY")
-_WORK, _CODE, _CHECKPOINTS = "/work", "/code", "/checkpoints"
+_WORK, _CODE, _CHECKPOINTS = "/job", "/code", "/checkpoints"
 SCRIPT = """\
 set -eu
-mkdir -p "$HOME" /work/checkout
-cd /work/checkout
+mkdir -p "$HOME" /job/checkout
+cd /job/checkout
 git init -q --template= .
 cat /code/* | git index-pack --stdin >/dev/null
 echo "$MMCICD_COMMIT" > .git/shallow
@@ -110,7 +112,7 @@ def _metadata(training: Training, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "namespace": training.settings.namespace,
-        "labels": {**MANAGED, "app.kubernetes.io/name": f"{training.model}-training"},
+        "labels": {**MANAGED, tracks.NAME_LABEL: f"{training.model}-training"},
         "annotations": {RUN: training.run_id, CODE: training.nonce},
     }
 
@@ -167,7 +169,7 @@ def _job(training: Training) -> dict[str, Any]:
             "podFailurePolicy": {"rules": rules},
             "template": {
                 "metadata": {
-                    "labels": {**MANAGED, "app.kubernetes.io/name": f"{training.model}-training"},
+                    "labels": {**MANAGED, tracks.NAME_LABEL: f"{training.model}-training"},
                     # A node is not emptied under a training to save the price of the node.
                     "annotations": {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"},
                 },
@@ -183,7 +185,7 @@ def _pod(training: Training) -> dict[str, Any]:
     named = {
         "imagePullSecrets": [{"name": name} for name in settings.pull_secrets],
         "nodeSelector": dict(settings.node_selector),
-        "tolerations": [_toleration(one) for one in settings.tolerations],
+        "tolerations": [toleration(one) for one in settings.tolerations],
         "priorityClassName": settings.priority_class,
         "subdomain": f"{training.name}-{training.nonce}" if settings.workers > 1 else "",
     }
@@ -204,12 +206,6 @@ def _pod(training: Training) -> dict[str, Any]:
         "containers": [_container(training)],
         "volumes": _volumes(training),
     }
-
-
-def _toleration(one: Any) -> dict[str, Any]:
-    written = {"key": one.key, "operator": one.operator, "value": one.value, "effect": one.effect}
-    seconds = {} if one.seconds is None else {"tolerationSeconds": one.seconds}
-    return {key: text for key, text in written.items() if text} | seconds
 
 
 def _container(training: Training) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import mmcicd_jenkins.templates
+from serving_image import LEFT_OUT
 
 import mmcicd_jenkins
 from mmcicd_jenkins.adapters.registry.client import Repository
@@ -31,17 +32,6 @@ NEEDED = (
     "requests", "rfc8785", "rich", "typing-extensions", "typing-inspection", "annotated-types", "urllib3", "idna", "certifi",
     "charset-normalizer",
 )  # fmt: skip
-LEFT_OUT = {
-    "test",
-    "tests",
-    "site-packages",
-    "__pycache__",
-    "idlelib",
-    "tkinter",
-    "ensurepip",
-    "lib2to3",
-    "turtledemo",
-}
 SHELL = (
     "sh",
     "cat",
@@ -125,7 +115,7 @@ def _layer() -> bytes:
             )
         launcher = LAUNCHER.format(python=Path(sys.executable).resolve())
         _add(archive, "bin/mmcicd-jenkins", launcher.encode(), 0o755)
-        _add(archive, "etc/passwd", b"root:x:0:0::/:/bin/sh\nmodel:x:10001:10001::/work:/bin/sh\n", 0o644)
+        _add(archive, "etc/passwd", b"root:x:0:0::/:/bin/sh\nmodel:x:10001:10001::/job:/bin/sh\n", 0o644)
         _add(archive, "bin/busybox", Path(str(shutil.which("busybox"))).read_bytes(), 0o755)
         for name in SHELL:
             _link(archive, f"bin/{name}", "busybox")

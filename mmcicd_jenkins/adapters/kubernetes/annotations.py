@@ -5,18 +5,15 @@ before it (`fallback`, until it is settled), and the healthy version before (`pr
 cluster is taken back by these alone.
 """
 
-import base64
-import binascii
 import dataclasses
 import json
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
 from mmcicd_jenkins.errors import IntegrityFailed, OutsideFailed
 from mmcicd_jenkins.ports import Switch
 from mmcicd_jenkins.records import dataclass
-from mmcicd_jenkins.release import tracks
+from mmcicd_jenkins.release import packed, tracks
 from mmcicd_jenkins.release.canonical import canonical
 from mmcicd_jenkins.release.desired import TakenBack
 from mmcicd_jenkins.release.documents import from_document, to_document
@@ -240,27 +237,12 @@ def resource(document: Document) -> str:
 
 
 def pack(value: object) -> str:
-    # Level 9 and the same library: the same bytes for the same documents, so that nothing changes when nothing does.
-    return base64.b64encode(zlib.compress(canonical(value), 9)).decode()
+    return packed.pack(canonical(value))
 
 
 def unpack(text: str) -> Any:
-    """What was packed.
-
-    Raises:
-        ValueError: it is nothing that was.
-    """
-    try:
-        engine = zlib.decompressobj()
-        content = engine.decompress(base64.b64decode(text, validate=True), LARGEST)
-    except (binascii.Error, zlib.error) as e:
-        raise ValueError(str(e)) from e
-    if engine.unconsumed_tail or not engine.eof:
-        raise ValueError("it is cut off, or too large")
-    try:
-        return json.loads(content)
-    except RecursionError as e:
-        raise ValueError("it is nested too deeply") from e
+    """Raises ValueError for what was not packed."""
+    return packed.unpack(text, LARGEST)
 
 
 def _packed(carried: Carried | None) -> str | None:

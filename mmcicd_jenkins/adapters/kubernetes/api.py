@@ -11,9 +11,9 @@ from mmcicd_jenkins.adapters.kubernetes.calls import APPLY, MERGE, document_of
 from mmcicd_jenkins.adapters.kubernetes.documents import contains
 from mmcicd_jenkins.adapters.kubernetes.errors import Absent, AlreadyExists, Conflict
 from mmcicd_jenkins.adapters.kubernetes.kinds import KINDS, Kind, kind_of, name_of, where_is
+from mmcicd_jenkins.adapters.kubernetes.ownership import FIELD_MANAGER
 from mmcicd_jenkins.adapters.kubernetes.reads import Document, Reads
 
-MANAGER = "mmcicd-jenkins"
 _MOST_LOOKS = 10
 
 
@@ -143,5 +143,5 @@ class Api(Reads):
 
 
 def _written(*, dry_run: bool) -> dict[str, str]:
-    query = {"fieldManager": MANAGER, "fieldValidation": "Strict"}
+    query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
     return query | ({"dryRun": "All"} if dry_run else {})

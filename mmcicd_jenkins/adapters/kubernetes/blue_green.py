@@ -78,7 +78,7 @@ class Colours:
 
     def leave(self, standing: Standing) -> bool:
         """End two colours, as what is told wants none: its version serves from the stable Deployment first."""
-        serving = track_led_to(self._api.get("Service", self._model) or {"kind": "", "spec": {}})
+        serving = track_led_to(self._api.get("Service", self._model))
         if serving == PREVIEW:
             self._write_copies(STABLE, serving, standing)
             self._wait(STABLE, serving, require(standing.told).version)

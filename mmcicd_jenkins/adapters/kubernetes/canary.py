@@ -11,6 +11,7 @@ from mmcicd_jenkins.adapters.kubernetes import annotations, looking
 from mmcicd_jenkins.adapters.kubernetes.annotations import Carried, Document, Fence, Standing
 from mmcicd_jenkins.adapters.kubernetes.api import Api
 from mmcicd_jenkins.adapters.kubernetes.fenced import Fenced, superseded
+from mmcicd_jenkins.adapters.kubernetes.parts import track_led_to
 from mmcicd_jenkins.adapters.kubernetes.switching import CANARY, STABLE, Switching
 from mmcicd_jenkins.adapters.kubernetes.waiting import Waiting, Wanted
 from mmcicd_jenkins.config.model import Environment
@@ -31,8 +32,7 @@ class KubernetesCanary:
         self, environment: Environment, api: Api, progress: Progress, *, limits: Limits | None = None
     ) -> None:
         self._api = api
-        limits = limits or Limits(stall_seconds=environment.progress_timeout_seconds)
-        self._waiting = Waiting(api, progress, limits)
+        self._waiting = Waiting.of(environment, api, progress, limits)
 
     def state(self, model: str) -> CanaryState | None:
         live = self._api.get("Deployment", _name(model, CANARY))
@@ -102,8 +102,7 @@ class KubernetesCanary:
 
     def _require_one_service(self, model: str) -> None:
         """Where a Service leads to one colour alone, a canary would see nobody."""
-        service = self._api.get("Service", model)
-        track = ((service or {}).get("spec", {}).get("selector") or {}).get(annotations.TRACK, "")
+        track = track_led_to(self._api.get("Service", model))
         if track:
             raise OutsideFailed(
                 f"a canary of {model} would get no requests",
@@ -138,8 +137,7 @@ def _name(model: str, track: str) -> str:
 def _document(order: Switch, fence: Fence, copies: int, kept: Notes) -> dict[str, Any]:
     """It remembers what it was told to serve, as every Deployment of ours."""
     told = Carried(version=order.version, manifest=order.manifest, seal=order.seal)
-    standing = annotations.notes(Standing(fence=fence, told=told))
-    noted = {key: text for key, text in standing.items() if text is not None}
+    noted = annotations.noted(Standing(fence=fence, told=told))
     return annotations.fenced(
         as_track(order.manifest, CANARY, copies), fence, {**noted, NOTES: to_text(kept)}
     )

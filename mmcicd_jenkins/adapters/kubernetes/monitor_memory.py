@@ -6,8 +6,6 @@ hold one MiB and shares etcd with everybody.
 """
 
 import json
-import zlib
-from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -15,6 +13,8 @@ from mmcicd_jenkins.adapters.kubernetes.errors import Conflict
 from mmcicd_jenkins.errors import InputError, OutsideFailed, Superseded
 from mmcicd_jenkins.ports import Clock
 from mmcicd_jenkins.ports.watching import Kept
+from mmcicd_jenkins.release.packed import pack, unpack
+from mmcicd_jenkins.release.tracks import MANAGED_LABEL, MANAGER, labels_of
 from mmcicd_jenkins.render.rights import MEMORY
 
 LARGEST = 512 * 1024
@@ -22,7 +22,6 @@ LARGEST = 512 * 1024
 _LARGEST_UNPACKED = 16 * 2**20
 _LONGEST_WORDS = 1000
 _FIELD = "memory.json.zlib"
-_MANAGED, MANAGER = "app.kubernetes.io/managed-by", "mmcicd-jenkins"
 
 
 class Objects(Protocol):
@@ -51,11 +50,11 @@ class ConfigMapMemory:
         if found is None:
             return Kept()
         metadata = found["metadata"]
-        if (metadata.get("labels") or {}).get(_MANAGED) != MANAGER:
+        if (metadata.get("labels") or {}).get(MANAGED_LABEL) != MANAGER:
             raise InputError(
                 f"ConfigMap {metadata['name']} belongs to somebody else",
                 where=f"ConfigMap/{metadata['name']}",
-                why=f"it has no label {_MANAGED}: {MANAGER}",
+                why=f"it has no label {MANAGED_LABEL}: {MANAGER}",
                 fix="give it another name, or delete it; a monitor needs this one for itself",
             )
         packed = (found.get("binaryData") or {}).get(_FIELD, "")
@@ -77,15 +76,11 @@ class ConfigMapMemory:
             ) from e
 
     def _new(self, name: str, model: str) -> dict[str, Any]:
-        labels = {
-            _MANAGED: MANAGER,
-            "app.kubernetes.io/name": model,
-            "mmcicd.io/environment": self._environment,
-        }
+        labels = labels_of(model, self._environment)
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": labels}}
 
     def _content(self, name: str, document: Mapping[str, object], said: str) -> dict[str, Any]:
-        packed = b64encode(zlib.compress(json.dumps(document, separators=(",", ":")).encode(), 9)).decode()
+        packed = pack(json.dumps(document, separators=(",", ":")).encode())
         if len(packed) > LARGEST:
             raise OutsideFailed(
                 "what the monitor remembers has grown too large",
@@ -98,10 +93,8 @@ class ConfigMapMemory:
 
 
 def _unpacked(packed: str) -> Mapping[str, object] | None:
-    unpacker = zlib.decompressobj()
     try:
-        text = unpacker.decompress(b64decode(packed, validate=True), _LARGEST_UNPACKED)
-        document = json.loads(text) if unpacker.eof else None
-    except (ValueError, zlib.error, RecursionError):
+        document = unpack(packed, _LARGEST_UNPACKED)
+    except ValueError:
         return None
     return document if isinstance(document, dict) else None

@@ -22,7 +22,7 @@ def observed(
     service: the one that leads to them.
     """
     known = list(pods)
-    serving = (track_led_to(service) if service else "") or STABLE
+    serving = track_led_to(service) or STABLE
     looks = {track: _look(one, track, serving, known) for track, one in deployments.items()}
     standing = annotations.read_or_fence(deployments.get(STABLE))
     wanted = standing.told.version if standing.told else None

@@ -44,8 +44,7 @@ class OfflineKubernetesTarget:
         self._environment = environment
         self._api = api
         self._check_seal = check_seal
-        limits = limits or Limits(stall_seconds=environment.progress_timeout_seconds)
-        self._waiting = Waiting(api, progress, limits)
+        self._waiting = Waiting.of(environment, api, progress, limits)
 
     def remember(self, model: str) -> Remembered:
         standing = self._standing(model)

@@ -9,7 +9,7 @@ from typing import Any
 
 from mmcicd_jenkins.adapters.kubernetes import annotations
 
-MANAGER = "mmcicd-jenkins"
+FIELD_MANAGER = "mmcicd-jenkins"
 _FENCE = {".", f"f:{annotations.EPOCH}", f"f:{annotations.OP_ID}"}
 
 
@@ -29,7 +29,7 @@ def folded(document: Mapping[str, Any]) -> list[dict[str, Any]] | None:
 
 def _is_ours(entry: Mapping[str, Any], operation: str) -> bool:
     return (
-        entry.get("manager") == MANAGER
+        entry.get("manager") == FIELD_MANAGER
         and entry.get("operation") == operation
         and not entry.get("subresource")
         and isinstance(entry.get("fieldsV1"), dict)

@@ -43,11 +43,11 @@ def has_colours(manifest: tuple[Document, ...]) -> bool:
     return any(track_led_to(document) for document in manifest)
 
 
-def track_led_to(document: Document) -> str:
-    """The track that a Service names; "" for one that leads to all of them, and for what is no Service."""
-    selector: Mapping[str, str] = (
-        document["spec"].get("selector") or {} if document["kind"] == "Service" else {}
-    )
+def track_led_to(document: Document | None) -> str:
+    """The track that a Service names; "" for one that leads to all of them, for what is no Service, and for none."""
+    if document is None or document["kind"] != "Service":
+        return ""
+    selector: Mapping[str, str] = document["spec"].get("selector") or {}
     return selector.get(TRACK, "")
 
 

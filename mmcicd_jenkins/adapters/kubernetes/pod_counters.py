@@ -8,15 +8,13 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from mmcicd_jenkins.adapters.kubernetes.annotations import NAME, POD_VERSION
-from mmcicd_jenkins.adapters.kubernetes.pod_metrics import Copy, Lists, ready_copies, restarts_of
+from mmcicd_jenkins.adapters.kubernetes.pod_metrics import AT_ONCE, Copy, Lists, ready_copies, restarts_of
 from mmcicd_jenkins.adapters.together import together
 from mmcicd_jenkins.errors import OutsideFailed
 from mmcicd_jenkins.ports import Clock
 from mmcicd_jenkins.release.counters import Reading
 from mmcicd_jenkins.release.monitor_memory import Counted
 from mmcicd_jenkins.release.serving_counters import read_copy
-
-_AT_ONCE = 16
 
 
 class Texts(Protocol):
@@ -46,7 +44,7 @@ class PodCounters:
         wanted = {str(version): version for version in versions}
         pods = [p for p in self._api.list("Pod", {NAME: model}) if _label(p) in wanted and not _ends(p)]
         ready = {copy.name.partition("#")[0]: copy for copy in ready_copies(pods)} if self._texts else {}
-        asked = together(self._texts.text, list(ready.values()), _AT_ONCE) if self._texts else []
+        asked = together(self._texts.text, list(ready.values()), AT_ONCE) if self._texts else []
         texts = dict(zip(ready, asked, strict=True))
         at = self._clock.now().timestamp()
         return tuple(_counted(pod, model, wanted[_label(pod)], texts, at, bins) for pod in pods)

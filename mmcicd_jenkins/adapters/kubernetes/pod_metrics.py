@@ -21,7 +21,7 @@ PATH = "/monitoring/prometheus/metrics"
 LARGEST = 4 * 2**20
 # Less than a build that is stopped is given to end in.
 SECONDS = 3.0
-_AT_ONCE = 16
+AT_ONCE = 16
 
 
 class Lists(Protocol):
@@ -49,7 +49,7 @@ class PodTraffic:
     def read(self, model: str, role: str) -> LiveCounters:
         """Raises `OutsideFailed` when the cluster or a ready pod does not answer."""
         copies = ready_copies(self._api.list("Pod", {NAME: model, TRACK: role}))
-        texts = together(self.text, copies, _AT_ONCE)
+        texts = together(self.text, copies, AT_ONCE)
         counts: dict[str, Counted] = {
             copy.name: counted(text, model) for copy, text in zip(copies, texts, strict=True)
         }

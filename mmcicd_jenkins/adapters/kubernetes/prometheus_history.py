@@ -11,12 +11,10 @@ from typing import Any
 from mmcicd_jenkins.adapters.kubernetes.annotations import NAME, POD_VERSION
 from mmcicd_jenkins.adapters.kubernetes.pod_metrics import Lists
 from mmcicd_jenkins.adapters.prometheus import Prometheus, Series, quoted
-from mmcicd_jenkins.release.counters import Window
+from mmcicd_jenkins.release.counters import OWN_PREDICTIONS, OWN_REQUESTS, Window
 from mmcicd_jenkins.release.serving_counters import by_bucket, class_of
 from mmcicd_jenkins.release.serving_text import LATENCY, REQUESTS, seconds_of
 
-OWN_REQUESTS = ":mmcicd:serving:request_count"
-OWN_PREDICTIONS = ":mmcicd:serving:prediction_count"
 _HASH = "pod-template-hash"
 
 

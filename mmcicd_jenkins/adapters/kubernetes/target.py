@@ -24,8 +24,7 @@ class KubernetesTarget:
     ) -> None:
         self._environment = environment
         self._api = api
-        limits = limits or Limits(stall_seconds=environment.progress_timeout_seconds)
-        self._waiting = Waiting(api, progress, limits)
+        self._waiting = Waiting.of(environment, api, progress, limits)
 
     def observe(self, model: str) -> Observed:
         deployments = by_track(self._api.list("Deployment", {annotations.NAME: model}))
@@ -53,9 +52,6 @@ class KubernetesTarget:
 
     def endpoint(self, model: str) -> Endpoint:
         rest, grpc = self._environment.address.of(model)
-        ingress = self._environment.ingress
-        if not rest and ingress:
-            rest = f"{'https' if ingress.tls_secret else 'http'}://{ingress.host_of(model)}"
         if not (rest and grpc):
             own = self._service_address(model)
             rest, grpc = rest or own.rest, grpc or own.grpc

@@ -14,6 +14,7 @@ from mmcicd_jenkins.adapters.kubernetes.annotations import Document, Fence
 from mmcicd_jenkins.adapters.kubernetes.api import Api
 from mmcicd_jenkins.adapters.kubernetes.errors import one_line
 from mmcicd_jenkins.adapters.kubernetes.fenced import superseded
+from mmcicd_jenkins.config.model import Environment
 from mmcicd_jenkins.errors import IntegrityFailed, MmcicdError, OutsideFailed
 from mmcicd_jenkins.failpoints import failpoint
 from mmcicd_jenkins.ports import Progress
@@ -48,6 +49,11 @@ class Waiting:
         self._api = api
         self._progress = progress
         self._limits = limits
+
+    @classmethod
+    def of(cls, environment: Environment, api: Api, progress: Progress, limits: Limits | None) -> "Waiting":
+        """With the environment's own patience unless another is given."""
+        return cls(api, progress, limits or Limits(stall_seconds=environment.progress_timeout_seconds))
 
     def until_alone(self, wanted: Wanted) -> None:
         """Until the version serves alone.

@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from mmcicd_jenkins.adapters.file_lock import cannot_write, hold
+from mmcicd_jenkins.adapters.file_lock import hold
+from mmcicd_jenkins.adapters.generated_files import write_whole
 from mmcicd_jenkins.errors import Superseded
 from mmcicd_jenkins.ports.watching import Kept
 
@@ -37,16 +37,7 @@ class MemoryFiles:
         with hold(path.with_suffix(".lock"), _SECONDS):
             if self.read(model).revision != revision:
                 raise Superseded("another monitor looked meanwhile; what it found stands", where=str(path))
-            part = path.with_name(f".{path.name}.{os.getpid()}.part")
-            try:
-                with part.open("wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                part.replace(path)
-            except OSError as e:
-                part.unlink(missing_ok=True)
-                raise cannot_write(path, e) from e
+            write_whole(path, content)
 
     def _path(self, model: str) -> Path:
         return self._folder / f"{model}.json"
